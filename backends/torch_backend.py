@@ -1,0 +1,43 @@
+"""PyTorch's arrays without its autograd: the device ``torch``, on the CPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xptorch._backend import Array, Backend
+
+
+class TorchBackend(Backend):
+    """PyTorch as an array library, through array_api_compat."""
+
+    name = "torch"
+    hint = "pip install torch"
+
+    def __init__(self) -> None:
+        import array_api_compat.torch as xp
+        import torch
+
+        super().__init__(xp)
+        self.torch = torch
+
+    def raw_device(self, index: int | None) -> Any:
+        return "cpu"
+
+    def from_host(self, array: Any, index: int | None) -> Array:
+        return self.torch.from_numpy(array.copy())
+
+    def to_host(self, x: Array) -> Any:
+        return x.numpy()
+
+    def aliases(self, y: Array, x: Array) -> bool:
+        return bool(y.untyped_storage().data_ptr() == x.untyped_storage().data_ptr())
+
+    def strides(self, x: Array) -> tuple[int, ...]:
+        return tuple(x.stride())
+
+    def reshape_view(self, x: Array, shape: tuple[int, ...]) -> Array | None:
+        y = x.reshape(shape)
+        return y if self.aliases(y, x) else None
+
+
+BACKEND = TorchBackend

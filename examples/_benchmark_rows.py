@@ -1,0 +1,156 @@
+"""The rows of benchmark.py: what is timed, written once for XPTorch and PyTorch.
+
+A row is a function that takes the library (`torch` or `xptorch`) and returns what to time, on the
+default device. To add one, add it to ROWS, or a layer and its inputs to LAYERS
+(names without commas: --rows splits there).
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+from _common import build_net
+
+OPS = 100
+
+
+class Timed(NamedTuple):
+    """What to time: `step`, less `baseline`, divided by the number of ops in it."""
+
+    step: Callable[[], Any]
+    baseline: Callable[[], Any] | None = None
+    ops: int = 1
+
+
+# ---- rows: whole training steps
+
+
+def training_step(torch: Any, net: Any, inputs: Any, reduction: str) -> Timed:
+    """A step of AdamW on a classifier of ten classes."""
+    labels = torch.randint(0, 10, (len(inputs),))
+    criterion = torch.nn.CrossEntropyLoss(reduction=reduction)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=0.01)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        criterion(net(inputs), labels).backward()
+        optimizer.step()
+
+    return Timed(step)
+
+
+def seed_net(torch: Any, batch: int) -> Timed:
+    """The digit classifier of mnist.py."""
+    return training_step(torch, build_net(torch), torch.randn(batch, 1, 28, 28), "sum")
+
+
+def mlp(torch: Any) -> Timed:
+    """Linear layers and ReLU."""
+    nn = torch.nn
+    hidden = (nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU())
+    net = nn.Sequential(*hidden, nn.Linear(512, 10))
+    return training_step(torch, net, torch.randn(128, 784), "mean")
+
+
+# ---- rows: single layers; each gives the layer and its inputs
+
+
+def leaf(torch: Any, *shape: int) -> Any:
+    """A random tensor that wants a gradient."""
+    return torch.randn(*shape, requires_grad=True)
+
+
+def labels(torch: Any, high: int, *shape: int) -> Any:
+    """Random integers below `high`."""
+    return torch.randint(0, high, shape)
+
+
+LAYERS: dict[str, Callable[[Any], tuple[Any, ...]]] = {
+    "conv 3x3 64->64 32x32 N=32": lambda torch: (
+        torch.nn.Conv2d(64, 64, 3, padding=1),
+        leaf(torch, 32, 64, 32, 32),
+    ),
+    "seed conv 3x3/2 1->32 28x28 N=64": lambda torch: (
+        torch.nn.Conv2d(1, 32, 3, stride=2, padding=1),
+        torch.randn(64, 1, 28, 28),
+    ),
+    "max-pool 3/2 32x14x14 N=64": lambda torch: (
+        torch.nn.MaxPool2d(3, stride=2),
+        leaf(torch, 64, 32, 14, 14),
+    ),
+    "batch norm 64x32x32 N=32": lambda torch: (
+        torch.nn.BatchNorm2d(64),
+        leaf(torch, 32, 64, 32, 32),
+    ),
+    "layer norm 256 4096 rows": lambda torch: (torch.nn.LayerNorm(256), leaf(torch, 4096, 256)),
+    "linear 512->512 N=128": lambda torch: (torch.nn.Linear(512, 512), leaf(torch, 128, 512)),
+    "cross-entropy 256x1000": lambda torch: (
+        torch.nn.CrossEntropyLoss(),
+        leaf(torch, 256, 1000),
+        labels(torch, 1000, 256),
+    ),
+    "GELU 1 Mi elements": lambda torch: (torch.nn.GELU(), leaf(torch, 1024, 1024)),
+    "embedding 1000x128 4096 indices": lambda torch: (
+        torch.nn.Embedding(1000, 128),
+        labels(torch, 1000, 4096),
+    ),
+}
+
+
+def layer(torch: Any, name: str, backward: bool) -> Timed:
+    """A layer's forward pass, or forward and backward with all gradients."""
+    module, *inputs = LAYERS[name](torch)
+    if not backward:
+        return Timed(lambda: module(*inputs))
+    gradient = torch.ones_like(module(*inputs)).detach()
+
+    def step() -> None:
+        module.zero_grad()
+        for x in inputs:
+            x.grad = None
+        module(*inputs).backward(gradient)
+
+    return Timed(step)
+
+
+# ---- rows: the overhead of autograd
+
+
+def tiny_op(torch: Any, backward: bool) -> Timed:
+    """A recorded multiplication of 4 numbers, less what the device's array library takes for it."""
+    device = torch.get_default_device().type
+    xp = importlib.import_module({"cpu": "numpy", "cuda": "cupy"}.get(device, device))
+    x, ones = torch.ones(4, requires_grad=True), torch.ones(4)
+    raw = xp.ones((4,), dtype=xp.float32)
+
+    def step() -> None:
+        y = x
+        for _ in range(OPS):
+            y = y * ones
+        if backward:
+            y.backward(ones)
+
+    def baseline() -> None:
+        y = raw
+        for _ in range(OPS * (1 + backward)):
+            y = y * raw
+
+    return Timed(step, baseline, OPS)
+
+
+ROWS: dict[str, Callable[[Any], Timed]] = {
+    **{f"seed net step batch {n}": partial(seed_net, batch=n) for n in (10, 64, 256)},
+    "MLP 784-512-512-10 step batch 128": mlp,
+    **{
+        f"{name} {'forward+backward' if backward else 'forward'}": partial(
+            layer, name=name, backward=backward
+        )
+        for name in LAYERS
+        for backward in (False, True)
+    },
+    "overhead of a recorded op forward": partial(tiny_op, backward=False),
+    "overhead of a recorded op forward+backward": partial(tiny_op, backward=True),
+}

@@ -1,0 +1,50 @@
+"""What is known not to be as in PyTorch: one row for each gap, with its reason.
+
+A row names an entry of PyTorch's databases (an fnmatch pattern), where the difference shows (a
+pattern over "kind place", such as "missing *" or "wrong *float16*"), and why. A row that nothing
+matches any more fails the tests: delete it then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+
+class Gap(NamedTuple):
+    name: str
+    where: str
+    reason: str
+
+
+GAPS: list[Gap] = []
+
+
+def gaps_of(name: str) -> list[Gap]:
+    return [g for g in GAPS if fnmatchcase(name, g.name)]
+
+
+def explain(name: str, found: Iterable[Any]) -> tuple[list[Any], list[Gap]]:
+    """Of what was found: what no row explains, and the rows that explained something."""
+    rows = gaps_of(name)
+    used: list[Gap] = []
+    unexplained = []
+    for finding in found:
+        matching = list(_matching(finding, rows))
+        used += matching
+        if not matching:
+            unexplained.append(finding)
+    return unexplained, used
+
+
+def _matching(finding: Any, rows: list[Gap]) -> Iterator[Gap]:
+    return (g for g in rows if fnmatchcase(f"{finding.kind} {finding.where}", g.where))
+
+
+def judge(name: str, found: list[Any]) -> None:
+    """Fail for what no row explains and for rows that explain nothing."""
+    unexplained, used = explain(name, found)
+    idle = [g for g in gaps_of(name) if g not in used]
+    assert not unexplained, "\n" + "\n".join(dict.fromkeys(map(str, unexplained)))
+    assert not idle, f"mended, so delete from the table of gaps: {idle}"

@@ -1,0 +1,225 @@
+"""Every line of the table of op cases, on every array library."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+import xptorch
+from tests.columns import Column, host
+from tests.op_cases import CASES, OpCase
+from tests.op_truth import TRUTH, torch
+from xptorch import _engine
+
+DTYPES = ("float32", "float64", "float16", "int64", "uint8", "bool")
+cases = pytest.mark.parametrize("case", CASES, ids=str)
+needs_torch = pytest.mark.skipif(torch is None, reason="PyTorch is the reference")
+
+
+def test_every_op_has_a_case() -> None:
+    missing = set(_engine.OPS) - {case.name for case in CASES}
+    assert not missing, f"ops without a case in tests/op_cases.py: {sorted(missing)}"
+
+
+def test_every_case_names_an_op_once() -> None:
+    unknown = {case.name for case in CASES} - set(_engine.OPS)
+    assert not unknown, f"cases for what is no op: {sorted(unknown)}"
+    twice = [name for name, n in Counter(map(str, CASES)).items() if n > 1]
+    assert not twice, f"cases that need a note to tell them apart: {twice}"
+
+
+@cases
+def test_value(case: OpCase, backend: Column) -> None:
+    expected = [backend.tensor(a) for a in TRUTH[str(case)]]
+    plain = leaves(run(case, backend))
+    backend.assert_close(plain, expected)
+    strided = leaves(run(case, backend, strided=True))
+    backend.assert_close(strided, expected)
+
+
+@cases
+def test_gradient(case: OpCase, backend: Column) -> None:
+    inputs = tensors(case, backend, requires_grad=True)
+    found = projected_gradients(case, inputs)
+    if found is None:
+        return
+    assert_slope(lambda *xs: projection(case, xs), inputs, found, backend)
+    if torch is not None:
+        theirs = [torch.from_numpy(host(x).copy()).requires_grad_(x.requires_grad) for x in inputs]
+        for mine, yours in zip(found, projected_gradients(case, theirs) or (), strict=True):
+            backend.assert_close(mine, backend.tensor(yours.numpy()))
+
+
+@cases
+def test_second_derivative(case: OpCase, backend: Column) -> None:
+    inputs = tensors(case, backend, requires_grad=True)
+    found = projected_gradients(case, inputs, create_graph=True)
+    if found is None or not any(g.requires_grad for g in found):
+        return
+    wanted = [x for x in inputs if x.requires_grad]
+    second = xptorch.autograd.grad(
+        [g for g in found if g.requires_grad],
+        wanted,
+        [weights(g) for g in found if g.requires_grad],
+        allow_unused=True,
+        materialize_grads=True,
+    )
+
+    def slope(*xs: Any) -> float:
+        grads = projected_gradients(case, xs) or ()
+        return sum(float(np.sum(host(g) * host(weights(g)))) for g in grads)
+
+    assert_slope(slope, inputs, second, backend)
+
+
+@needs_torch
+@cases
+def test_dtypes(case: OpCase, backend: Column) -> None:
+    for dtype in filter(backend.has, DTYPES):
+        assert_as_torch(case, backend, case.arrays(dtype), dtype)
+
+
+@needs_torch
+@cases
+def test_shapes(case: OpCase, backend: Column) -> None:
+    for variation in ("empty", "scalar"):
+        assert_as_torch(case, backend, case.arrays(variation=variation), variation)
+
+
+@cases
+def test_reference(case: OpCase, backend: Column) -> None:
+    """A fused op gives what its reference gives."""
+    op = _engine.OPS[case.name].op  # type: ignore[attr-defined]
+    if op.reference is None:
+        return
+    for node in nodes(run(case, backend, requires_grad=True)):
+        if node.op is op:
+            saved = node.check()
+            values = saved["arrays"] if op.variadic else [saved[n] for n in op.inputs]
+            wrapped = [
+                _engine.wrap(v, backend.device) if isinstance(v, backend.device.ndarray) else v
+                for v in values
+            ]
+            static = {n: saved[n] for n in op.static_names}
+            fused = _engine.OPS[case.name](*wrapped, **static)
+            backend.assert_close(fused, op.reference(*wrapped, **static))
+            return
+    pytest.fail(f"{case} does not use the op {case.name}")
+
+
+# --- helpers -----------------------------------------------------------------------------------
+
+
+def tensors(
+    case: OpCase, backend: Column, requires_grad: bool = False, strided: bool = False
+) -> list[Any]:
+    return [
+        backend.tensor(a, requires_grad and a.dtype == "float64", strided) for a in case.arrays()
+    ]
+
+
+def run(case: OpCase, backend: Column, **how: bool) -> Any:
+    return case.run(xptorch, *tensors(case, backend, **how))
+
+
+def leaves(value: Any) -> list[Any]:
+    """The tensors in a result."""
+    if isinstance(value, list | tuple):
+        return [t for v in value for t in leaves(v)]
+    return [value] if hasattr(value, "requires_grad") else []
+
+
+def nodes(value: Any) -> list[Any]:
+    """All nodes of a result's graph."""
+    found: dict[Any, None] = {}
+    waiting = [t.grad_fn for t in leaves(value)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, _engine.Node) and node not in found:
+            found[node] = None
+            waiting += node.edges
+    return list(found)
+
+
+def weights(t: Any) -> Any:
+    """Fixed random numbers of a tensor's shape and dtype, in its library."""
+    rng = np.random.default_rng(len(t.shape))
+    array = np.asarray(rng.standard_normal(tuple(t.shape)), dtype=str(t.dtype).split(".")[-1])
+    if torch is not None and isinstance(t, torch.Tensor):
+        return torch.from_numpy(array)
+    return _engine.wrap(t._device.backend.from_host(array, t._device.index), t._device)
+
+
+def projected_gradients(case: OpCase, inputs: Any, create_graph: bool = False) -> Any:
+    """Gradients of a random projection of the result; None where there are none."""
+    library = torch if torch is not None and isinstance(inputs[0], torch.Tensor) else xptorch
+    outputs = [t for t in leaves(case.run(library, *inputs)) if t.requires_grad]
+    wanted = [x for x in inputs if x.requires_grad]
+    if not outputs or not wanted:
+        return None
+    return library.autograd.grad(
+        outputs,
+        wanted,
+        [weights(t) for t in outputs],
+        create_graph=create_graph,
+        allow_unused=True,
+        materialize_grads=True,
+    )
+
+
+def projection(case: OpCase, inputs: Any) -> float:
+    with xptorch.no_grad():
+        outputs = leaves(case.run(xptorch, *inputs))
+    floats = [t for t in outputs if t.dtype.is_floating_point]
+    return sum(float(np.sum(host(t) * host(weights(t)))) for t in floats)
+
+
+def assert_slope(function: Any, inputs: Any, gradients: Any, backend: Column) -> None:
+    """The gradients' projection is the slope of `function` in a random direction."""
+    step, rng = 1e-5, np.random.default_rng(1)
+    directions = [rng.standard_normal(tuple(x.shape)) * x.requires_grad for x in inputs]
+
+    def at(t: float) -> float:
+        return function(
+            *[
+                backend.tensor(host(x) + t * d, True) if x.requires_grad else x
+                for x, d in zip(inputs, directions, strict=True)
+            ]
+        )
+
+    numeric = (at(step) - at(-step)) / (2 * step)
+    moved = [d for x, d in zip(inputs, directions, strict=True) if x.requires_grad]
+    analytic = sum(float(np.sum(host(g) * d)) for g, d in zip(gradients, moved, strict=True))
+    np.testing.assert_allclose(analytic, numeric, rtol=1e-5, atol=1e-6)
+
+
+def assert_as_torch(
+    case: OpCase, backend: Column, arrays: list[np.ndarray], about: str
+) -> None:
+    """The result is PyTorch's, or the error is of PyTorch's type."""
+    inputs = [backend.tensor(a) for a in arrays]
+    try:
+        expected, failure = in_torch(case, arrays)
+        if failure is None:
+            actual = leaves(case.run(xptorch, *inputs))
+            backend.assert_close(actual, [backend.tensor(a) for a in expected])
+        elif "not implemented for" not in str(failure):  # a dtype that we may well support
+            with pytest.raises(type(failure)):
+                case.run(xptorch, *inputs)
+    except BaseException as error:
+        error.add_note(f"for inputs of the kind {about}")
+        raise
+
+
+def in_torch(case: OpCase, arrays: list[np.ndarray]) -> tuple[list[np.ndarray], Exception | None]:
+    """PyTorch's results, or its error."""
+    with warnings.catch_warnings(action="ignore"):
+        try:
+            result = case.run(torch, *map(torch.from_numpy, arrays))
+        except Exception as error:
+            return [], error
+    return [t.numpy() for t in leaves(result)], None

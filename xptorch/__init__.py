@@ -1,0 +1,64 @@
+"""PyTorch's API on any array library: ``import xptorch as torch``."""
+
+import math as _math
+import os as _os
+
+if not _os.path.isdir(_os.path.join(_os.path.dirname(__file__), "backends")):
+    # A source checkout: the folder `backends` stands beside the package, not inside it.
+    __path__.append(_os.path.dirname(_os.path.dirname(_os.path.abspath(__file__))))
+
+from xptorch import _dtype, _methods
+from xptorch._backend import BackendError as BackendError
+from xptorch._backend import device as device
+from xptorch._backend import get_default_device as get_default_device
+from xptorch._backend import set_default_device as set_default_device
+from xptorch._dtype import complex64 as complex64
+from xptorch._dtype import complex128 as complex128
+from xptorch._dtype import dtype as dtype
+from xptorch._dtype import finfo as finfo
+from xptorch._dtype import float16 as float16
+from xptorch._dtype import float32 as float32
+from xptorch._dtype import float64 as float64
+from xptorch._dtype import get_default_dtype as get_default_dtype
+from xptorch._dtype import iinfo as iinfo
+from xptorch._dtype import int8 as int8
+from xptorch._dtype import int16 as int16
+from xptorch._dtype import int32 as int32
+from xptorch._dtype import int64 as int64
+from xptorch._dtype import promote_types as promote_types
+from xptorch._dtype import set_default_dtype as set_default_dtype
+from xptorch._dtype import uint8 as uint8
+from xptorch._dtype import uint16 as uint16
+from xptorch._dtype import uint32 as uint32
+from xptorch._dtype import uint64 as uint64
+from xptorch._grad_mode import enable_grad as enable_grad
+from xptorch._grad_mode import inference_mode as inference_mode
+from xptorch._grad_mode import is_grad_enabled as is_grad_enabled
+from xptorch._grad_mode import is_inference_mode_enabled as is_inference_mode_enabled
+from xptorch._grad_mode import no_grad as no_grad
+from xptorch._grad_mode import set_grad_enabled as set_grad_enabled
+from xptorch._tensor import Size as Size
+from xptorch._tensor import Tensor as Tensor
+from xptorch.ops._common import can_cast as can_cast
+from xptorch.ops._common import is_tensor as is_tensor
+from xptorch.ops._common import result_type as result_type
+from xptorch.ops.comparison import *
+from xptorch.ops.create import *
+from xptorch.ops.elementwise import *
+from xptorch.ops.index import *
+from xptorch.ops.linalg import *
+from xptorch.ops.reduce import *
+from xptorch.ops.shape import *
+from xptorch.ops.slicing import *
+from xptorch.ops.sort import *
+
+_methods.install()
+
+bool = _dtype.bool_
+half, float, double = float16, float32, float64
+short, int, long = int16, int32, int64
+cfloat, cdouble = complex64, complex128
+e, pi, inf, nan = _math.e, _math.pi, _math.inf, _math.nan
+newaxis = None
+
+__version__ = "0.1.0"

@@ -1,0 +1,493 @@
+"""The seam to array libraries: `Backend`, devices, and which of them a program runs on.
+
+A backend is one array library. Its namespace `xp` holds the array API's functions and the few that
+the standard lacks (`unfold`, `index_add`, …: the methods below under "on xp"), each with a generic
+version here that uses the standard alone. A backend is a device: numpy is ``cpu``, cupy ``cuda``,
+any other stands under its own name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import itertools
+import math
+import os
+import pkgutil
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar
+
+from xptorch import _dtype
+
+Array = Any  # an array of any library
+Namespace = Any  # its functions
+
+# Cody's rational approximations of erf (1969), highest power first, for |x| < 0.5 and beyond.
+_ERF_P = (1.85777706184603153e-1, 3.16112374387056560, 113.864154151050156, 377.485237685302021)
+_ERF_P += (3209.37758913846947,)
+_ERF_Q = (1.0, 23.6012909523441209, 244.024637934444173, 1282.61652607737228, 2844.23683343917062)
+_ERFC_P = (2.15311535474403846e-8, 0.564188496988670089, 8.88314979438837594, 66.1191906371416295)
+_ERFC_P += (298.635138197400131, 881.95222124176909, 1712.04761263407058, 2051.07837782607147)
+_ERFC_P += (1230.33935479799725,)
+_ERFC_Q = (1.0, 15.7449261107098347, 117.693950891312499, 537.181101862009858, 1621.38957456669019)
+_ERFC_Q += (3290.79923573345963, 4362.61909014324716, 3439.36767414372164, 1230.33935480374942)
+
+
+class BackendError(RuntimeError):
+    """A backend is unknown, not installed, or has no working device; the message says what to do."""
+
+
+class _Namespace:
+    """An array library's functions with the seam's in front; looked up once, then plain attributes."""
+
+    def __init__(self, library: Namespace, **functions: Any) -> None:
+        self.__dict__.update(functions, library=library)
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.library, name)
+        setattr(self, name, value)
+        return value
+
+
+class Backend:
+    """One array library. Subclasses say what differs; every method here works with the standard.
+
+    Attributes:
+        name: the backend's name, such as ``"numpy"``.
+        hint: what to install to have it, for error messages.
+        xp: its namespace: the array API's names, and the methods named in `ON_XP`.
+    """
+
+    name: ClassVar[str]
+    hint: ClassVar[str] = ""
+    ON_XP: ClassVar[tuple[str, ...]] = (
+        *("unfold", "fold", "pad", "index_add", "index_put", "keep", "erf", "erfc", "relu", "astype"),
+        *("place", "add_rows", "add_along", "put_along"),
+        *("aliases", "owns", "strides", "reshape_view", "assign", "iadd"),
+    )
+
+    def __init__(self, library: Namespace) -> None:
+        seam = {name: getattr(self, name) for name in self.ON_XP}
+        self.xp: Namespace = _Namespace(library, **seam)
+
+    # ---- devices and host copies
+
+    def device_count(self) -> int:
+        """How many devices of this library there are; 0 where none works."""
+        return 1
+
+    def current_index(self) -> int | None:
+        """The index that a device named without one stands for; None where there is only one."""
+        return None
+
+    def raw_device(self, index: int | None) -> Any:
+        """What the library's functions take as `device=`."""
+        return None
+
+    def activate(self, index: int | None) -> AbstractContextManager[Any]:
+        """A context in which the library creates and computes on that device."""
+        return nullcontext()
+
+    def from_host(self, array: Any, index: int | None) -> Array:
+        """A NumPy array, copied to the device."""
+        return self.xp.asarray(array, device=self.raw_device(index), copy=True)
+
+    def to_host(self, x: Array) -> Any:
+        """The array as a NumPy array; shares memory where the library's arrays live on the host."""
+        raise NotImplementedError(f"{self.name}: to_host")
+
+    def synchronize(self, index: int | None = None) -> None:
+        """Wait until all work queued on the device is done."""
+
+    def memory_stats(self, index: int | None = None) -> dict[str, int]:
+        """Bytes: allocated, reserved, free, total; empty where the library does not know."""
+        return {}
+
+    def empty_cache(self) -> None:
+        """Give unused cached memory back."""
+
+    # ---- on xp: memory
+
+    def aliases(self, y: Array, x: Array) -> bool:
+        """Whether `y`, made from `x` by a shape operation, shares its memory."""
+        return False
+
+    def owns(self, x: Array) -> bool:
+        """Whether `x` holds memory of its own that no other array shares."""
+        return False
+
+    def strides(self, x: Array) -> tuple[int, ...]:
+        """Steps in elements along each axis; C order where the library does not tell."""
+        counts = (math.prod(x.shape[i + 1 :]) for i in range(len(x.shape)))
+        return tuple(max(n, 1) for n in counts)
+
+    def reshape_view(self, x: Array, shape: tuple[int, ...]) -> Array | None:
+        """`x` in another shape without a copy, or None where that cannot be."""
+        try:
+            return self.xp.reshape(x, shape, copy=False)
+        except (ValueError, AttributeError):
+            return None
+
+    def assign(self, x: Array, key: Any, value: Any) -> Array:
+        """`x[key] = value` by basic indices; returns the array that holds the result."""
+        x[key] = value
+        return x
+
+    def iadd(self, x: Array, y: Array) -> Array:
+        """`x += y`; returns the array that holds the result."""
+        x += y
+        return x
+
+    def astype(self, x: Array, dtype: Any) -> Array:
+        """`x` in another dtype, itself if it has it."""
+        return self.xp.library.astype(x, dtype, copy=False)
+
+    # ---- on xp: windows (arrays are n, s1 … sd, c: channels last, already padded)
+
+    def unfold(
+        self, x: Array, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
+    ) -> Array:
+        """All windows of `x` (n, s1 … sd, c) as (n, o1 … od, k1 … kd, c)."""
+        xp, d = self.xp, len(kernel)
+        taps = [x[key] for key in window_slices(x.shape[1:-1], kernel, stride, dilation)]
+        stacked = xp.stack(taps, axis=d + 1)
+        return xp.reshape(stacked, (*taps[0].shape[:-1], *kernel, x.shape[-1]))
+
+    def fold(
+        self,
+        windows: Array,
+        size: tuple[int, ...],
+        kernel: tuple[int, ...],
+        stride: tuple[int, ...],
+        dilation: tuple[int, ...],
+    ) -> Array:
+        """The adjoint of `unfold`: windows summed where they overlap, as (n, s1 … sd, c)."""
+        n, c, d = windows.shape[0], windows.shape[-1], len(kernel)
+        out = self.xp.zeros((n, *size, c), dtype=windows.dtype, device=windows.device)
+        every = (slice(None),) * (d + 1)
+        taps = itertools.product(*map(range, kernel))
+        for tap, key in zip(taps, window_slices(size, kernel, stride, dilation), strict=True):
+            out = self.assign(out, key, out[key] + windows[(*every, *tap, slice(None))])
+        return out
+
+    def pad(self, x: Array, widths: tuple[tuple[int, int], ...], value: complex = 0) -> Array:
+        """`x` with (before, after) more elements of `value` along each axis."""
+        shape = tuple(s + a + b for s, (a, b) in zip(x.shape, widths, strict=True))
+        out = self.xp.full(shape, value, dtype=x.dtype, device=x.device)
+        inner = tuple(slice(a, a + s) for s, (a, _) in zip(x.shape, widths, strict=True))
+        return self.assign(out, inner, x)
+
+    def place(self, x: Array, shape: tuple[int, ...], key: Any) -> Array:
+        """Zeros of that shape with `x` at the basic indices `key`."""
+        return self.assign(self.xp.zeros(shape, dtype=x.dtype, device=x.device), key, x)
+
+    # ---- on xp: scatter (along axis 0; `index` 1-D, not negative)
+
+    def index_add(self, x: Array, index: Array, values: Array) -> Array:
+        """A new array: `x` with ``values[i]`` added to row ``index[i]``; repeats accumulate."""
+        found, rows = self._last_rows(x, index, values, total=True)
+        return x + self.keep(rows, found)
+
+    def add_rows(self, values: Array, index: Array, count: int) -> Array:
+        """`count` rows of zeros with ``values[i]`` added to row ``index[i]``."""
+        shape = (count, *values.shape[1:])
+        zeros = self.xp.zeros(shape, dtype=values.dtype, device=values.device)
+        return self.xp.index_add(zeros, index, values)
+
+    def add_along(self, values: Array, index: Array, axis: int, shape: tuple[int, ...]) -> Array:
+        """Zeros of that shape with `values` added where `index` points along an axis."""
+        xp, flat = self.xp, self._positions(index, axis, shape)
+        rows = self.add_rows(xp.reshape(values, (-1,)), flat, math.prod(shape))
+        return xp.reshape(rows, shape)
+
+    def put_along(self, x: Array, index: Array, values: Array, axis: int) -> Array:
+        """A new array: `x` with `values` where `index` points along an axis."""
+        xp, flat = self.xp, self._positions(index, axis, x.shape)
+        rows = xp.index_put(xp.reshape(x, (-1,)), flat, xp.reshape(values, (-1,)))
+        return xp.reshape(rows, x.shape)
+
+    def _positions(self, index: Array, axis: int, shape: tuple[int, ...]) -> Array:
+        """Where in the flattened `shape` the elements lie that `index` points to along an axis."""
+        xp, total = self.xp, 0
+        for i, n in enumerate(index.shape):
+            if i == axis:
+                coordinate = index
+            else:
+                coordinate = xp.arange(n, dtype=index.dtype, device=index.device)
+                coordinate = xp.reshape(coordinate, (-1,) + (1,) * (index.ndim - 1 - i))
+            total = coordinate * math.prod(shape[i + 1 :]) + total
+        return xp.reshape(xp.broadcast_to(total, index.shape), (-1,))
+
+    def index_put(self, x: Array, index: Array, values: Array) -> Array:
+        """A new array: `x` with row ``index[i]`` set to ``values[i]``; of repeats the last stays."""
+        found, rows = self._last_rows(x, index, values, total=False)
+        return self.xp.where(found, rows, x)
+
+    def _last_rows(self, x: Array, index: Array, values: Array, total: bool) -> tuple[Array, Array]:
+        """For each row of `x`: is it indexed, and the last (or the sum) of the values it gets.
+
+        Sorted by row, the values of one row are neighbours; doubling steps sum them without the
+        integer-array assignment that the standard lacks.
+        """
+        xp = self.xp
+        rows = xp.arange(x.shape[0], dtype=index.dtype, device=x.device)
+        tail = (1,) * (x.ndim - 1)
+        if index.shape[0] == 0:
+            none = xp.zeros((x.shape[0], *tail), dtype=xp.bool, device=x.device)
+            return none, xp.zeros_like(x)
+        order = xp.argsort(index, stable=True)
+        index, values = xp.take(index, order, axis=0), xp.take(values, order, axis=0)
+        step = 1
+        while total and step < index.shape[0]:
+            same = xp.reshape(index[step:] == index[:-step], (-1, *tail))
+            more = self.keep(values[:-step, ...], xp.broadcast_to(same, values[step:, ...].shape))
+            values = xp.concat([values[:step, ...], values[step:, ...] + more], axis=0)
+            step *= 2
+        last = xp.searchsorted(index, rows, side="right") - 1
+        last = xp.where(last < 0, xp.zeros_like(last), last)
+        found = xp.reshape(xp.take(index, last, axis=0) == rows, (-1, *tail))
+        return xp.broadcast_to(found, x.shape), xp.take(values, last, axis=0)
+
+    # ---- on xp: elementwise
+
+    def keep(self, x: Array, mask: Array) -> Array:
+        """`x` where `mask`, else 0 (an exact choice: 0 also where `x` is not finite)."""
+        return self.xp.where(mask, x, self.xp.zeros_like(x))
+
+    def relu(self, x: Array) -> Array:
+        """max(x, 0)."""
+        return self.xp.maximum(x, self.xp.zeros_like(x))
+
+    def erf(self, x: Array) -> Array:
+        """The error function, to the last units of the dtype."""
+        xp = self.xp
+        square = xp.minimum(x * x, xp.full_like(x, 0.25))
+        inner = x * _ratio(_ERF_P, _ERF_Q, square)
+        outer = xp.sign(x) * (1.0 - self._erfc_tail(xp.abs(x)))
+        return xp.where(xp.abs(x) < 0.5, inner, outer)
+
+    def erfc(self, x: Array) -> Array:
+        """1 − erf(x), without the cancellation for large x."""
+        xp = self.xp
+        tail = self._erfc_tail(xp.abs(x))
+        return xp.where(x < 0.5, xp.where(x < -0.5, 2.0 - tail, 1.0 - self.erf(x)), tail)
+
+    def _erfc_tail(self, x: Array) -> Array:
+        """erfc for x ≥ 0.5."""
+        xp = self.xp
+        near = xp.minimum(xp.maximum(x, xp.full_like(x, 0.5)), xp.full_like(x, 4.0))
+        small = _ratio(_ERFC_P, _ERFC_Q, near)
+        far = xp.maximum(x, xp.full_like(x, 4.0))
+        u = 1.0 / (far * far)
+        series = u * _ratio(_ERFC_FAR_P, _ERFC_FAR_Q, u)
+        large = (0.56418958354775628695 - series) / far
+        scale = xp.exp(-x * x)
+        return scale * xp.where(x <= 4.0, small, large)
+
+
+_ERFC_FAR_P = (1.63153871373020978e-2, 0.305326634961232344, 0.360344899949804439)
+_ERFC_FAR_P += (0.125781726111229246, 1.60837851487422766e-2, 6.58749161529837803e-4)
+_ERFC_FAR_Q = (1.0, 2.56852019228982242, 1.87295284992346047, 0.527905102951428412)
+_ERFC_FAR_Q += (6.05183413124413191e-2, 2.33520497626869185e-3)
+
+
+def _ratio(p: tuple[float, ...], q: tuple[float, ...], x: Array) -> Array:
+    top, bottom = p[0] * x + p[1], q[0] * x + q[1]
+    for a in p[2:]:
+        top = top * x + a
+    for b in q[2:]:
+        bottom = bottom * x + b
+    return top / bottom
+
+
+def window_count(size: int, kernel: int, stride: int, dilation: int) -> int:
+    """How many windows fit along an axis of `size`."""
+    return (size - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def window_slices(
+    size: tuple[int, ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+) -> list[tuple[slice, ...]]:
+    """For each element of the kernel, the slices of (n, s1 … sd, c) that it meets."""
+    axes = []
+    for s, k, step, gap in zip(size, kernel, stride, dilation, strict=True):
+        reach = (window_count(s, k, step, gap) - 1) * step + 1
+        axes.append([slice(i * gap, i * gap + reach, step) for i in range(k)])
+    every = slice(None)
+    return [(every, *taps, every) for taps in itertools.product(*axes)]
+
+
+# ---- devices
+
+_DEVICE_OF = {"numpy": "cpu", "cupy": "cuda"}
+_BACKEND_OF = {d: b for b, d in _DEVICE_OF.items()}
+_loaded: dict[str, Backend] = {}
+_default: list[device] = []  # the stack of `with device(...)`, under it the one set for good
+
+
+class device:
+    """Where a tensor lives: ``device("cpu")``, ``device("cuda", 1)``, ``device("torch")``.
+
+    As a context manager it makes itself the default device of the block.
+
+    Raises:
+        RuntimeError: the text names no device.
+    """
+
+    __slots__ = ("type", "index", "backend", "xp", "ndarray", "dtype_of", "raw")
+    _interned: ClassVar[dict[tuple[str, int | None], device]] = {}
+    type: str
+    index: int | None
+    backend: Backend
+    xp: Namespace
+    ndarray: Any
+    dtype_of: dict[Any, _dtype.dtype]
+    raw: Any
+
+    def __new__(cls, type: Any = None, index: int | None = None) -> device:
+        if isinstance(type, device):
+            return type
+        if isinstance(type, int) and not isinstance(type, bool):
+            type, index = "cuda", type
+        if not isinstance(type, str):
+            raise TypeError(f"device(): argument 'type' must be str, not {_type_name(type)}")
+        name, colon, number = type.partition(":")
+        if colon:
+            if index is not None:
+                raise RuntimeError(f"type (string) must not include an index: {type!r}")
+            if not number.isdigit() or (len(number) > 1 and number[0] == "0"):
+                raise RuntimeError(f"Invalid device string: {type!r}")
+            index = int(number)
+        if _BACKEND_OF.get(name, name) not in backend_names() or name in _DEVICE_OF:
+            known = ", ".join(_DEVICE_OF.get(b, b) for b in backend_names())
+            raise RuntimeError(f"Expected one of {known} device type: {name!r}")
+        key = (name, index)
+        found = cls._interned.get(key)
+        if found is None:
+            found = cls._interned[key] = object.__new__(cls)
+            found.type, found.index = key
+        return found
+
+    def raw_dtype(self, dtype: _dtype.dtype) -> Any:
+        """The array library's object for a dtype."""
+        try:
+            return getattr(self.xp, dtype.name)
+        except AttributeError:
+            raise TypeError(f"{self.backend.name} has no dtype {dtype.name}") from None
+
+    def __repr__(self) -> str:
+        index = "" if self.index is None else f", index={self.index}"
+        return f"device(type={self.type!r}{index})"
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return device, (self.type, self.index)
+
+    def __deepcopy__(self, memo: Any) -> device:
+        return self
+
+    def __enter__(self) -> device:
+        _default.append(resolve(self))
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        _default.pop()
+
+
+def _type_name(value: object) -> str:
+    return type(value).__name__
+
+
+def resolve(spec: Any = None) -> device:
+    """The device that `spec` (None, a name, an index, a device) stands for, its backend loaded."""
+    if spec is None:
+        return _default[-1] if _default else _initial_default()
+    d = spec if isinstance(spec, device) else device(spec)
+    if hasattr(d, "xp"):
+        return d
+    backend = load(_BACKEND_OF.get(d.type, d.type))
+    index = d.index if d.index is not None else backend.current_index()
+    if index is not None and backend.current_index() is None:
+        index = None  # a library with one device: "cpu:0" is "cpu"
+    count = backend.device_count()
+    if index is not None and index >= count:
+        raise RuntimeError(f"device {d} does not exist: {backend.name} sees {count} device(s)")
+    canonical = device(d.type, index)
+    if not hasattr(canonical, "xp"):
+        _equip(canonical, backend)
+    return canonical
+
+
+def _equip(d: device, backend: Backend) -> None:
+    d.backend, d.raw = backend, backend.raw_device(d.index)
+    sample = backend.xp.zeros((1,), dtype=backend.xp.float32, device=d.raw)
+    d.ndarray, d.dtype_of = type(sample), {}
+    for name, dt in _dtype.DTYPES.items():
+        raw = getattr(backend.xp, name, None)
+        if raw is not None:
+            d.dtype_of[backend.xp.zeros((1,), dtype=raw, device=d.raw).dtype] = dt
+    d.xp = backend.xp  # last: its presence says that the device is ready
+
+
+def _initial_default() -> device:
+    name = os.environ.get("XPTORCH_BACKEND", "") or "numpy"
+    load(name)
+    set_default_device(_DEVICE_OF.get(name, name))
+    return _default[-1]
+
+
+def set_default_device(d: Any) -> None:
+    """New tensors are made on this device from now on; None goes back to ``cpu``."""
+    _default[:1] = [resolve("cpu" if d is None else d)]
+
+
+def get_default_device() -> device:
+    """The device on which new tensors are made."""
+    return resolve()
+
+
+def backend_names() -> list[str]:
+    """The backends that this installation knows, whether or not their libraries are installed."""
+    package = importlib.import_module("xptorch.backends")
+    found = pkgutil.iter_modules(package.__path__)
+    return sorted(m.name.removesuffix("_backend") for m in found if m.name.endswith("_backend"))
+
+
+def load(name: str) -> Backend:
+    """The backend of that name, loaded once.
+
+    Raises:
+        BackendError: it is unknown, its library is missing, or no device of it works.
+    """
+    found = _start(name)
+    if isinstance(found, str):
+        usable = [n for n in backend_names() if isinstance(_start(n), Backend)]
+        raise BackendError(f"{found}. Backends that work here: {', '.join(usable)}.")
+    return found
+
+
+def works(name: str) -> bool:
+    """Whether the backend of that name can be used here."""
+    return isinstance(_start(name), Backend)
+
+
+def _start(name: str) -> Backend | str:
+    """The backend of that name, or what is in its way."""
+    if name in _loaded:
+        return _loaded[name]
+    if name not in backend_names():
+        return f"There is no backend {name!r}"
+    cls: type[Backend] = importlib.import_module(f"xptorch.backends.{name}_backend").BACKEND
+    try:
+        backend = cls()  # type: ignore[call-arg]
+    except ImportError as e:
+        hint = f" ({cls.hint})" if cls.hint else ""
+        return f"The backend {name!r} needs {e.name or 'its library'}, which is not installed{hint}"
+    if backend.device_count() == 0:
+        return f"The backend {name!r} finds no working device"
+    return _loaded.setdefault(name, backend)

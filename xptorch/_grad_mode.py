@@ -1,0 +1,147 @@
+"""Whether operations are recorded: `no_grad`, `enable_grad`, `set_grad_enabled`, `inference_mode`."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Mode(threading.local):
+    enabled = True
+    inference = False
+
+
+mode = _Mode()
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are being recorded in this thread."""
+    return mode.enabled
+
+
+class set_grad_enabled:
+    """Switch recording on or off: at once, or for a block or function when used as a context."""
+
+    def __init__(self, mode: bool) -> None:
+        self.target = bool(mode)
+        self.before = [_switch(self.target)]
+
+    def __call__(self, function: F) -> F:
+        _switch(self.before.pop())
+        return _in_context(lambda: set_grad_enabled(self.target), function)
+
+    def __enter__(self) -> None:
+        self.before.append(_switch(self.target))
+
+    def __exit__(self, *exc: object) -> None:
+        _switch(self.before.pop())
+        if len(self.before) == 1:  # the switch made by the constructor ends with the block
+            _switch(self.before[0])
+
+    def __repr__(self) -> str:
+        return f"set_grad_enabled(mode={self.target})"
+
+
+def _switch(to: bool) -> bool:
+    before, mode.enabled = mode.enabled, to
+    return before
+
+
+class _GradContext:
+    """A context manager and decorator that sets the mode for a block."""
+
+    target: bool
+
+    def __init__(self) -> None:
+        self.before: list[bool] = []
+
+    def __new__(cls, function: Any = None) -> Any:
+        context = super().__new__(cls)
+        if function is None:
+            return context
+        context.__init__()  # type: ignore[misc]
+        return context(function)
+
+    def __enter__(self) -> None:
+        self.before.append(_switch(self.target))
+
+    def __exit__(self, *exc: object) -> None:
+        _switch(self.before.pop())
+
+    def __call__(self, function: F) -> F:
+        return _in_context(type(self), function)
+
+
+class no_grad(_GradContext):
+    """Operations in this block or function are not recorded."""
+
+    target = False
+
+
+class enable_grad(_GradContext):
+    """Operations in this block or function are recorded, also inside `no_grad`."""
+
+    target = True
+
+
+class inference_mode:
+    """`no_grad` for code that will never be differentiated.
+
+    Args:
+        mode: False switches a surrounding inference mode off.
+    """
+
+    def __init__(self, mode: bool = True) -> None:
+        self.on = mode
+        self.before: list[tuple[bool, bool]] = []
+
+    def __new__(cls, mode: Any = True) -> Any:
+        context = super().__new__(cls)
+        if callable(mode):
+            context.__init__()  # type: ignore[misc]
+            return context(mode)
+        return context
+
+    def __enter__(self) -> None:
+        self.before.append((mode.enabled, mode.inference))
+        mode.enabled, mode.inference = not self.on, self.on
+
+    def __exit__(self, *exc: object) -> None:
+        mode.enabled, mode.inference = self.before.pop()
+
+    def __call__(self, function: F) -> F:
+        return _in_context(lambda: inference_mode(self.on), function)
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether this thread is inside `inference_mode`."""
+    return mode.inference
+
+
+def _in_context(context: Callable[[], Any], function: Any) -> Any:
+    if isinstance(function, type):
+        function.__init__ = _in_context(context, function.__init__)  # type: ignore[misc]
+        return function
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        with context():
+            return function(*args, **kwargs)
+
+    @functools.wraps(function)
+    def generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        running = function(*args, **kwargs)
+        while True:
+            with context():
+                try:
+                    item = next(running)
+                except StopIteration as end:
+                    return end.value
+            yield item
+
+    is_generator = getattr(getattr(function, "__code__", None), "co_flags", 0) & 0x20
+    return generator if is_generator else wrapped

@@ -1,0 +1,162 @@
+"""Which functions are methods of Tensor, which have in-place forms, and the operators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from xptorch._dtype import dtype
+from xptorch._tensor import Tensor
+from xptorch.ops import (
+    comparison,
+    elementwise,
+    index,
+    linalg,
+    memory,
+    reduce,
+    shape,
+    slicing,
+    sort,
+)
+from xptorch.ops._common import inplace, to_dtype
+
+METHODS: dict[ModuleType, str] = {
+    elementwise: """
+        abs+ absolute+ acos+ acosh+ add+ addcdiv+ addcmul+ arccos+ arccosh+ arcsin+ arcsinh+
+        arctan+ arctan2+ arctanh+ asin+ asinh+ atan+ atan2+ atanh+ ceil+ cos+ cosh+ deg2rad+ div+
+        divide+ erf+ erfc+ exp+ exp2+ expm1+ fix+ float_power+ floor+ floor_divide+ fmod+ frac+
+        hypot+ lerp+ log+ log10+ log1p+ log2+ logaddexp logit+ maximum minimum mul+ multiply+ neg+
+        negative+ positive pow+ rad2deg+ reciprocal+ remainder+ round+ rsqrt+ sgn+ sigmoid+ sign+
+        sin+ sinh+ sqrt+ square+ sub+ subtract+ tan+ tanh+ true_divide+ trunc+ xlogy+
+    """,
+    comparison: """
+        allclose bitwise_and+ bitwise_left_shift+ bitwise_not+ bitwise_or+ bitwise_right_shift+
+        bitwise_xor+ clamp+ clamp_max+ clamp_min+ clip+ copysign+ eq+ equal fmax fmin ge+ greater+
+        greater_equal+ gt+ isclose isfinite isinf isnan isneginf isposinf le+ less+ less_equal+
+        logical_and+ logical_not+ logical_or+ logical_xor+ lt+ masked_fill+ nan_to_num+ ne+
+        not_equal+ signbit
+    """,
+    shape: """
+        broadcast_to chunk clone contiguous detach expand expand_as flatten flip fliplr flipud
+        moveaxis movedim permute ravel repeat reshape roll rot90 split split_with_sizes squeeze
+        swapaxes swapdims t tensor_split tile transpose unbind unflatten unsqueeze view reshape_as
+        view_as
+    """,
+    slicing: """
+        diag diag_embed diagflat diagonal narrow repeat_interleave select trace tril+ triu+ unfold
+    """,
+    index: """
+        argwhere gather index_add+ index_copy+ index_fill+ index_put+ index_select masked_scatter+
+        masked_select nonzero scatter+ scatter_add+ scatter_reduce+ take take_along_dim
+    """,
+    reduce: """
+        all amax amin aminmax any argmax argmin count_nonzero cumprod+ cumsum+ diff max mean min
+        nanmean nansum prod std sum var
+    """,
+    sort: """
+        argsort bincount kthvalue median mode msort quantile sort topk unique unique_consecutive
+    """,
+    linalg: """
+        addbmm+ addmm+ addmv+ addr+ baddbmm+ bmm cross dist dot ger inner kron matmul mm mv norm
+        outer vdot
+    """,
+    memory: """
+        copy_ fill_ resize_ resize_as_ set_ zero_
+    """,
+}  # a + stands for an in-place form as well, with an underscore
+
+CASTS = {
+    **{"bool": "bool", "byte": "uint8", "char": "int8", "short": "int16", "int": "int32"},
+    **{"long": "int64", "half": "float16", "float": "float32", "double": "float64"},
+    **{"cfloat": "complex64", "cdouble": "complex128"},
+}
+
+
+def _swapped(function: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: Tensor, other: Any) -> Tensor:
+        return function(other, self)  # type: ignore[no-any-return]
+
+    return method
+
+
+def _cast_to(target: dtype) -> Callable[..., Any]:
+    def method(self: Tensor, memory_format: Any = None) -> Tensor:
+        return to_dtype(self, target)
+
+    return method
+
+
+def _become(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The in-place form of a function that changes only the shape."""
+
+    def method(self: Tensor, *args: Any) -> Tensor:
+        result = function(self, *args)
+        for name in ("_data", "_node", "_needs"):
+            setattr(self, name, getattr(result, name))
+        if self._base is not None:
+            self._replay = (*self._replay, lambda x: function(x, *args))
+        return self
+
+    return method
+
+
+def _where(self: Tensor, condition: Tensor, other: Any) -> Tensor:
+    return comparison.where(condition, self, other)  # type: ignore[no-any-return]
+
+
+def _reversed_axes(t: Tensor) -> Tensor:
+    return shape.permute(t, *reversed(range(t.ndim)))
+
+
+def _matrix_transpose(t: Tensor) -> Tensor:
+    if t.ndim < 2:
+        raise RuntimeError(
+            f"tensor.mT is only supported on matrices or batches of matrices. Got {t.ndim}-D tensor."
+        )
+    return shape.transpose(t, -2, -1)
+
+
+def install() -> None:
+    """Give Tensor its methods; called once, when the package is imported."""
+    from xptorch._dtype import DTYPES
+
+    for module, names in METHODS.items():
+        for word in names.split():
+            name = word.removesuffix("+")
+            function = getattr(module, name)
+            setattr(Tensor, name, function)
+            if word != name:
+                method = inplace(function)
+                method.__name__ = method.__qualname__ = name + "_"
+                setattr(Tensor, name + "_", method)
+    for name in ("squeeze", "swapaxes", "swapdims", "t", "transpose", "unsqueeze"):
+        setattr(Tensor, name + "_", _become(getattr(shape, name)))
+    for name, target in CASTS.items():
+        setattr(Tensor, name, _cast_to(DTYPES[target]))
+    e, c = elementwise, comparison
+    operators: dict[str, Callable[..., Any]] = {
+        **{"__add__": e.add, "__radd__": e.add, "__sub__": e.sub, "__rsub__": _swapped(e.sub)},
+        **{"__mul__": e.mul, "__rmul__": e.mul, "__truediv__": e.div},
+        **{"__rtruediv__": _swapped(e.div), "__floordiv__": e.floor_divide},
+        **{"__rfloordiv__": _swapped(e.floor_divide), "__mod__": e.remainder},
+        **{"__rmod__": _swapped(e.remainder), "__pow__": e.pow, "__rpow__": _swapped(e.pow)},
+        **{"__matmul__": linalg.matmul, "__rmatmul__": _swapped(linalg.matmul)},
+        **{"__getitem__": index.getitem, "__setitem__": index.setitem},
+        **{"__neg__": e.neg, "__pos__": e.positive, "__abs__": e.abs},
+        **{"__eq__": c.eq, "__ne__": c.ne, "__lt__": c.lt, "__le__": c.le},
+        **{"__gt__": c.gt, "__ge__": c.ge, "__invert__": c.bitwise_not},
+        **{"__and__": c.bitwise_and, "__or__": c.bitwise_or, "__xor__": c.bitwise_xor},
+        **{"__rand__": c.bitwise_and, "__ror__": c.bitwise_or, "__rxor__": c.bitwise_xor},
+        **{"__lshift__": c.bitwise_left_shift, "__rshift__": c.bitwise_right_shift},
+        **{"__iadd__": Tensor.add_, "__isub__": Tensor.sub_, "__imul__": Tensor.mul_},
+        **{"__itruediv__": Tensor.div_, "__ifloordiv__": Tensor.floor_divide_},
+        **{"__imod__": Tensor.remainder_, "__ipow__": Tensor.pow_},
+        **{"__iand__": Tensor.bitwise_and_, "__ior__": Tensor.bitwise_or_},
+        **{"__ixor__": Tensor.bitwise_xor_},
+    }
+    for name, function in operators.items():
+        setattr(Tensor, name, function)
+    Tensor.where = _where
+    Tensor.T = property(_reversed_axes)
+    Tensor.mT = property(_matrix_transpose)

@@ -1,0 +1,575 @@
+"""The Tensor: an array, where it lives, and its place in the autograd graph."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+from xptorch import _dtype, _engine, _interop
+from xptorch._backend import Array, resolve
+from xptorch._backend import device as Device
+from xptorch._dtype import COMPLEX, FLOAT, dtype
+from xptorch.ops import create, shape
+from xptorch.ops._common import to_dtype, type_name
+from xptorch.ops._namespace import Namespace
+
+
+class Size(tuple[int, ...]):
+    """The shape of a tensor: a tuple of ints."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """How many elements a tensor of this shape has."""
+        return math.prod(self)
+
+    def __repr__(self) -> str:
+        return f"xptorch.Size([{', '.join(map(str, self))}])"
+
+    def __getitem__(self, key: Any) -> Any:
+        item = super().__getitem__(key)
+        return Size(item) if isinstance(key, slice) else item
+
+    def __add__(self, other: Any) -> Size:
+        return Size(super().__add__(tuple(other)))
+
+    def __mul__(self, count: Any) -> Size:
+        return Size(super().__mul__(count))
+
+
+class Tensor:
+    """An n-dimensional array with define-by-run autograd: PyTorch's Tensor."""
+
+    Size: ClassVar[type] = Size
+    _data: Array
+    _device: Device
+    _node: Any = None  # the operation that made it; None for leaves
+    _needs: bool = False  # whether gradients are to flow to it
+    _grad: Tensor | None = None
+    _counter: list[int] | None = None  # in-place changes, shared by all aliases
+    _base: Any = None  # of a view: the tensor whose memory it shows
+    _replay: tuple[Callable[[Any], Any], ...] = ()  # how the view is made from its base
+    _seen: int = 0
+    _hooks: dict[int, Callable[[Any], Any]] | None = None
+    _after_hooks: dict[int, Callable[[Any], Any]] | None = None
+    _retains: bool = False
+    __array_priority__ = 1000  # NumPy arrays leave mixed operators to us
+    __hash__ = object.__hash__
+
+    def __new__(cls, *args: Any, device: Any = None) -> Any:
+        """A float32 tensor of given sizes, or of given data; `tensor` is the better choice."""
+        if len(args) == 1 and not isinstance(args[0], int):
+            source = args[0] if isinstance(args[0], Tensor) else None
+            made = create.tensor(args[0], dtype=None if source is not None else _dtype.get_default_dtype())
+        elif args:
+            made = create.empty(*args, dtype=_dtype.get_default_dtype(), device=device)
+        else:
+            made = create.empty(0, dtype=_dtype.get_default_dtype(), device=device)
+        t = object.__new__(cls)
+        t._data, t._device = made._data, made._device
+        return t
+
+    # ---- what it is
+
+    @property
+    def shape(self) -> Size:
+        """The sizes of its axes."""
+        return Size(self._data.shape)
+
+    @property
+    def dtype(self) -> dtype:
+        """The type of its elements."""
+        return self._device.dtype_of[self._data.dtype]
+
+    @property
+    def device(self) -> Device:
+        """Where its memory is."""
+        return self._device
+
+    @property
+    def ndim(self) -> int:
+        """How many axes it has."""
+        return self._data.ndim  # type: ignore[no-any-return]
+
+    def dim(self) -> int:
+        """How many axes it has."""
+        return self._data.ndim  # type: ignore[no-any-return]
+
+    def size(self, dim: int | None = None) -> Any:
+        """Its shape, or the size of one axis."""
+        if dim is None:
+            return self.shape
+        shape_ = self._data.shape
+        if not -max(len(shape_), 1) <= dim < max(len(shape_), 1) or not shape_:
+            n = max(len(shape_), 1)
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], "
+                f"but got {dim})"
+            )
+        return shape_[dim]
+
+    def numel(self) -> int:
+        """How many elements it has."""
+        return math.prod(self._data.shape)
+
+    nelement = numel
+    ndimension = dim
+
+    def element_size(self) -> int:
+        """Bytes of one element."""
+        return self.dtype.itemsize
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.numel() * self.dtype.itemsize
+
+    def stride(self, dim: int | None = None) -> Any:
+        """Steps in memory, in elements, along each axis or along one."""
+        steps = self._device.xp.strides(self._data)
+        return steps if dim is None else steps[dim]
+
+    def storage_offset(self) -> int:
+        """Where in its memory its first element lies, in elements."""
+        base = self._base
+        if base is None:
+            return 0
+        return self._device.xp.offset(self._data, base._data) // self.dtype.itemsize  # type: ignore[no-any-return]
+
+    def is_contiguous(self, memory_format: Any = None) -> bool:
+        """Whether its elements lie in memory in the order of its axes."""
+        expected = 1
+        for s, step in zip(reversed(self._data.shape), reversed(self.stride()), strict=True):
+            if s != 1 and step != expected:
+                return False
+            expected *= s
+        return True
+
+    def data_ptr(self) -> int:
+        """The address of its first element."""
+        return self._device.xp.address(self._data)  # type: ignore[no-any-return]
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether it is on a CUDA device."""
+        return self._device.type == "cuda"
+
+    is_sparse: ClassVar[bool] = False
+    is_quantized: ClassVar[bool] = False
+    is_meta: ClassVar[bool] = False
+    is_nested: ClassVar[bool] = False
+
+    def is_floating_point(self) -> bool:
+        """Whether its dtype is a floating-point one."""
+        return self.dtype.category == FLOAT
+
+    def is_complex(self) -> bool:
+        """Whether its dtype is complex."""
+        return self.dtype.category == COMPLEX
+
+    def is_signed(self) -> bool:
+        """Whether its dtype has negative values."""
+        return self.dtype.is_signed
+
+    def get_device(self) -> int:
+        """The index of its CUDA device, −1 on others."""
+        return self._device.index if self.is_cuda and self._device.index is not None else -1
+
+    # ---- autograd
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to it."""
+        if self._base is not None:
+            _engine.refresh(self)
+        return self._needs
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if self._node is not None and not value:
+            raise RuntimeError(
+                "you can only change requires_grad flags of leaf variables. If you want to use a "
+                "computed variable in a subgraph that doesn't require differentiation use "
+                "var_no_grad = var.detach()."
+            )
+        if value and self.dtype.category < FLOAT:
+            raise RuntimeError(
+                "only Tensors of floating point and complex dtype can require gradients"
+            )
+        if value and self.dtype.is_complex:
+            raise NotImplementedError("autograd of complex tensors is not supported")
+        self._needs = bool(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set `requires_grad`; returns the tensor."""
+        self.requires_grad = requires_grad
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded operation made it."""
+        return self.grad_fn is None
+
+    @property
+    def grad_fn(self) -> Any:
+        """The recorded operation that made it, None for leaves."""
+        if self._base is not None:
+            _engine.refresh(self)
+        return self._node
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that `backward` has added up so far."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(
+                    f"assigned grad expected to be a Tensor or None but got grad of type "
+                    f"{type(value).__name__!r}"
+                )
+            if value._data.shape != self._data.shape:
+                raise RuntimeError(
+                    f"assigned grad has data of a different size: expected {tuple(self.shape)}, "
+                    f"got {tuple(value.shape)}"
+                )
+            if value.dtype is not self.dtype:
+                raise RuntimeError("assigned grad has data of a different type")
+            if value._device is not self._device:
+                raise RuntimeError("assigned grad has data located on a different device")
+        self._grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory outside the graph; changes through it are not noticed by autograd."""
+        return _engine.wrap(self._data, self._device)
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        self._data, self._device = value._data, value._device
+
+    @property
+    def _version(self) -> int:
+        return self._counter[0] if self._counter else 0
+
+    def _bump_version(self) -> None:
+        _engine.bump(self)
+
+    def detach_(self) -> Tensor:
+        """Take the tensor itself out of the graph."""
+        if self._base is not None:
+            raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+        self._node, self._needs = None, False
+        return self
+
+    # ---- out to the host
+
+    def numpy(self, *, force: bool = False) -> Any:
+        """A NumPy array over the same memory (CPU tensors only, unless forced to copy)."""
+        t = self
+        if force:
+            t = self.detach().cpu()
+        elif self.requires_grad:
+            raise RuntimeError(
+                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
+                "instead."
+            )
+        elif self._device.type != "cpu":
+            raise TypeError(
+                f"can't convert {self._device} device type tensor to numpy. Use Tensor.cpu() to "
+                "copy the tensor to host memory first."
+            )
+        if t._counter is None:
+            t._counter = [0]
+        return t._data
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        array = self.numpy()
+        return array if dtype is None else array.astype(dtype)
+
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        if self.requires_grad:
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        return self._data.__dlpack__(**kwargs)
+
+    def __dlpack_device__(self) -> tuple[Any, int]:
+        return self._data.__dlpack_device__()  # type: ignore[no-any-return]
+
+    def _host(self) -> Any:
+        return self._device.backend.to_host(self._data)
+
+    def tolist(self) -> Any:
+        """Its values as nested lists of Python numbers, a number for no axes."""
+        return self._host().tolist()
+
+    def item(self) -> Any:
+        """Its one value as a Python number."""
+        if self.numel() != 1:
+            raise RuntimeError(
+                f"a Tensor with {self.numel()} elements cannot be converted to Scalar"
+            )
+        return self._host().item()
+
+    def __bool__(self) -> bool:
+        n = self.numel()
+        if n != 1:
+            which = "no" if n == 0 else "more than one"
+            raise RuntimeError(f"Boolean value of Tensor with {which} value{'s' * (n > 1)} is ambiguous")
+        return bool(self._host().item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.category >= FLOAT or self.numel() != 1:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.item())
+
+    def __len__(self) -> int:
+        if not self._data.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return self._data.shape[0]  # type: ignore[no-any-return]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self._data.ndim:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(shape.unbind(self))
+
+    def __contains__(self, element: Any) -> bool:
+        if not isinstance(element, (Tensor, bool, int, float, complex)):
+            raise RuntimeError(
+                "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
+                f"{type(element)}."
+            )
+        return bool((self == element).any())
+
+    def __format__(self, spec: str) -> str:
+        return self.item().__format__(spec) if not self._data.ndim else object.__format__(self, spec)
+
+    def __repr__(self, *, tensor_contents: str | None = None) -> str:
+        from xptorch import _printing
+
+        return _printing.tensor_text(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if id(self) in memo:
+            return memo[id(self)]  # type: ignore[no-any-return]
+        if self._node is not None:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+                "protocol at the moment."
+            )
+        new = self._rebuilt(self._device.xp.asarray(self._data, copy=True))
+        memo[id(self)] = new
+        if self._grad is not None:
+            new._grad = self._grad.__deepcopy__(memo)
+        return new
+
+    def _rebuilt(self, data: Array) -> Tensor:
+        """A leaf of the same class and settings over other data."""
+        new: Tensor = object.__new__(type(self))
+        names = {k: v for k, v in self.__dict__.items() if not k.startswith("_")}
+        new.__dict__.update(names)
+        new._data, new._device, new._needs = data, self._device, self._needs
+        return new
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        host = _interop.contiguous(self._host())
+        state = {k: v for k, v in self.__dict__.items() if not k.startswith("_")}
+        return _restored, (type(self), host, str(self._device), self._needs, state)
+
+    # ---- to other places and types
+
+    def to(self, *args: Any, **kwargs: Any) -> Tensor:
+        """The tensor in another dtype and on another device; itself where nothing changes.
+
+        Takes a dtype, a device, a device and a dtype, or a tensor whose dtype and device to take.
+        """
+        dt, where, copy = _destination(args, kwargs)
+        t = self
+        if where is not None:
+            on = resolve(where)
+            if on is not t._device:
+                t = _moved(t, on)
+        if dt is not None and dt is not t.dtype:
+            t = to_dtype(t, dt)
+        return t.clone() if copy and t is self else t
+
+    def cpu(self, memory_format: Any = None) -> Tensor:
+        """The tensor in host memory, as NumPy array."""
+        return self.to("cpu")
+
+    def cuda(self, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
+        """The tensor on a CUDA device."""
+        return self.to(Device("cuda") if device is None else Device(device))
+
+    def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
+        """The name of its tensor type, or the tensor in another dtype."""
+        if dtype is None:
+            prefix = "xptorch." if self._device.type == "cpu" else f"xptorch.{self._device.type}."
+            return f"{prefix}{type_name(self.dtype)}Tensor"
+        if isinstance(dtype, str):
+            dtype = _by_type_name(dtype)
+        return self.to(getattr(dtype, "dtype", dtype))
+
+    def type_as(self, other: Tensor) -> Tensor:
+        """The tensor in another's dtype and on its device."""
+        return self.to(other)
+
+    def pin_memory(self, device: Any = None) -> Tensor:
+        """The tensor itself: transfers to a device copy it first."""
+        return self
+
+    def is_pinned(self) -> bool:
+        """False: no tensor lives in pinned memory."""
+        return False
+
+    def share_memory_(self) -> Tensor:
+        """The tensor itself; worker processes get copies."""
+        return self
+
+    def new_tensor(self, data: Any, **kwargs: Any) -> Tensor:
+        """Like `tensor`, with this tensor's dtype and device by default."""
+        return create.tensor(data, **self._like(kwargs))
+
+    def new_zeros(self, *size: Any, **kwargs: Any) -> Tensor:
+        """Like `zeros`, with this tensor's dtype and device by default."""
+        return create.zeros(*size, **self._like(kwargs))
+
+    def new_ones(self, *size: Any, **kwargs: Any) -> Tensor:
+        """Like `ones`, with this tensor's dtype and device by default."""
+        return create.ones(*size, **self._like(kwargs))
+
+    def new_empty(self, *size: Any, **kwargs: Any) -> Tensor:
+        """Like `empty`, with this tensor's dtype and device by default."""
+        return create.empty(*size, **self._like(kwargs))
+
+    def new_full(self, size: Any, fill_value: Any, **kwargs: Any) -> Tensor:
+        """Like `full`, with this tensor's dtype and device by default."""
+        return create.full(size, fill_value, **self._like(kwargs))
+
+    def _like(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        for name, value in (("dtype", self.dtype), ("device", self._device)):
+            if kwargs.get(name) is None:
+                kwargs[name] = value
+        return kwargs
+
+    # ---- hooks and the walk back
+
+    def backward(
+        self,
+        gradient: Any = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:
+        """Add the gradients of this tensor to the `.grad` of the leaves it was computed from."""
+        from xptorch import autograd
+
+        autograd.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+
+    def register_hook(self, hook: Callable[[Any], Any]) -> Any:
+        """Call `hook` with the gradient when it is known; what it returns replaces it."""
+        from xptorch.autograd import _hooks
+
+        return _hooks.register(self, hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Any], Any]) -> Any:
+        """Call `hook` with this leaf after its `.grad` was updated."""
+        from xptorch.autograd import _hooks
+
+        return _hooks.register_after(self, hook)
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of this tensor in `.grad` though it is no leaf."""
+        from xptorch.autograd import _hooks
+
+        _hooks.retain(self)
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether this non-leaf keeps its gradient."""
+        return self._retains
+
+
+def _restored(cls: Any, host: Any, where: str, needs: bool, state: dict[str, Any]) -> Tensor:
+    on = resolve(where)
+    t: Tensor = object.__new__(cls)
+    t.__dict__.update(state)
+    t._data, t._device, t._needs = on.backend.from_host(host, on.index), on, needs
+    return t
+
+
+def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, bool]:
+    dt, where = kwargs.pop("dtype", None), kwargs.pop("device", None)
+    copy = kwargs.pop("copy", False)
+    for name in ("non_blocking", "memory_format"):
+        kwargs.pop(name, None)
+    if "other" in kwargs:
+        args = (kwargs.pop("other"), *args)
+    if kwargs:
+        raise TypeError(f"to() got an unexpected keyword argument {next(iter(kwargs))!r}")
+    for i, a in enumerate(args):
+        if isinstance(a, dtype):
+            dt = a
+        elif isinstance(a, Tensor):
+            dt, where = a.dtype, a._device
+        elif isinstance(a, (str, Device)) or (isinstance(a, int) and not isinstance(a, bool)):
+            where = Device(a)
+        elif isinstance(a, bool):
+            copy = a if i == len(args) - 1 and i >= 2 else copy
+        elif a is not None:
+            raise TypeError(f"to() received an invalid argument of type {type(a).__name__}")
+    return dt, where, copy
+
+
+class _Moved(_engine.Node):
+    """A copy on another device: its gradient goes back the way it came."""
+
+    __slots__ = ("origin",)
+
+    def __init__(self, source: Tensor, target: Device) -> None:
+        super().__init__("to_copy", (source,), target)
+        self.origin = source._device
+
+    def gradients(self, g: Any, create_graph: bool) -> Any:
+        t = g if create_graph else _engine.wrap(g, self.device)
+        back = _moved(t, self.origin)
+        return (back,) if create_graph else (back._data,)
+
+
+def _moved(t: Tensor, on: Device) -> Tensor:
+    moved = _engine.wrap(on.backend.from_host(t._host(), on.index), on)
+    if t.requires_grad and _engine.mode.enabled:
+        moved._node, moved._needs = _Moved(t, on), True
+    return moved
+
+
+def _by_type_name(name: str) -> dtype:
+    short = name.rpartition(".")[2].removesuffix("Tensor")
+    for d in _dtype.DTYPES.values():
+        if type_name(d) == short:
+            return d
+    raise ValueError(f"invalid type: {name!r}")
+
+
+_engine.setup.tensor = Tensor
+_engine.setup.namespace = Namespace()

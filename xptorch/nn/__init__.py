@@ -1,0 +1,25 @@
+"""Layers, losses and containers: `Module` and all that is made of it."""
+
+from xptorch.nn import functional as functional
+from xptorch.nn import init as init
+from xptorch.nn import utils as utils
+from xptorch.nn.activation import *  # noqa: F403
+from xptorch.nn.batchnorm import *  # noqa: F403
+from xptorch.nn.container import *  # noqa: F403
+from xptorch.nn.conv import *  # noqa: F403
+from xptorch.nn.distance import *  # noqa: F403
+from xptorch.nn.dropout import *  # noqa: F403
+from xptorch.nn.flatten import *  # noqa: F403
+from xptorch.nn.fold import *  # noqa: F403
+from xptorch.nn.linear import *  # noqa: F403
+from xptorch.nn.loss import *  # noqa: F403
+from xptorch.nn.margin_loss import *  # noqa: F403
+from xptorch.nn.module import *  # noqa: F403
+from xptorch.nn.normalization import *  # noqa: F403
+from xptorch.nn.padding import *  # noqa: F403
+from xptorch.nn.parameter import *  # noqa: F403
+from xptorch.nn.parameter_container import *  # noqa: F403
+from xptorch.nn.pixelshuffle import *  # noqa: F403
+from xptorch.nn.pooling import *  # noqa: F403
+from xptorch.nn.sparse import *  # noqa: F403
+from xptorch.nn.upsampling import *  # noqa: F403

@@ -1,0 +1,123 @@
+"""Embedding: rows of a table, picked by index."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from xptorch._grad_mode import no_grad
+from xptorch._tensor import Tensor
+from xptorch.nn import functional as F
+from xptorch.nn import init
+from xptorch.nn.module import Module
+from xptorch.nn.parameter import Parameter, empty_parameter
+
+__all__ = ["Embedding"]
+
+
+class Embedding(Module):
+    r"""A table of vectors, looked up by index: :math:`y_i = W[x_i]`.
+
+    Args:
+        num_embeddings: rows of the table.
+        embedding_dim: size of each row.
+        padding_idx: a row that starts as zeros and gets no gradient.
+        max_norm: rows longer than this are scaled down to it, in place, when they are looked up.
+        norm_type: the degree of that norm.
+        scale_grad_by_freq: divide a row's gradient by how often it is in the batch.
+        sparse: sparse gradients, which do not exist here: dense ones are the same numbers.
+        device: where the table lives.
+        dtype: of the table.
+
+    Attributes:
+        weight: (num_embeddings, embedding_dim), from the standard normal distribution.
+
+    Shape: any, of integers → (*, embedding_dim).
+
+    >>> import xptorch as torch
+    >>> torch.nn.Embedding(10, 3)(torch.tensor([[1, 2], [4, 9]])).shape
+    xptorch.Size([2, 2, 3])
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+        _weight: Tensor | None = None,
+        _freeze: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        if padding_idx is not None:
+            if not -num_embeddings <= padding_idx < num_embeddings:
+                raise AssertionError("Padding_idx must be within num_embeddings")
+            padding_idx %= num_embeddings
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        self.padding_idx = padding_idx
+        self.max_norm = max_norm
+        self.norm_type = norm_type
+        self.scale_grad_by_freq = scale_grad_by_freq
+        self.sparse = sparse
+        if _weight is None:
+            self.weight = empty_parameter(num_embeddings, embedding_dim, device=device, dtype=dtype)
+            self.weight.requires_grad_(not _freeze)
+            self.reset_parameters()
+        elif list(_weight.shape) != [num_embeddings, embedding_dim]:
+            raise AssertionError("Shape of weight does not match num_embeddings and embedding_dim")
+        else:
+            self.weight = Parameter(_weight, requires_grad=not _freeze)
+
+    def reset_parameters(self) -> None:
+        """Draw the table anew; the padding row is zero."""
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            with no_grad():
+                self.weight[self.padding_idx].fill_(0)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.embedding(
+            *(input, self.weight, self.padding_idx, self.max_norm, self.norm_type),
+            *(self.scale_grad_by_freq, self.sparse),
+        )
+
+    def extra_repr(self) -> str:
+        text = f"{self.num_embeddings}, {self.embedding_dim}"
+        usual = {"padding_idx": None, "max_norm": None, "norm_type": 2}
+        usual |= {"scale_grad_by_freq": False, "sparse": False}
+        for name, default in usual.items():
+            if getattr(self, name) != default:
+                text += f", {name}={getattr(self, name)}"
+        return text
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        embeddings: Tensor,
+        freeze: bool = True,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+    ) -> Self:
+        """An Embedding of a given table.
+
+        Args:
+            embeddings: (rows, dimensions), the table.
+            freeze: whether it stays as it is in training.
+            padding_idx: as in the constructor, and so the others.
+        """
+        if embeddings.ndim != 2:
+            raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
+        rows, columns = embeddings.shape
+        return cls(
+            *(rows, columns, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse),
+            _weight=embeddings,
+            _freeze=freeze,
+        )

@@ -1,0 +1,317 @@
+"""What the public functions of all op families share: arguments, promotion, `out=`, in-place forms."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from xptorch import _dtype, _engine
+from xptorch._dtype import BOOL, COMPLEX, FLOAT, INTEGER, dtype
+from xptorch._dtype import can_cast as can_cast
+from xptorch._engine import op
+from xptorch._grad_mode import mode
+
+if TYPE_CHECKING:
+    from xptorch._tensor import Tensor
+
+Number = bool | int | float | complex
+Dim = int | Sequence[int] | None
+
+
+def is_tensor(obj: object) -> bool:
+    """Whether `obj` is a Tensor."""
+    return isinstance(obj, _engine.setup.tensor)
+
+
+def need_tensor(obj: Any, function: str, name: str = "input", position: int = 1) -> None:
+    """Raise PyTorch's TypeError if `obj` is no Tensor."""
+    if not isinstance(obj, _engine.setup.tensor):
+        raise TypeError(
+            f"{function}(): argument '{name}' (position {position}) must be Tensor, "
+            f"not {type(obj).__name__}"
+        )
+
+
+def shape_text(shape: Iterable[int]) -> str:
+    """A shape as PyTorch's messages write it."""
+    return "[" + ", ".join(map(str, shape)) + "]"
+
+
+def refuse(kernel: str, t: Tensor, *categories: int) -> None:
+    """Raise PyTorch's error for a function that does not take dtypes of these categories."""
+    if t.dtype.category in categories:
+        raise NotImplementedError(f'"{kernel}" not implemented for {type_name(t.dtype)!r}')
+
+
+# ---- dims
+
+
+def wrap_dim(dim: Any, ndim: int) -> int:
+    """A possibly negative dim as an axis.
+
+    Raises:
+        IndexError: it lies outside.
+    """
+    try:
+        d = dim.__index__()
+    except AttributeError:
+        raise TypeError(f"argument 'dim' must be int, not {type(dim).__name__}") from None
+    limit = max(ndim, 1)
+    if not -limit <= d < limit:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], "
+            f"but got {d})"
+        )
+    return d + limit if d < 0 else d  # type: ignore[no-any-return]
+
+
+def wrap_dims(dim: Dim, ndim: int) -> tuple[int, ...]:
+    """The axes that `dim` names, in its order; all of them for None."""
+    if dim is None:
+        return tuple(range(ndim))
+    if isinstance(dim, int) or not isinstance(dim, (tuple, list)):
+        return (wrap_dim(dim, ndim),) if ndim else (wrap_dim(dim, ndim),)[:0]
+    axes = tuple(wrap_dim(d, ndim) for d in dim)
+    if len(set(axes)) < len(axes):
+        repeated = next(a for a in axes if axes.count(a) > 1)
+        raise RuntimeError(f"dim {repeated} appears multiple times in the list of dims")
+    return axes if ndim else ()
+
+
+def as_shape(size: tuple[Any, ...]) -> tuple[int, ...]:
+    """A shape given as ``(2, 3)`` or as ``((2, 3),)``."""
+    if len(size) == 1 and isinstance(size[0], (tuple, list)):
+        size = tuple(size[0])
+    try:
+        return tuple(s.__index__() for s in size)
+    except (AttributeError, TypeError):
+        bad = next(s for s in size if not hasattr(s, "__index__"))
+        raise TypeError(
+            f"a size must be a tuple of ints, but found element of type {type(bad).__name__}"
+        ) from None
+
+
+# ---- dtypes
+
+
+def _cast_back(xp: Any, g: Any, a_dtype: Any) -> Any:
+    return xp.astype(g, dtype=a_dtype)
+
+
+cast = op("astype", lambda xp, a, *, dtype: xp.astype(a, dtype), a=_cast_back)
+
+
+def to_dtype(t: Tensor, dt: dtype) -> Tensor:
+    """`t` in that dtype, itself if it has it."""
+    on = t._device
+    raw = on.raw_dtype(dt)
+    if t._data.dtype == raw:
+        return t
+    if t._needs and dt.is_complex:
+        raise NotImplementedError("autograd through complex tensors is not supported")
+    if dt.category < FLOAT:
+        return _engine.wrap(on.xp.astype(t._data, raw), on)
+    return cast(t, dtype=raw)  # type: ignore[no-any-return]
+
+
+def floating(t: Tensor) -> Tensor:
+    """`t`, in the default dtype if it holds integers or bools."""
+    return t if t.dtype.category >= FLOAT else to_dtype(t, _dtype.get_default_dtype())
+
+
+def result_type(*operands: Any) -> dtype:
+    """PyTorch's promotion: tensors with dimensions first, then those without, then numbers."""
+    ranks: list[dtype | None] = [None, None, None]
+    for x in operands:
+        if isinstance(x, _engine.setup.tensor):
+            rank, dt = (0 if x._data.ndim else 1), x.dtype
+        else:
+            rank, dt = 2, _dtype.of_scalar(x)
+        before = ranks[rank]
+        ranks[rank] = dt if before is None else _dtype.promote_types(before, dt)
+    return _combine(_combine(ranks[0], ranks[1]), ranks[2])  # type: ignore[return-value]
+
+
+def _combine(high: dtype | None, low: dtype | None) -> dtype | None:
+    if high is None or low is None:
+        return high or low
+    if high.category == COMPLEX:
+        return high
+    if high.category == FLOAT:
+        return high.to_complex() if low.category == COMPLEX else high
+    if high.category == BOOL or low.category >= FLOAT:
+        return _dtype.promote_types(high, low)
+    return high
+
+
+def promote(a: Any, b: Any, least: int = BOOL) -> tuple[Any, Any]:
+    """Two operands in the dtype they promote to; numbers become numbers that this dtype holds.
+
+    Args:
+        least: the lowest category of the result: FLOAT for true division and its kind.
+    """
+    try:
+        if a._data.dtype == b._data.dtype and a._device is b._device and (
+            not least or a.dtype.category >= least
+        ):
+            return a, b
+    except AttributeError:
+        pass
+    Tensor = _engine.setup.tensor
+    if isinstance(a, Tensor) and isinstance(b, Tensor) and a._device is not b._device:
+        a, b = _meet(a, b)
+    dt = result_type(a, b)
+    if dt.category < least:
+        dt = _dtype.get_default_dtype()
+    return _as_dtype(a, dt, b), _as_dtype(b, dt, a)
+
+
+def _as_dtype(x: Any, dt: dtype, other: Any) -> Any:
+    if isinstance(x, _engine.setup.tensor):
+        return to_dtype(x, dt)
+    if not is_tensor(other):
+        raise TypeError(f"expected a Tensor, got {type(x).__name__} and {type(other).__name__}")
+    if dt.category == FLOAT:
+        return float(x)
+    if dt.category == COMPLEX:
+        return complex(x)
+    if dt.category == BOOL:
+        return bool(x)
+    return int(x) if _fits(int(x), dt) else _wrapped(int(x), dt)
+
+
+def _fits(value: int, dt: dtype) -> bool:
+    bits = dt.itemsize * 8
+    return -(1 << bits - 1) <= value < 1 << bits - 1 if dt.is_signed else 0 <= value < 1 << bits
+
+
+def _wrapped(value: int, dt: dtype) -> int:
+    """The integer that is left of `value` in the bits of the dtype."""
+    bits = dt.itemsize * 8
+    value &= (1 << bits) - 1
+    return value - (1 << bits) if dt.is_signed and value >> bits - 1 else value
+
+
+def _meet(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Bring a CPU tensor without dimensions to the other's device; no other pair may mix."""
+    if a._data.ndim == 0 and a._device.type == "cpu" and b._data.ndim > 0:
+        return a.to(b._device), b
+    if b._data.ndim == 0 and b._device.type == "cpu":
+        return a, b.to(a._device)
+    raise _engine.different_devices(a._device, b._device)
+
+
+def common_dtype(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Tensors in the dtype that they promote to together."""
+    first = tensors[0]._data.dtype
+    if all(t._data.dtype == first for t in tensors):
+        return list(tensors)
+    dt = result_type(*tensors)
+    return [to_dtype(t, dt) for t in tensors]
+
+
+class Returned(tuple[Any, ...]):
+    """Several named results, as ``max(dim=0)`` gives (values, indices)."""
+
+    function: str
+    names: tuple[str, ...]
+
+    def __new__(cls, function: str, **results: Any) -> Returned:
+        new = super().__new__(cls, results.values())
+        new.function, new.names = function, tuple(results)
+        return new
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("names", "function") or name not in self.names:
+            raise AttributeError(name)
+        return self[self.names.index(name)]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _returned, (self.function, dict(zip(self.names, self, strict=True)))
+
+    def __repr__(self) -> str:
+        parts = (f"{n}={v!r}" for n, v in zip(self.names, self, strict=True))
+        return f"xptorch.return_types.{self.function}(\n" + ",\n".join(parts) + ")"
+
+
+def _returned(function: str, results: dict[str, Any]) -> Returned:
+    return Returned(function, **results)
+
+
+# ---- out= and in-place forms
+
+
+def deliver(result: Tensor, out: Tensor | None, function: str) -> Tensor:
+    """The result, stored in `out` where one was given."""
+    if out is None:
+        return result
+    if mode.enabled and (result._needs or out._needs):
+        raise RuntimeError(
+            f"{function}(): functions with out=... arguments don't support automatic "
+            "differentiation, but one of the arguments requires grad."
+        )
+    check_cast(result.dtype, out.dtype)
+    if out._device is not result._device:
+        raise _engine.different_devices(out._device, result._device)
+    if out.shape != result.shape:
+        out.resize_(result.shape)
+    return _engine.write(out, to_dtype(result, out.dtype))  # type: ignore[no-any-return]
+
+
+def check_cast(source: dtype, target: dtype) -> None:
+    """Raise if values of one dtype may not be stored in a tensor of the other."""
+    if not _dtype.can_cast(source, target):
+        raise RuntimeError(
+            f"result type {type_name(source)} can't be cast to the desired output type "
+            f"{type_name(target)}"
+        )
+
+
+_TYPE_NAMES = {
+    **{"bool": "Bool", "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int"},
+    **{"int64": "Long", "float16": "Half", "float32": "Float", "float64": "Double"},
+    **{"complex64": "ComplexFloat", "complex128": "ComplexDouble"},
+    **{"uint16": "UInt16", "uint32": "UInt32", "uint64": "UInt64"},
+}
+
+
+def type_name(dt: dtype) -> str:
+    """A dtype's name in PyTorch's messages and tensor types: Float, Long, …"""
+    return _TYPE_NAMES[dt.name]
+
+
+def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The in-place method of an out-of-place function."""
+
+    @functools.wraps(function)
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        _engine.check_writable(self)
+        recorded = mode.enabled and any(
+            getattr(x, "_needs", False) for x in (self, *args, *kwargs.values())
+        )
+        result = function(unshared(self) if recorded else self, *args, **kwargs)
+        return store(self, result)
+
+    method.__name__ = method.__qualname__ = function.__name__ + "_"
+    return method
+
+
+def unshared(t: Tensor) -> Tensor:
+    """A stand-in for `t` whose memory an in-place result may overwrite while recording."""
+    place = _engine._place(t) if t._needs else None
+    return _engine.attach(t._device.xp.asarray(t._data, copy=True), t._device, place)
+
+
+def store(target: Tensor, result: Tensor) -> Tensor:
+    """Write a result over `target`, after checking that it fits."""
+    if result.dtype is not target.dtype:
+        check_cast(result.dtype, target.dtype)
+        result = to_dtype(result, target.dtype)
+    if result._data.shape != target._data.shape:
+        raise RuntimeError(
+            f"output with shape {shape_text(target.shape)} doesn't match the broadcast shape "
+            f"{shape_text(result.shape)}"
+        )
+    return _engine.write(target, result)  # type: ignore[no-any-return]
+

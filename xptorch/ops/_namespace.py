@@ -1,0 +1,50 @@
+"""The ops under the array API's names and signatures, over Tensors: `xp` under create_graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from xptorch import _engine
+from xptorch.ops import create
+
+if TYPE_CHECKING:
+    from xptorch._tensor import Tensor
+
+
+class Namespace:
+    """Every declared op under its name; those that take a list or make constants are spelt out."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            call = _engine.OPS[name]
+        except KeyError:
+            raise NotImplementedError(
+                f"the derivative of this operation needs {name!r}, which has no derivative"
+            ) from None
+        setattr(self, name, call)
+        return call
+
+    def concat(self, arrays: Sequence[Tensor], *, axis: int = 0) -> Tensor:
+        return _engine.OPS["concat"](*arrays, axis=axis)  # type: ignore[no-any-return]
+
+    def stack(self, arrays: Sequence[Tensor], *, axis: int = 0) -> Tensor:
+        return _engine.OPS["stack"](*arrays, axis=axis)  # type: ignore[no-any-return]
+
+    def astype(self, x: Tensor, dtype: Any) -> Tensor:
+        from xptorch.ops._common import to_dtype
+
+        return to_dtype(x, dtype)
+
+    def zeros_like(self, x: Tensor) -> Tensor:
+        return create.zeros_like(x)
+
+    def ones_like(self, x: Tensor) -> Tensor:
+        return create.ones_like(x)
+
+    def full_like(self, x: Tensor, fill_value: complex) -> Tensor:
+        return create.full_like(x, fill_value)
+
+    def sum(self, x: Tensor, *, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
+        axis = tuple(range(x.ndim)) if axis is None else axis
+        return _engine.OPS["sum"](x, axis=axis, keepdims=keepdims)

@@ -1,0 +1,339 @@
+"""Comparisons, logic, bits, and choices by condition."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from xptorch import _dtype, _engine
+from xptorch._engine import op
+from xptorch.ops._common import (
+    FLOAT,
+    deliver,
+    is_tensor,
+    need_tensor,
+    promote,
+    refuse,
+    to_dtype,
+)
+from xptorch.ops.elementwise import binary
+
+if TYPE_CHECKING:
+    from xptorch._tensor import Tensor
+
+__all__ = [
+    "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or",
+    "bitwise_right_shift", "bitwise_xor", "clamp", "clamp_max", "clamp_min", "clip", "copysign",
+    "eq", "equal", "fmax", "fmin", "ge", "greater", "greater_equal", "gt", "isclose",
+    "isfinite", "isinf", "isnan", "isneginf", "isposinf", "le", "less", "less_equal",
+    "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "masked_fill",
+    "nan_to_num", "ne", "not_equal", "signbit", "where",
+]  # fmt: skip
+
+Function = Callable[..., "Tensor"]
+
+_equal = op("equal", lambda xp, a, b: a == b)
+_not_equal = op("not_equal", lambda xp, a, b: a != b)
+_less = op("less", lambda xp, a, b: a < b)
+_less_equal = op("less_equal", lambda xp, a, b: a <= b)
+_greater = op("greater", lambda xp, a, b: a > b)
+_greater_equal = op("greater_equal", lambda xp, a, b: a >= b)
+_logical_and = op("logical_and", lambda xp, a, b: xp.logical_and(a, b))
+_logical_or = op("logical_or", lambda xp, a, b: xp.logical_or(a, b))
+_logical_xor = op("logical_xor", lambda xp, a, b: xp.logical_xor(a, b))
+_logical_not = op("logical_not", lambda xp, a: xp.logical_not(a))
+_bitwise_and = op("bitwise_and", lambda xp, a, b: a & b)
+_bitwise_or = op("bitwise_or", lambda xp, a, b: a | b)
+_bitwise_xor = op("bitwise_xor", lambda xp, a, b: a ^ b)
+_bitwise_not = op("bitwise_not", lambda xp, a: ~a)
+_left_shift = op("bitwise_left_shift", lambda xp, a, b: a << b)
+_right_shift = op("bitwise_right_shift", lambda xp, a, b: a >> b)
+_isnan = op("isnan", lambda xp, a: xp.isnan(a))
+_isinf = op("isinf", lambda xp, a: xp.isinf(a))
+_isfinite = op("isfinite", lambda xp, a: xp.isfinite(a))
+_signbit = op("signbit", lambda xp, a: xp.signbit(a))
+_where = op(
+    "where",
+    lambda xp, condition, a, b: xp.where(condition, a, b),
+    broadcast=True,
+    a=lambda xp, g, condition: xp.keep(g, xp.broadcast_to(condition, shape=g.shape)),
+    b=lambda xp, g, condition: xp.keep(
+        g, xp.logical_not(xp.broadcast_to(condition, shape=g.shape))
+    ),
+)
+
+
+def _comparison(core: Function, name: str, ordered: bool = True) -> Function:
+    def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
+        a, b = promote(input, other)
+        if ordered:
+            refuse(f"compare_{name}", a if is_tensor(a) else b, _dtype.COMPLEX)
+        result = core(a, b)
+        return result if out is None else deliver(result, out, name)
+
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+eq = _comparison(_equal, "eq", ordered=False)
+ne = not_equal = _comparison(_not_equal, "ne", ordered=False)
+lt = less = _comparison(_less, "lt")
+le = less_equal = _comparison(_less_equal, "le")
+gt = greater = _comparison(_greater, "gt")
+ge = greater_equal = _comparison(_greater_equal, "ge")
+
+
+def _logical(core: Function, name: str) -> Function:
+    def function(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+        need_tensor(input, name)
+        need_tensor(other, name, "other", 2)
+        a, b = (x if x.dtype is _dtype.bool_ else x != 0 for x in (input, other))
+        return deliver(core(a, b), out, name)
+
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+logical_and = _logical(_logical_and, "logical_and")
+logical_or = _logical(_logical_or, "logical_or")
+logical_xor = _logical(_logical_xor, "logical_xor")
+
+
+def logical_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """True where the input is 0 or False."""
+    need_tensor(input, "logical_not")
+    result = _logical_not(input) if input.dtype is _dtype.bool_ else input == 0
+    return deliver(result, out, "logical_not")
+
+
+def _bitwise(core: Function, name: str) -> Function:
+    def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
+        a, b = promote(input, other)
+        refuse(f"{name}_cpu", a if is_tensor(a) else b, FLOAT, _dtype.COMPLEX)
+        return deliver(core(a, b), out, name)
+
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+bitwise_and = _bitwise(_bitwise_and, "bitwise_and")
+bitwise_or = _bitwise(_bitwise_or, "bitwise_or")
+bitwise_xor = _bitwise(_bitwise_xor, "bitwise_xor")
+bitwise_left_shift = _bitwise(_left_shift, "bitwise_left_shift")
+bitwise_right_shift = _bitwise(_right_shift, "bitwise_right_shift")
+
+
+def bitwise_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Every bit turned; logical not for bools."""
+    need_tensor(input, "bitwise_not")
+    refuse("bitwise_not_cpu", input, FLOAT, _dtype.COMPLEX)
+    return deliver(_bitwise_not(input), out, "bitwise_not")
+
+
+def _check_float(core: Function, name: str, exact: bool) -> Function:
+    def function(input: Tensor) -> Tensor:
+        need_tensor(input, name)
+        if input.dtype.category >= FLOAT:
+            return core(input)
+        return (input == input) if exact else (input != input)
+
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+isnan = _check_float(_isnan, "isnan", False)
+isinf = _check_float(_isinf, "isinf", False)
+isfinite = _check_float(_isfinite, "isfinite", True)
+
+
+def isposinf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Whether each element is +∞."""
+    return deliver(eq(input, math.inf), out, "isposinf")
+
+
+def isneginf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Whether each element is −∞."""
+    return deliver(eq(input, -math.inf), out, "isneginf")
+
+
+def signbit(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Whether each element has its sign bit set (−0.0 too)."""
+    need_tensor(input, "signbit")
+    result = _signbit(input) if input.dtype.category == FLOAT else input < 0
+    return deliver(result, out, "signbit")
+
+
+def isclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Tensor:
+    """Whether |input − other| ≤ atol + rtol · |other|."""
+    if input.dtype is not other.dtype:
+        raise RuntimeError(f"{input.dtype.name} did not match {other.dtype.name}")
+    same = input == other
+    if equal_nan and input.dtype.category >= FLOAT:
+        same = same | (isnan(input) & isnan(other))
+    if input.dtype.category < FLOAT:
+        if not rtol and not atol:
+            return same
+        input, other = to_dtype(input, _dtype.float64), to_dtype(other, _dtype.float64)
+    gap = (input - other).abs()
+    return same | (isfinite(gap) & (gap <= atol + rtol * other.abs()))
+
+
+def allclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> bool:
+    """Whether all elements are close (see `isclose`)."""
+    return bool(isclose(input, other, rtol, atol, equal_nan).all())
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether both have the same shape and the same elements."""
+    return input.shape == other.shape and bool((input == other).all())
+
+
+# ---- choices
+
+
+def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Any = None) -> Any:
+    """Elements of `input` where `condition`, else of `other`; alone, the indices where it holds."""
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
+    if not is_tensor(condition):
+        raise TypeError("where(): argument 'condition' (position 1) must be Tensor")
+    if condition.dtype is not _dtype.bool_ and condition.dtype is not _dtype.uint8:
+        raise RuntimeError(
+            "where expected condition to be a boolean tensor, but got a tensor with dtype "
+            f"{condition.dtype.name}"
+        )
+    if condition.dtype is _dtype.uint8:
+        condition = condition != 0
+    if not is_tensor(input) and not is_tensor(other):
+        dt = _dtype.promote_types(_dtype.of_scalar(input), _dtype.of_scalar(other))
+        input = condition.new_tensor(input, dtype=dt)
+    a, b = promote(input, other)
+    return deliver(_where(condition, a, b), out, "where")
+
+
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """`value` where the mask is True."""
+    if mask.dtype is not _dtype.bool_:
+        raise RuntimeError(
+            "masked_fill_ only supports boolean masks, but got mask with dtype "
+            f"{mask.dtype.name}"
+        )
+    if is_tensor(value):
+        if value.ndim:
+            raise RuntimeError(
+                "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
+                f"{value.ndim} dimension(s)."
+            )
+        value = to_dtype(value, input.dtype)
+    elif _dtype.of_scalar(value).category > input.dtype.category:
+        raise RuntimeError(f"value cannot be converted to type {input.dtype.name} without overflow")
+    a, b = promote(value, input)
+    return _where(mask, a, b)
+
+
+def clamp(
+    input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None = None
+) -> Tensor:
+    """Elements limited to [min, max]; either may be a number, a tensor or None."""
+    need_tensor(input, "clamp")
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    refuse("clamp_cpu", input, _dtype.BOOL, _dtype.COMPLEX)
+    low_scalar, high_scalar = not is_tensor(min), not is_tensor(max)
+    if low_scalar and high_scalar:
+        return deliver(_clamp_numbers(input, min, max), out, "clamp")
+    result = input
+    for bound, larger in ((min, True), (max, False)):
+        if bound is not None:
+            result = _clamp_tensor(result, bound, larger)
+    return deliver(result, out, "clamp")
+
+
+clip = clamp
+
+
+def _clamp_numbers(x: Tensor, low: Any, high: Any) -> Tensor:
+    for bound in (low, high):
+        if bound is not None:
+            x = promote(x, bound)[0]
+    low, high = (None if v is None else promote(x, v)[1] for v in (low, high))
+    return _clip(x, low=low, high=high)
+
+
+def _clip_forward(xp: Any, a: Any, *, low: Any, high: Any) -> Any:
+    if low is not None:
+        a = xp.maximum(a, xp.full_like(a, low))
+    return a if high is None else xp.minimum(a, xp.full_like(a, high))
+
+
+def _clip_inside(xp: Any, g: Any, a: Any, low: Any, high: Any) -> Any:
+    if low is None:
+        return xp.keep(g, a <= high)
+    inside = a >= low
+    return xp.keep(g, inside if high is None else xp.logical_and(inside, a <= high))
+
+
+_clip = op("clip", _clip_forward, a=_clip_inside)
+
+
+def _clamp_tensor(x: Tensor, bound: Any, larger: bool) -> Tensor:
+    a, b = promote(x, bound)
+    if not is_tensor(b):
+        return _clamp_numbers(a, b if larger else None, None if larger else b)
+    inside = (a >= b) if larger else (a <= b)
+    return _where(inside | isnan(a), a, b)
+
+
+def clamp_min(input: Tensor, min: Any, *, out: Tensor | None = None) -> Tensor:
+    """Elements raised to at least `min`."""
+    return clamp(input, min=min, out=out)
+
+
+def clamp_max(input: Tensor, max: Any, *, out: Tensor | None = None) -> Tensor:
+    """Elements lowered to at most `max`."""
+    return clamp(input, max=max, out=out)
+
+
+def nan_to_num(
+    input: Tensor,
+    nan: float | None = None,
+    posinf: float | None = None,
+    neginf: float | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """NaN and infinities replaced: by 0 and the dtype's limits unless told otherwise."""
+    if not input.dtype.is_floating_point:
+        return deliver(input.clone(), out, "nan_to_num")
+    limits = _dtype.finfo(input.dtype)
+    result = where(isnan(input), 0.0 if nan is None else nan, input)
+    result = where(isposinf(input), limits.max if posinf is None else posinf, result)
+    result = where(isneginf(input), limits.min if neginf is None else neginf, result)
+    return deliver(result, out, "nan_to_num")
+
+
+def fmax(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The larger of two, of a number and NaN the number."""
+    a, b = promote(input, other)
+    return deliver(where((a >= b) | isnan(b), a, b), out, "fmax")
+
+
+def fmin(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The smaller of two, of a number and NaN the number."""
+    a, b = promote(input, other)
+    return deliver(where((a <= b) | isnan(b), a, b), out, "fmin")
+
+
+copysign_core = op(
+    "copysign",
+    lambda xp, a, b: xp.copysign(a, b),
+    broadcast=True,
+    a=lambda xp, g, a, y: xp.where(a == 0, xp.zeros_like(g), g * (xp.sign(a) * xp.sign(y))),
+    b=lambda xp, g: xp.zeros_like(g),
+)
+copysign = binary(copysign_core, "copysign", least=FLOAT)

@@ -1,0 +1,332 @@
+"""New tensors: from data, of one value, ranges, and like another tensor."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from xptorch import _dtype, _engine, _interop
+from xptorch._backend import resolve
+from xptorch._dtype import dtype as Dtype
+from xptorch.ops._common import as_shape, deliver, is_tensor, need_tensor, to_dtype
+
+if TYPE_CHECKING:
+    from xptorch._tensor import Tensor
+
+__all__ = [
+    "arange", "as_tensor", "asarray", "empty", "empty_like", "eye", "from_numpy", "full",
+    "full_like", "linspace", "logspace", "ones", "ones_like", "scalar_tensor", "tensor",
+    "zeros", "zeros_like",
+]  # fmt: skip
+
+_IGNORED = {"layout", "pin_memory", "memory_format", "names"}  # cannot change a result
+
+
+def options(kwargs: dict[str, Any], function: str) -> dict[str, Any]:
+    """What is left of the keyword arguments that all creation functions share."""
+    layout = kwargs.get("layout")
+    if layout is not None and str(layout).rpartition(".")[2] != "strided":
+        raise NotImplementedError(f"{function}: layout {layout} is not supported, only strided")
+    unknown = set(kwargs) - _IGNORED
+    if unknown:
+        raise TypeError(f"{function}() got an unexpected keyword argument {unknown.pop()!r}")
+    return kwargs
+
+
+def leaf(t: Tensor, requires_grad: bool) -> Tensor:
+    """The new tensor, requiring gradients if it should."""
+    return t.requires_grad_() if requires_grad else t
+
+
+# ---- from data
+
+
+def tensor(
+    data: Any,
+    *,
+    dtype: Dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """A new tensor that holds a copy of `data`: a number, nested sequences, an array, a tensor."""
+    if is_tensor(data):
+        copy = data.detach().clone().to(device=device or data.device, dtype=dtype or data.dtype)
+        return leaf(copy, requires_grad)
+    return leaf(_from_host(data, dtype, device), requires_grad)
+
+
+def _from_host(data: Any, dtype: Dtype | None, device: Any) -> Tensor:
+    array, natural = _interop.host_array(data)
+    on = resolve(device)
+    on.raw_dtype(dtype or natural)
+    array = array.astype(_interop.as_host(dtype or natural))
+    return _engine.wrap(on.backend.from_host(array, on.index), on)
+
+
+def as_tensor(data: Any, dtype: Dtype | None = None, device: Any = None) -> Tensor:
+    """`data` as a tensor, sharing its memory where dtype and device allow."""
+    if is_tensor(data):
+        return data.to(device=device or data.device, dtype=dtype or data.dtype)  # type: ignore[no-any-return]
+    on = resolve(device)
+    if hasattr(data, "__array_interface__") and on.type == "cpu" and data.flags.writeable:
+        shared = from_numpy(data)
+        return shared if dtype is None else to_dtype(shared, dtype)
+    return _from_host(data, dtype, on)
+
+
+asarray = as_tensor
+
+
+def from_numpy(ndarray: Any) -> Tensor:
+    """A CPU tensor that shares the NumPy array's memory.
+
+    Raises:
+        TypeError: not a NumPy array, or of a dtype that tensors lack.
+        ValueError: an array with negative strides.
+    """
+    if not hasattr(ndarray, "__array_interface__") or not hasattr(ndarray, "strides"):
+        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
+    _interop.numpy_dtype(ndarray.dtype)
+    if any(s < 0 for s in ndarray.strides):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative "
+            "strides are not currently supported. (You can probably work around this by making a "
+            "copy of your array  with array.copy().)"
+        )
+    return _engine.wrap(ndarray, resolve("cpu"))
+
+
+def scalar_tensor(s: Any, *, dtype: Dtype | None = None, device: Any = None, **kwargs: Any) -> Tensor:
+    """A number as a tensor of no dimensions, of the default dtype."""
+    options(kwargs, "scalar_tensor")
+    return tensor(s, dtype=dtype or _dtype.get_default_dtype(), device=device)
+
+
+# ---- of one value
+
+
+def _filled(
+    value: Any,
+    size: tuple[int, ...],
+    dtype: Dtype,
+    device: Any,
+    requires_grad: bool,
+    out: Tensor | None,
+    function: str,
+) -> Tensor:
+    if any(s < 0 for s in size):
+        raise RuntimeError(
+            f"Trying to create tensor with negative dimension {min(size)}: {list(size)}"
+        )
+    on = resolve(device if out is None or device is not None else out.device)
+    raw = on.raw_dtype(dtype)
+    if value == 0 and not isinstance(value, complex):
+        data = on.xp.zeros(size, dtype=raw, device=on.raw)
+    else:
+        data = on.xp.full(size, value, dtype=raw, device=on.raw)
+    return leaf(deliver(_engine.wrap(data, on), out, function), requires_grad)
+
+
+def zeros(
+    *size: Any,
+    out: Tensor | None = None,
+    dtype: Dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    **kwargs: Any,
+) -> Tensor:
+    """A tensor of zeros of that shape."""
+    return _constant(0, size, out, dtype, device, requires_grad, kwargs, "zeros")
+
+
+def ones(
+    *size: Any,
+    out: Tensor | None = None,
+    dtype: Dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    **kwargs: Any,
+) -> Tensor:
+    """A tensor of ones of that shape."""
+    return _constant(1, size, out, dtype, device, requires_grad, kwargs, "ones")
+
+
+def empty(
+    *size: Any,
+    out: Tensor | None = None,
+    dtype: Dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    **kwargs: Any,
+) -> Tensor:
+    """A tensor of that shape whose values mean nothing yet (they are zeros here)."""
+    return _constant(0, size, out, dtype, device, requires_grad, kwargs, "empty")
+
+
+def _constant(
+    value: int,
+    size: tuple[Any, ...],
+    out: Tensor | None,
+    dtype: Dtype | None,
+    device: Any,
+    requires_grad: bool,
+    kwargs: dict[str, Any],
+    name: str,
+) -> Tensor:
+    size = as_shape(kwargs.pop("size") if not size and "size" in kwargs else size)
+    options(kwargs, name)
+    dtype = dtype or (out.dtype if out is not None else _dtype.get_default_dtype())
+    return _filled(value, size, dtype, device, requires_grad, out, name)
+
+
+def full(
+    size: Any,
+    fill_value: Any,
+    *,
+    out: Tensor | None = None,
+    dtype: Dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    **kwargs: Any,
+) -> Tensor:
+    """A tensor of that shape, filled with one value; by default in the value's own dtype."""
+    options(kwargs, "full")
+    if is_tensor(fill_value):
+        dtype, fill_value = dtype or fill_value.dtype, fill_value.item()
+    dtype = dtype or (out.dtype if out is not None else _dtype.of_scalar(fill_value))
+    shape = as_shape((size,) if isinstance(size, int) else tuple(size))
+    return _filled(fill_value, shape, dtype, device, requires_grad, out, "full")
+
+
+def zeros_like(input: Tensor, **kwargs: Any) -> Tensor:
+    """Zeros of the input's shape, dtype and device, unless told otherwise."""
+    return _like(input, 0, kwargs, "zeros_like")
+
+
+def ones_like(input: Tensor, **kwargs: Any) -> Tensor:
+    """Ones of the input's shape, dtype and device, unless told otherwise."""
+    return _like(input, 1, kwargs, "ones_like")
+
+
+def empty_like(input: Tensor, **kwargs: Any) -> Tensor:
+    """A tensor of the input's shape whose values mean nothing yet."""
+    return _like(input, 0, kwargs, "empty_like")
+
+
+def full_like(input: Tensor, fill_value: Any, **kwargs: Any) -> Tensor:
+    """One value in the input's shape, dtype and on its device, unless told otherwise."""
+    value = fill_value.item() if is_tensor(fill_value) else fill_value
+    return _like(input, value, kwargs, "full_like")
+
+
+def _like(input: Tensor, value: Any, kwargs: dict[str, Any], name: str) -> Tensor:
+    need_tensor(input, name)
+    dtype, device = kwargs.pop("dtype", None), kwargs.pop("device", None)
+    requires_grad = kwargs.pop("requires_grad", False)
+    options(kwargs, name)
+    on = device if device is not None else input._device
+    return _filled(value, input._data.shape, dtype or input.dtype, on, requires_grad, None, name)
+
+
+# ---- ranges
+
+
+def arange(
+    *bounds: Any,
+    out: Tensor | None = None,
+    dtype: Dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    **kwargs: Any,
+) -> Tensor:
+    """Values from start (0) to end, end excluded, in steps of step (1).
+
+    Raises:
+        RuntimeError: step is 0 or leads away from end.
+    """
+    start, end, step = _bounds(bounds, kwargs)
+    options(kwargs, "arange")
+    if dtype is None:
+        floats = any(isinstance(v, float) for v in (start, end, step))
+        dtype = _dtype.get_default_dtype() if floats else _dtype.int64
+        dtype = out.dtype if out is not None else dtype
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if (end - start) * step < 0:
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    if not dtype.is_floating_point:
+        start, end, step = int(start), int(end), int(step)
+    on = resolve(device)
+    count = math.ceil((end - start) / step)
+    # In the widest type first: start + i·step must not gather rounding errors.
+    wide = on.raw_dtype(_dtype.float64 if dtype.is_floating_point else _dtype.int64)
+    steps = on.xp.arange(count, dtype=wide, device=on.raw)
+    data = on.xp.astype(start + steps * step, on.raw_dtype(dtype))
+    return leaf(deliver(_engine.wrap(data, on), out, "arange"), requires_grad)
+
+
+def _bounds(bounds: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
+    values = [b.item() if is_tensor(b) else b for b in bounds]
+    named = {k: kwargs.pop(k) for k in ("start", "end", "step") if k in kwargs}
+    if len(values) == 1 and "end" not in named:
+        values = [0, *values]
+    names = [n for n in ("start", "end", "step") if n not in named]
+    named |= dict(zip(names, values, strict=False))
+    if "end" not in named:
+        raise TypeError("arange() received an invalid combination of arguments")
+    return named.get("start", 0), named["end"], named.get("step", 1)
+
+
+def linspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    *,
+    out: Tensor | None = None,
+    dtype: Dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    **kwargs: Any,
+) -> Tensor:
+    """`steps` values from start to end, both included, at equal distances."""
+    options(kwargs, "linspace")
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    start, end = (v.item() if is_tensor(v) else v for v in (start, end))
+    dtype = dtype or (out.dtype if out is not None else _dtype.get_default_dtype())
+    on = resolve(device)
+    wide = on.raw_dtype(_dtype.float64)
+    index = on.xp.arange(steps, dtype=wide, device=on.raw)
+    gap = (end - start) / max(steps - 1, 1)
+    # From both ends, as PyTorch does: symmetric, and the last value is `end` itself.
+    data = on.xp.where(index < steps / 2, start + index * gap, end - (steps - 1 - index) * gap)
+    t = _engine.wrap(on.xp.astype(data, on.raw_dtype(dtype)), on)
+    return leaf(deliver(t, out, "linspace"), requires_grad)
+
+
+def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **kwargs: Any) -> Tensor:
+    """base to the powers that `linspace` gives."""
+    out, dtype = kwargs.pop("out", None), kwargs.pop("dtype", None)
+    requires_grad = kwargs.pop("requires_grad", False)
+    powers = linspace(start, end, steps, dtype=_dtype.float64, **kwargs)
+    result = to_dtype(base**powers, dtype or _dtype.get_default_dtype())
+    return leaf(deliver(result, out, "logspace"), requires_grad)
+
+
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    out: Tensor | None = None,
+    dtype: Dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    **kwargs: Any,
+) -> Tensor:
+    """The n × m matrix with ones on its diagonal."""
+    options(kwargs, "eye")
+    on = resolve(device)
+    raw = on.raw_dtype(dtype or _dtype.get_default_dtype())
+    data = on.xp.eye(n, n if m is None else m, dtype=raw, device=on.raw)
+    return leaf(deliver(_engine.wrap(data, on), out, "eye"), requires_grad)

@@ -1,0 +1,577 @@
+"""Elementwise mathematics: a table of derivatives, and PyTorch's functions over it."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from xptorch import _dtype, _engine
+from xptorch._engine import op
+from xptorch.ops._common import (
+    COMPLEX,
+    FLOAT,
+    INTEGER,
+    deliver,
+    floating,
+    is_tensor,
+    need_tensor,
+    promote,
+    refuse,
+    to_dtype,
+)
+
+if TYPE_CHECKING:
+    from xptorch._tensor import Tensor
+
+__all__ = [
+    "abs", "absolute", "acos", "acosh", "add", "addcdiv", "addcmul", "arccos", "arccosh",
+    "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "asin", "asinh", "atan", "atan2",
+    "atanh", "ceil", "cos", "cosh", "deg2rad", "div", "divide", "erf", "erfc", "exp", "exp2",
+    "expm1", "fix", "float_power", "floor", "floor_divide", "fmod", "frac", "hypot", "lerp",
+    "log", "log10", "log1p", "log2", "logaddexp", "logit", "maximum", "minimum", "mul",
+    "multiply", "neg", "negative", "positive", "pow", "rad2deg", "reciprocal", "remainder",
+    "round", "rsqrt", "rsub", "sgn", "sigmoid", "sign", "sin", "sinh", "sqrt", "square", "sub",
+    "subtract", "tan", "tanh", "true_divide", "trunc", "xlogy",
+]  # fmt: skip
+
+Function = Callable[..., "Tensor"]
+_TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
+_LN2, _LN10 = math.log(2), math.log(10)
+
+
+# ---- makers of public functions
+
+
+def unary(core: Function, name: str | None = None, *, real: bool = False) -> Function:
+    """``f(input, *, out=None)``; with `real`, integers are taken in the default dtype."""
+    label = name or core.__name__
+
+    def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+        need_tensor(input, label)
+        if real:
+            input = floating(input)
+        result = core(input)
+        return result if out is None else deliver(result, out, label)
+
+    function.__name__ = function.__qualname__ = label
+    return function
+
+
+def binary(core: Function, name: str | None = None, *, least: int = 0) -> Function:
+    """``f(input, other, *, out=None)`` with type promotion, at least to the category `least`."""
+    label = name or core.__name__
+
+    def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
+        a, b = promote(input, other, least)
+        result = core(a, b)
+        return result if out is None else deliver(result, out, label)
+
+    function.__name__ = function.__qualname__ = label
+    return function
+
+
+# ---- one input
+
+_neg = op("negative", lambda xp, a: -a, a=lambda xp, g: -g)
+_abs = op("abs", lambda xp, a: xp.abs(a), a=lambda xp, g, a: g * xp.sign(a))
+_sign = op("sign", lambda xp, a: xp.sign(a), a=lambda xp, g: xp.zeros_like(g))
+_floor = op("floor", lambda xp, a: xp.floor(a), a=lambda xp, g: xp.zeros_like(g))
+_ceil = op("ceil", lambda xp, a: xp.ceil(a), a=lambda xp, g: xp.zeros_like(g))
+_trunc = op("trunc", lambda xp, a: xp.trunc(a), a=lambda xp, g: xp.zeros_like(g))
+_round = op("round", lambda xp, a: xp.round(a), a=lambda xp, g: xp.zeros_like(g))
+_exp = op("exp", lambda xp, a: xp.exp(a), a=lambda xp, g, y: g * y)
+_exp2 = op("exp2", lambda xp, a: xp.exp(a * _LN2), a=lambda xp, g, y: g * y * _LN2)
+_expm1 = op("expm1", lambda xp, a: xp.expm1(a), a=lambda xp, g, y: g * (y + 1))
+_log = op("log", lambda xp, a: xp.log(a), a=lambda xp, g, a: g / a)
+_log2 = op("log2", lambda xp, a: xp.log2(a), a=lambda xp, g, a: g / (a * _LN2))
+_log10 = op("log10", lambda xp, a: xp.log10(a), a=lambda xp, g, a: g / (a * _LN10))
+_log1p = op("log1p", lambda xp, a: xp.log1p(a), a=lambda xp, g, a: g / (a + 1))
+_sqrt = op("sqrt", lambda xp, a: xp.sqrt(a), a=lambda xp, g, y: g / (2 * y))
+_rsqrt = op("rsqrt", lambda xp, a: 1 / xp.sqrt(a), a=lambda xp, g, y: -0.5 * g * y * y * y)
+_square = op("square", lambda xp, a: a * a, a=lambda xp, g, a: g * (2 * a))
+_reciprocal = op("reciprocal", lambda xp, a: 1 / a, a=lambda xp, g, y: -g * (y * y))
+_sin = op("sin", lambda xp, a: xp.sin(a), a=lambda xp, g, a: g * xp.cos(a))
+_cos = op("cos", lambda xp, a: xp.cos(a), a=lambda xp, g, a: -g * xp.sin(a))
+_tan = op("tan", lambda xp, a: xp.tan(a), a=lambda xp, g, y: g * (1 + y * y))
+_asin = op("asin", lambda xp, a: xp.asin(a), a=lambda xp, g, a: g / xp.sqrt(1 - a * a))
+_acos = op("acos", lambda xp, a: xp.acos(a), a=lambda xp, g, a: -g / xp.sqrt(1 - a * a))
+_atan = op("atan", lambda xp, a: xp.atan(a), a=lambda xp, g, a: g / (1 + a * a))
+_sinh = op("sinh", lambda xp, a: xp.sinh(a), a=lambda xp, g, a: g * xp.cosh(a))
+_cosh = op("cosh", lambda xp, a: xp.cosh(a), a=lambda xp, g, a: g * xp.sinh(a))
+_tanh = op("tanh", lambda xp, a: xp.tanh(a), a=lambda xp, g, y: g * (1 - y * y))
+_asinh = op("asinh", lambda xp, a: xp.asinh(a), a=lambda xp, g, a: g / xp.sqrt(a * a + 1))
+_acosh = op("acosh", lambda xp, a: xp.acosh(a), a=lambda xp, g, a: g / xp.sqrt(a * a - 1))
+_atanh = op("atanh", lambda xp, a: xp.atanh(a), a=lambda xp, g, a: g / (1 - a * a))
+_erf = op(
+    "erf",
+    lambda xp, a: xp.erf(a),
+    a=lambda xp, g, a: g * (_TWO_OVER_SQRT_PI * xp.exp(-a * a)),
+)
+_erfc = op(
+    "erfc",
+    lambda xp, a: xp.erfc(a),
+    a=lambda xp, g, a: g * (-_TWO_OVER_SQRT_PI * xp.exp(-a * a)),
+)
+# Half a tanh: exact at both ends, and no overflow of exp on the way.
+_sigmoid = op(
+    "sigmoid",
+    lambda xp, a: 0.5 * xp.tanh(0.5 * a) + 0.5,
+    a=lambda xp, g, y: g * (y * (1 - y)),
+)
+keep = op(
+    "keep", lambda xp, a, mask: xp.keep(a, mask), a=lambda xp, g, mask: xp.keep(g, mask)
+)
+
+sqrt, exp, log = unary(_sqrt, real=True), unary(_exp, real=True), unary(_log, real=True)
+exp2, expm1 = unary(_exp2, real=True), unary(_expm1, real=True)
+log2, log10, log1p = (unary(f, real=True) for f in (_log2, _log10, _log1p))
+rsqrt, reciprocal = unary(_rsqrt, real=True), unary(_reciprocal, real=True)
+sin, cos, tan = unary(_sin, real=True), unary(_cos, real=True), unary(_tan, real=True)
+asin = arcsin = unary(_asin, real=True)
+acos = arccos = unary(_acos, real=True)
+atan = arctan = unary(_atan, real=True)
+sinh, cosh, tanh = unary(_sinh, real=True), unary(_cosh, real=True), unary(_tanh, real=True)
+asinh = arcsinh = unary(_asinh, real=True)
+acosh = arccosh = unary(_acosh, real=True)
+atanh = arctanh = unary(_atanh, real=True)
+erf, erfc, sigmoid = unary(_erf, real=True), unary(_erfc, real=True), unary(_sigmoid, real=True)
+
+
+def _rounding(core: Function) -> Function:
+    """floor, ceil, trunc: integers are whole already."""
+
+    def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+        need_tensor(input, core.__name__)
+        refuse(f"{core.__name__}_vml_cpu", input, _dtype.BOOL, COMPLEX)
+        result = input.clone() if input.dtype.category == INTEGER else core(input)
+        return deliver(result, out, core.__name__)
+
+    function.__name__ = function.__qualname__ = core.__name__
+    return function
+
+
+floor, ceil = _rounding(_floor), _rounding(_ceil)
+trunc = fix = _rounding(_trunc)
+
+
+def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Tensor:
+    """The nearest multiple of ``10 ** -decimals``, halves to even."""
+    need_tensor(input, "round")
+    refuse("round_vml_cpu", input, _dtype.BOOL, COMPLEX)
+    if input.dtype.category == INTEGER:
+        if decimals:
+            refuse("round_decimals_cpu", input, INTEGER)
+        return deliver(input.clone(), out, "round")
+    scale = 10.0 ** builtins.abs(decimals)
+    if decimals > 0:
+        result = _round(input * scale) / scale
+    elif decimals < 0:
+        result = _round(input / scale) * scale
+    else:
+        result = _round(input)
+    return deliver(result, out, "round")
+
+
+def positive(input: Tensor) -> Tensor:
+    """The input itself."""
+    if input.dtype is _dtype.bool_:
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+def neg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """−input."""
+    need_tensor(input, "neg")
+    if input.dtype is _dtype.bool_:
+        raise RuntimeError(
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to "
+            "invert a mask, use the `~` or `logical_not()` operator instead."
+        )
+    return deliver(_neg(input), out, "neg")
+
+
+negative = neg
+
+
+def abs(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """|input|; the magnitude of complex numbers."""
+    need_tensor(input, "abs")
+    refuse("abs_cpu", input, _dtype.BOOL)
+    return deliver(_abs(input), out, "abs")
+
+
+absolute = abs
+
+
+def sign(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """−1, 0 or 1 by the sign of each element."""
+    need_tensor(input, "sign")
+    if input.dtype.is_complex:
+        raise NotImplementedError(
+            "Unlike NumPy, torch.sign is not intended to support complex numbers. "
+            "Please use torch.sgn instead."
+        )
+    return sgn(input, out=out)
+
+
+def sgn(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The sign of real numbers, z / |z| of complex ones."""
+    need_tensor(input, "sgn")
+    return deliver(input.clone() if input.dtype is _dtype.bool_ else _sign(input), out, "sgn")
+
+
+def square(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """input²."""
+    need_tensor(input, "square")
+    if input.dtype is _dtype.bool_:
+        input = to_dtype(input, _dtype.int64)
+    return deliver(_square(input), out, "square")
+
+
+def frac(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The fractional part, with the input's sign."""
+    refuse("frac_cpu", input, _dtype.BOOL, INTEGER, COMPLEX)
+    return deliver(sub(input, trunc(input)), out, "frac")
+
+
+def deg2rad(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Degrees as radians."""
+    return deliver(mul(floating(input), math.pi / 180), out, "deg2rad")
+
+
+def rad2deg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Radians as degrees."""
+    return deliver(mul(floating(input), 180 / math.pi), out, "rad2deg")
+
+
+def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None) -> Tensor:
+    """log(x / (1 − x)), of x clamped to [eps, 1 − eps] where eps is given."""
+    x = floating(input)
+    if eps is not None:
+        x = x.clamp(eps, 1 - eps)
+    return deliver(log(div(x, sub(1.0, x))), out, "logit")
+
+
+# ---- two inputs
+
+_add = op(
+    "add", lambda xp, a, b: a + b, broadcast=True, a=lambda xp, g: g, b=lambda xp, g: g
+)
+_sub = op(
+    "subtract", lambda xp, a, b: a - b, broadcast=True, a=lambda xp, g: g, b=lambda xp, g: -g
+)
+_mul = op(
+    "multiply",
+    lambda xp, a, b: a * b,
+    broadcast=True,
+    a=lambda xp, g, b: g * b,
+    b=lambda xp, g, a: g * a,
+)
+_div = op(
+    "divide",
+    lambda xp, a, b: a / b,
+    broadcast=True,
+    a=lambda xp, g, b: g / b,
+    b=lambda xp, g, b, y: -g * (y / b),
+)
+
+
+def _pow_base(xp: Any, g: Any, a: Any, b: Any) -> Any:
+    slope = b * a ** (b - 1.0)
+    return g * (xp.where(b == 0, xp.zeros_like(slope), slope) if hasattr(b, "shape") else slope)
+
+
+def _pow_exponent(xp: Any, g: Any, a: Any, b: Any, y: Any) -> Any:
+    if not hasattr(a, "shape"):
+        return g * (y * math.log(a)) if a > 0 else g * xp.keep(y, b < 0)
+    # 0 ** b is flat for b >= 0: log(0) must not spoil it.
+    base = xp.where(a == 0, xp.ones_like(a), a)
+    flat = xp.logical_and(a == 0, b >= 0) if hasattr(b, "shape") else a == 0
+    return g * xp.where(flat, xp.zeros_like(y), y * xp.log(base))
+
+
+_pow = op("pow", lambda xp, a, b: a**b, broadcast=True, a=_pow_base, b=_pow_exponent)
+
+
+def _share(xp: Any, g: Any, a: Any, b: Any, wins: Any) -> Any:
+    """The gradient to the chosen of two; half of it to each where they are equal."""
+    return xp.where(a == b, g * 0.5, xp.keep(g, xp.broadcast_to(wins, shape=g.shape)))
+
+
+_maximum = op(
+    "maximum",
+    lambda xp, a, b: xp.maximum(a, b),
+    broadcast=True,
+    a=lambda xp, g, a, b: _share(xp, g, a, b, a > b),
+    b=lambda xp, g, a, b: _share(xp, g, a, b, b > a),
+)
+_minimum = op(
+    "minimum",
+    lambda xp, a, b: xp.minimum(a, b),
+    broadcast=True,
+    a=lambda xp, g, a, b: _share(xp, g, a, b, a < b),
+    b=lambda xp, g, a, b: _share(xp, g, a, b, b < a),
+)
+_atan2 = op(
+    "atan2",
+    lambda xp, a, b: xp.atan2(a, b),
+    broadcast=True,
+    a=lambda xp, g, a, b: g * (b / (a * a + b * b)),
+    b=lambda xp, g, a, b: g * (-a / (a * a + b * b)),
+)
+_hypot = op(
+    "hypot",
+    lambda xp, a, b: xp.hypot(a, b),
+    broadcast=True,
+    a=lambda xp, g, a, y: g * (a / y),
+    b=lambda xp, g, b, y: g * (b / y),
+)
+_logaddexp = op(
+    "logaddexp",
+    lambda xp, a, b: xp.logaddexp(a, b),
+    broadcast=True,
+    a=lambda xp, g, a, y: g * xp.exp(a - y),
+    b=lambda xp, g, b, y: g * xp.exp(b - y),
+)
+_floor_divide = op(
+    "floor_divide",
+    lambda xp, a, b: a // b,
+    broadcast=True,
+    a=lambda xp, g: xp.zeros_like(g),
+    b=lambda xp, g: xp.zeros_like(g),
+)
+_remainder = op(
+    "remainder",
+    lambda xp, a, b: a % b,
+    broadcast=True,
+    a=lambda xp, g: g,
+    b=lambda xp, g, a, b: -g * xp.floor(a / b),
+)
+_fmod = op(
+    "fmod",
+    lambda xp, a, b: a - xp.trunc(a / b) * b,
+    broadcast=True,
+    a=lambda xp, g: g,
+    b=lambda xp, g, a, b: -g * xp.trunc(a / b),
+)
+_xlogy = op(
+    "xlogy",
+    lambda xp, a, b: xp.where(xp.logical_and(a == 0, ~xp.isnan(b)), xp.zeros_like(a * b), a * xp.log(b)),
+    broadcast=True,
+    a=lambda xp, g, a, b: xp.where(xp.logical_and(a == 0, b <= 0), xp.zeros_like(g), g * xp.log(b)),
+    b=lambda xp, g, a, b: g * (a / b),
+)
+atan2 = arctan2 = binary(_atan2, "atan2", least=FLOAT)
+hypot = binary(_hypot)
+logaddexp = binary(_logaddexp)
+maximum, minimum = binary(_maximum), binary(_minimum)
+
+
+def _no_bool_minus(a: Any, b: Any) -> None:
+    for x, y in ((a, b), (b, a)):
+        if is_tensor(x) and x.dtype is _dtype.bool_:
+            if isinstance(y, bool) or (is_tensor(y) and y.dtype is _dtype.bool_):
+                raise RuntimeError(
+                    "Subtraction, the `-` operator, with two bool tensors is not supported. "
+                    "Use the `^` or `logical_xor()` operator instead."
+                )
+            raise RuntimeError(
+                "Subtraction, the `-` operator, with a bool tensor is not supported. If you are "
+                "trying to invert a mask, use the `~` or `logical_not()` operator instead."
+            )
+
+
+def _scaled(other: Any, alpha: Any, input: Any) -> Any:
+    if alpha == 1:
+        return other
+    if isinstance(alpha, bool) or (isinstance(alpha, float) and _is_integral(input, other)):
+        raise RuntimeError(
+            "For integral input tensors, argument alpha must not be a floating point number."
+        )
+    return other * alpha
+
+
+def _is_integral(*operands: Any) -> bool:
+    return all((x.dtype if is_tensor(x) else _dtype.of_scalar(x)).category < FLOAT for x in operands)
+
+
+def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
+    """input + alpha · other, broadcast."""
+    if alpha != 1:
+        other = _scaled(other, alpha, input)
+    a, b = promote(input, other)
+    result = _add(a, b)
+    return result if out is None else deliver(result, out, "add")
+
+
+def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
+    """input − alpha · other, broadcast."""
+    if alpha != 1:
+        other = _scaled(other, alpha, input)
+    a, b = promote(input, other)
+    if is_tensor(a) and a._data.dtype == a._device.xp.bool:
+        _no_bool_minus(input, other)
+    result = _sub(a, b)
+    return result if out is None else deliver(result, out, "sub")
+
+
+subtract = sub
+
+
+def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+    """other − alpha · input."""
+    _no_bool_minus(input, other)
+    return sub(other, input, alpha=alpha)
+
+
+mul = multiply = binary(_mul, "mul")
+
+
+def div(
+    input: Any, other: Any, *, rounding_mode: str | None = None, out: Tensor | None = None
+) -> Tensor:
+    """input / other; rounded toward −∞ ("floor") or 0 ("trunc") on request."""
+    if rounding_mode is None:
+        a, b = promote(input, other, FLOAT)
+        result = _div(a, b)
+        return result if out is None else deliver(result, out, "div")
+    if rounding_mode == "floor":
+        return floor_divide(input, other, out=out)
+    if rounding_mode != "trunc":
+        raise RuntimeError(
+            "div expected rounding_mode to be one of None, 'trunc', or 'floor' "
+            f"but found '{rounding_mode}'"
+        )
+    a, b = promote(input, other)
+    if not _is_integral(a, b):
+        return deliver(_trunc(_div(a, b)), out, "div")
+    _refuse_zero(b)
+    whole = _floor_divide(a, b)
+    short = (mul(whole, b) != a) & (whole < 0)
+    return deliver(add(whole, to_dtype(short, whole.dtype)), out, "div")
+
+
+divide = true_divide = div
+
+
+def _refuse_zero(b: Any) -> None:
+    zero = b == 0 if not is_tensor(b) else b._device.type == "cpu" and bool((b == 0).any())
+    if zero:
+        raise RuntimeError("ZeroDivisionError")
+
+
+def floor_divide(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
+    """input / other, rounded toward −∞."""
+    a, b = promote(input, other)
+    refuse("div_floor_cpu", a if is_tensor(a) else b, _dtype.BOOL)
+    if _is_integral(a, b):
+        _refuse_zero(b)
+        return deliver(_floor_divide(a, b), out, "floor_divide")
+    quotient = _div(a, b)
+    whole = _floor_divide(a, b)
+    result = quotient.isinf().where(quotient.detach(), whole) if _has_zero(b) else whole
+    return deliver(result, out, "floor_divide")
+
+
+def remainder(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
+    """What ``input − other · floor(input / other)`` leaves: it has the divisor's sign."""
+    a, b = promote(input, other)
+    refuse("remainder_cpu", a if is_tensor(a) else b, _dtype.BOOL)
+    if _is_integral(a, b):
+        _refuse_zero(b)
+    return deliver(_remainder(a, b), out, "remainder")
+
+
+def fmod(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
+    """What ``input − other · trunc(input / other)`` leaves: it has the dividend's sign."""
+    a, b = promote(input, other)
+    refuse("fmod_cpu", a if is_tensor(a) else b, _dtype.BOOL)
+    if _is_integral(a, b):
+        _refuse_zero(b)
+        return deliver(sub(a, mul(div(a, b, rounding_mode="trunc"), b)), out, "fmod")
+    return deliver(_fmod(a, b), out, "fmod")
+
+
+def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
+    """input to the power of exponent."""
+    a, b = promote(input, exponent)
+    if is_tensor(a) and not is_tensor(b):
+        if a.dtype.category == INTEGER and b < 0:
+            raise RuntimeError("Integers to negative integer powers are not allowed.")
+        if b == 2:
+            return deliver(square(a), out, "pow")
+        if b == 0.5 and a.dtype.is_floating_point:
+            return deliver(_sqrt(a), out, "pow")
+    elif is_tensor(b) and b.dtype.category == INTEGER:
+        return deliver(_integer_pow(a, b), out, "pow")
+    return deliver(_pow(a, b), out, "pow")
+
+
+def _integer_pow(a: Any, b: Tensor) -> Tensor:
+    """Powers of integers; a negative exponent leaves something of ±1 only."""
+    negative = b < 0
+    power = _pow(a, b * to_dtype(~negative, b.dtype))
+    sign = (b % 2 != 0).where(a, 1) if is_tensor(a) else None
+    small = abs(a) == 1 if is_tensor(a) else a in (1, -1)
+    if sign is None:
+        sign = (b % 2 != 0).where(b * 0 + a, 1)
+        small = b * 0 + a == sign if small else b != b
+    rest = to_dtype(small, b.dtype) * sign
+    return negative.where(rest, power)
+
+
+def float_power(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
+    """`pow` in double precision."""
+    a, b = (to_dtype(x, _dtype.float64) if is_tensor(x) else float(x) for x in (input, exponent))
+    return deliver(pow(a, b), out, "float_power")
+
+
+def xlogy(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
+    """input · log(other), 0 where input is 0."""
+    a, b = promote(input, other, FLOAT)
+    if not is_tensor(a):
+        a = b.new_tensor(a)
+    if not is_tensor(b):
+        b = a.new_tensor(b)
+    return deliver(_xlogy(a, b), out, "xlogy")
+
+
+def _has_zero(b: Any) -> bool:
+    return True if is_tensor(b) else b == 0
+
+
+def addcmul(
+    input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, out: Tensor | None = None
+) -> Tensor:
+    """input + value · tensor1 · tensor2."""
+    return deliver(add(input, mul(tensor1, tensor2), alpha=value), out, "addcmul")
+
+
+def addcdiv(
+    input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, out: Tensor | None = None
+) -> Tensor:
+    """input + value · tensor1 / tensor2."""
+    if _is_integral(tensor1, tensor2):
+        raise RuntimeError(
+            "Integer division with addcdiv is no longer supported, and in a future release "
+            "addcdiv will perform a true division of tensor1 and tensor2."
+        )
+    return deliver(add(input, div(tensor1, tensor2), alpha=value), out, "addcdiv")
+
+
+def lerp(input: Tensor, end: Tensor, weight: Any, *, out: Tensor | None = None) -> Tensor:
+    """input + weight · (end − input)."""
+    if input.dtype is not end.dtype:
+        raise RuntimeError(
+            f"expected dtype {input.dtype.name} for `end` but got dtype {end.dtype.name}"
+        )
+    gap = sub(end, input)
+    if not is_tensor(weight):
+        # From the nearer end, so that both ends are met exactly.
+        near = weight < 0.5
+        result = add(input, mul(gap, weight)) if near else sub(end, mul(gap, 1 - weight))
+    else:
+        result = (weight.abs() < 0.5).where(add(input, weight * gap), end - gap * (1 - weight))
+    return deliver(result, out, "lerp")

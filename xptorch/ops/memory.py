@@ -1,0 +1,98 @@
+"""Changes of a tensor's memory: copies into it, fills, and new sizes."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from xptorch import _engine
+from xptorch._engine import op
+from xptorch._grad_mode import mode
+from xptorch.ops._common import as_shape, is_tensor, shape_text, to_dtype
+
+if TYPE_CHECKING:
+    from xptorch._tensor import Tensor
+
+
+def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+    """Copy `src` into this tensor, broadcast and converted to its dtype and device."""
+    _engine.check_writable(self)
+    if not is_tensor(src):
+        src = self.new_tensor(src)
+    if src._device is not self._device:
+        src = src.to(self._device)
+    value = to_dtype(src, self.dtype)
+    if value._data.shape != self._data.shape:
+        value = value.expand(self._data.shape)
+    return _engine.write(self, value)  # type: ignore[no-any-return]
+
+
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Set every element to one value."""
+    _engine.check_writable(self)
+    if is_tensor(value):
+        if value.ndim:
+            raise RuntimeError(
+                "fill_ only supports 0-dimension value tensor but got tensor with "
+                f"{value.ndim} dimensions."
+            )
+        return copy_(self, value)
+    if mode.enabled and self.requires_grad:
+        return _engine.write(self, self.detach().new_full(self._data.shape, value))  # type: ignore[no-any-return]
+    self._data = self._device.xp.assign(self._data, ..., value)
+    _engine.bump(self)
+    return self
+
+
+def zero_(self: Tensor) -> Tensor:
+    """Set every element to 0."""
+    return fill_(self, 0)
+
+
+def resize_(self: Tensor, *size: Any, memory_format: Any = None) -> Tensor:
+    """Give the tensor another shape; elements are kept in order, new ones mean nothing."""
+    if mode.enabled and self.requires_grad:
+        raise RuntimeError("cannot resize variables that require grad")
+    shape = as_shape(size)
+    xp, on = self._device.xp, self._device
+    flat = xp.reshape(self._data, (-1,)) if self.numel() else xp.reshape(self._data, (0,))
+    need = math.prod(shape)
+    if need > flat.shape[0]:
+        extra = xp.zeros((need - flat.shape[0],), dtype=flat.dtype, device=on.raw)
+        flat = xp.concat([flat, extra])
+    self._data = xp.reshape(flat[:need], shape)
+    _engine.bump(self)
+    return self
+
+
+def resize_as_(self: Tensor, the_template: Tensor) -> Tensor:
+    """`resize_` to another tensor's shape."""
+    return resize_(self, the_template.shape)
+
+
+def set_(self: Tensor, source: Tensor) -> Tensor:
+    """Show another tensor's memory."""
+    self._data, self._device = source._data, source._device
+    return self
+
+
+_pad = op(
+    "pad",
+    lambda xp, a, *, widths, value: xp.pad(a, widths, value),
+    a=lambda xp, g, widths: g[
+        tuple(slice(before, g.shape[i] - after) for i, (before, after) in enumerate(widths))
+    ],
+)
+
+
+def constant_pad(input: Tensor, widths: tuple[tuple[int, int], ...], value: float) -> Tensor:
+    """`value` around the tensor, (before, after) along each axis; negative widths cut off."""
+    cut = tuple(
+        slice(max(-a, 0), s - max(-b, 0))
+        for s, (a, b) in zip(input._data.shape, widths, strict=True)
+    )
+    if any(c.stop < c.start for c in cut):
+        raise RuntimeError(f"the padding {widths} cuts off more than {shape_text(input.shape)} has")
+    grown = tuple((max(a, 0), max(b, 0)) for a, b in widths)
+    inner = input[cut] if any(a < 0 or b < 0 for a, b in widths) else input
+    return _pad(inner, widths=grown, value=value)  # type: ignore[no-any-return]

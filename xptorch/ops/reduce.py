@@ -1,0 +1,491 @@
+"""Reductions along axes: sums, means, moments, extremes, truths; and cumulative ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from xptorch import _dtype
+from xptorch._engine import op
+from xptorch.ops._common import (
+    COMPLEX,
+    FLOAT,
+    Dim,
+    Returned,
+    deliver,
+    is_tensor,
+    need_tensor,
+    refuse,
+    to_dtype,
+    type_name,
+    wrap_dim,
+    wrap_dims,
+)
+
+if TYPE_CHECKING:
+    from xptorch._dtype import dtype
+    from xptorch._tensor import Tensor
+
+__all__ = [
+    "all", "amax", "amin", "aminmax", "any", "argmax", "argmin", "count_nonzero", "cumprod",
+    "cumsum", "diff", "max", "mean", "min", "nanmean", "nansum", "prod", "std", "std_mean",
+    "sum", "var", "var_mean",
+]  # fmt: skip
+
+Axes = tuple[int, ...]
+
+
+def spread(xp: Any, g: Any, shape: Axes, axis: Axes, keepdims: bool) -> Any:
+    """A reduction's gradient or result, broadcast back over the axes that were reduced."""
+    if not keepdims:
+        g = xp.reshape(g, shape=tuple(1 if i in axis else s for i, s in enumerate(shape)))
+    return xp.broadcast_to(g, shape=shape)
+
+
+def _count(shape: Axes, axis: Axes) -> int:
+    return math.prod(shape[i] for i in axis)
+
+
+def _mean_back(xp: Any, g: Any, a_shape: Axes, axis: Axes, keepdims: bool) -> Any:
+    return spread(xp, g / (_count(a_shape, axis) or 1), a_shape, axis, keepdims)
+
+
+def _var_forward(xp: Any, a: Any, *, axis: Axes, keepdims: bool, correction: float) -> Any:
+    gap = a - xp.mean(a, axis=axis, keepdims=True)
+    total = xp.sum(gap * gap, axis=axis, keepdims=keepdims)
+    return total / (_count(a.shape, axis) - correction)
+
+
+def _var_back(
+    xp: Any, g: Any, a: Any, a_shape: Axes, axis: Axes, keepdims: bool, correction: float
+) -> Any:
+    n = _count(a_shape, axis) - correction
+    gap = a - xp.mean(a, axis=axis, keepdims=True)
+    return spread(xp, g * (2 / n), a_shape, axis, keepdims) * gap
+
+
+def _extreme_back(
+    xp: Any, g: Any, a: Any, y: Any, a_shape: Axes, axis: Axes, keepdims: bool
+) -> Any:
+    """To all elements that equal the extreme, in equal parts."""
+    hit = a == spread(xp, y, a_shape, axis, keepdims)
+    share = xp.sum(xp.astype(hit, dtype=g.dtype), axis=axis, keepdims=True)
+    if not keepdims:
+        share = xp.reshape(share, shape=g.shape)
+    return xp.keep(spread(xp, g / share, a_shape, axis, keepdims), hit)
+
+
+_sum = op(
+    "sum",
+    lambda xp, a, *, axis, keepdims: xp.sum(a, axis=axis, keepdims=keepdims, dtype=a.dtype),
+    a=lambda xp, g, a_shape, axis, keepdims: spread(xp, g, a_shape, axis, keepdims),
+)
+_mean = op(
+    "mean",
+    lambda xp, a, *, axis, keepdims: xp.mean(a, axis=axis, keepdims=keepdims),
+    a=_mean_back,
+)
+_var = op("var", _var_forward, a=_var_back)
+_amax = op(
+    "max", lambda xp, a, *, axis, keepdims: xp.max(a, axis=axis, keepdims=keepdims), a=_extreme_back
+)
+_amin = op(
+    "min", lambda xp, a, *, axis, keepdims: xp.min(a, axis=axis, keepdims=keepdims), a=_extreme_back
+)
+_argmax = op("argmax", lambda xp, a, *, axis, keepdims: xp.argmax(a, axis=axis, keepdims=keepdims))
+_argmin = op("argmin", lambda xp, a, *, axis, keepdims: xp.argmin(a, axis=axis, keepdims=keepdims))
+_all = op("all", lambda xp, a, *, axis, keepdims: xp.all(a, axis=axis, keepdims=keepdims))
+_any = op("any", lambda xp, a, *, axis, keepdims: xp.any(a, axis=axis, keepdims=keepdims))
+
+
+def _reversed_sum(xp: Any, g: Any, axis: int) -> Any:
+    return xp.flip(xp.cumulative_sum(xp.flip(g, axis=axis), axis=axis), axis=axis)
+
+
+_cumsum = op(
+    "cumulative_sum",
+    lambda xp, a, *, axis: xp.cumulative_sum(a, axis=axis, dtype=a.dtype),
+    a=lambda xp, g, axis: _reversed_sum(xp, g, axis),
+)
+
+
+def _cumprod_back(xp: Any, g: Any, a: Any, y: Any, axis: int) -> Any:
+    if not bool(xp.any(a == 0, axis=None, keepdims=False)):
+        return _reversed_sum(xp, g * y, axis) / a
+    # A zero cannot be divided out: leave each factor out in turn.
+    parts = []
+    lead = (slice(None),) * axis
+    for k in range(a.shape[axis]):
+        here = (*lead, slice(k, k + 1))
+        others = xp.concat(
+            [a[(*lead, slice(0, k))], xp.ones_like(a[here]), a[(*lead, slice(k + 1, None))]],
+            axis=axis,
+        )
+        running = xp.cumulative_prod(others, axis=axis)[(*lead, slice(k, None))]
+        parts.append(xp.sum(running * g[(*lead, slice(k, None))], axis=(axis,), keepdims=True))
+    return xp.concat(parts, axis=axis)
+
+
+_cumprod = op(
+    "cumulative_prod",
+    lambda xp, a, *, axis: xp.cumulative_prod(a, axis=axis, dtype=a.dtype),
+    a=_cumprod_back,
+)
+
+
+# ---- sums and moments
+
+
+def _integers_widen(input: Tensor, dtype: dtype | None) -> Tensor:
+    if dtype is None and input.dtype.category < FLOAT:
+        dtype = _dtype.int64
+    return input if dtype is None else to_dtype(input, dtype)
+
+
+def sum(
+    input: Tensor,
+    dim: Dim = None,
+    keepdim: bool = False,
+    *,
+    dtype: dtype | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The sum over all axes, or over those named."""
+    need_tensor(input, "sum")
+    input = _integers_widen(input, dtype)
+    axes = wrap_dims(None if dim == () else dim, input.ndim)
+    result = _sum(input, axis=axes, keepdims=keepdim)
+    return result if out is None else deliver(result, out, "sum")
+
+
+def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The sum with NaN taken as 0."""
+    if input.dtype.is_complex:
+        raise RuntimeError("nansum does not support complex inputs")
+    clean = input.isnan().where(0.0, input) if input.dtype.is_floating_point else input
+    return sum(clean, dim, keepdim, dtype=dtype)
+
+
+def mean(
+    input: Tensor,
+    dim: Dim = None,
+    keepdim: bool = False,
+    *,
+    dtype: dtype | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The mean over all axes, or over those named."""
+    need_tensor(input, "mean")
+    if dtype is not None:
+        input = to_dtype(input, dtype)
+    if input.dtype.category < FLOAT:
+        raise RuntimeError(
+            "mean(): could not infer output dtype. Input dtype must be either a floating point or "
+            f"complex dtype. Got: {type_name(input.dtype)}"
+        )
+    axes = wrap_dims(None if dim == () else dim, input.ndim)
+    if _count(input._data.shape, axes) == 0:
+        result = _sum(input, axis=axes, keepdims=keepdim) / 0
+    else:
+        result = _mean(input, axis=axes, keepdims=keepdim)
+    return result if out is None else deliver(result, out, "mean")
+
+
+def nanmean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The mean of what is not NaN."""
+    counts = sum(~input.isnan(), dim, keepdim)
+    return nansum(input, dim, keepdim, dtype=dtype) / counts
+
+
+def var(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The variance; the divisor is the count less `correction` (1)."""
+    need_tensor(input, "var")
+    if isinstance(dim, bool):  # var(input, unbiased)
+        dim, unbiased = None, dim
+    if input.dtype.category < FLOAT:
+        raise RuntimeError("std and var only support floating point and complex dtypes")
+    if correction is None:
+        correction = 1 if unbiased is None else int(unbiased)
+    axes = wrap_dims(None if dim == () else dim, input.ndim)
+    n = _count(input._data.shape, axes)
+    if n == 0 or n - correction <= 0:
+        zero = _sum(input * 0, axis=axes, keepdims=keepdim)
+        return deliver(zero + math.nan if n <= 1 else zero / 0, out, "var")
+    result = _var(input, axis=axes, keepdims=keepdim, correction=correction)
+    return deliver(result, out, "var")
+
+
+def std(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The standard deviation: the root of `var`."""
+    variance = var(input, dim, unbiased, keepdim, correction=correction)
+    return deliver(_root(variance), out, "std")
+
+
+# A constant input has no direction to grow in: slope 0, not infinite.
+_root = op(
+    "root_of_variance",
+    lambda xp, a: xp.sqrt(a),
+    a=lambda xp, g, y: xp.where(y == 0, xp.zeros_like(g), g / (2 * y)),
+)
+
+
+def var_mean(input: Tensor, dim: Any = None, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+    """(`var`, `mean`) over the same axes."""
+    return var(input, dim, *args, **kwargs), _mean_like(input, dim, args, kwargs)
+
+
+def std_mean(input: Tensor, dim: Any = None, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+    """(`std`, `mean`) over the same axes."""
+    return std(input, dim, *args, **kwargs), _mean_like(input, dim, args, kwargs)
+
+
+def _mean_like(input: Tensor, dim: Any, args: Any, kwargs: Any) -> Tensor:
+    keepdim = args[1] if len(args) > 1 else kwargs.get("keepdim", False)
+    return mean(input, None if isinstance(dim, bool) else dim, keepdim)
+
+
+def prod(
+    input: Tensor,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: dtype | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The product of all elements, or along one axis."""
+    input = _integers_widen(input, dtype)
+    if dim is None:
+        return deliver(_prod(input.reshape(-1), axis=(0,), keepdims=False), out, "prod")
+    axis = wrap_dim(dim, input.ndim)
+    if input.ndim == 0:
+        return deliver(input.clone(), out, "prod")
+    return deliver(_prod(input, axis=(axis,), keepdims=keepdim), out, "prod")
+
+
+def _prod_back(
+    xp: Any, g: Any, a: Any, y: Any, a_shape: Axes, axis: Axes, keepdims: bool
+) -> Any:
+    g = spread(xp, g, a_shape, axis, keepdims)
+    if not bool(xp.any(a == 0, axis=None, keepdims=False)):
+        return g * spread(xp, y, a_shape, axis, keepdims) / a
+    return g * _products_of_others(xp, a, axis[0])
+
+
+def _products_of_others(xp: Any, a: Any, axis: int) -> Any:
+    lead = (slice(None),) * axis
+    one = xp.ones_like(a[(*lead, slice(0, 1))])
+    before = xp.concat([one, a[(*lead, slice(0, -1))]], axis=axis)
+    back = xp.flip(a, axis=axis)
+    after = xp.concat([one, back[(*lead, slice(0, -1))]], axis=axis)
+    left = xp.cumulative_prod(before, axis=axis)
+    return left * xp.flip(xp.cumulative_prod(after, axis=axis), axis=axis)
+
+
+_prod = op(
+    "prod",
+    lambda xp, a, *, axis, keepdims: xp.prod(a, axis=axis, keepdims=keepdims, dtype=a.dtype),
+    a=_prod_back,
+)
+
+
+# ---- extremes
+
+
+def _check_not_empty(input: Tensor, axes: Axes, name: str, all_axes: bool) -> None:
+    if input.numel() == 0 and (all_axes or _count(input._data.shape, axes) == 0):
+        if all_axes:
+            error = IndexError if name.startswith("arg") else RuntimeError
+            raise error(
+                f"{name}(): Expected reduction dim to be specified for input.numel() == 0. "
+                "Specify the reduction dim with the 'dim' argument."
+            )
+        raise IndexError(f"{name}(): Expected reduction dim to have non-zero size.")
+
+
+def _extreme(core: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
+    def function(
+        input: Tensor, dim: Dim = (), keepdim: bool = False, *, out: Tensor | None = None
+    ) -> Tensor:
+        need_tensor(input, name)
+        refuse(f"{name}_cpu", input, COMPLEX)
+        every = dim is None or dim == ()
+        axes = wrap_dims(None if every else dim, input.ndim)
+        _check_not_empty(input, axes, name, every)
+        if input.dtype is _dtype.bool_:
+            wide = to_dtype(input, _dtype.uint8)
+            return deliver(core(wide, axis=axes, keepdims=keepdim) != 0, out, name)
+        if input.ndim == 0 and input._needs:
+            return deliver(input.clone(), out, name)
+        return deliver(core(input, axis=axes, keepdims=keepdim), out, name)
+
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+amax, amin = _extreme(_amax, "amax"), _extreme(_amin, "amin")
+
+
+def aminmax(
+    input: Tensor, *, dim: int | None = None, keepdim: bool = False, out: Any = None
+) -> Any:
+    """(`amin`, `amax`)."""
+    axis: Dim = () if dim is None else dim
+    return Returned("aminmax", min=amin(input, axis, keepdim), max=amax(input, axis, keepdim))
+
+
+def _arg(core: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
+    def function(
+        input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Any = None
+    ) -> Tensor:
+        need_tensor(input, name)
+        if input.dtype.category in (_dtype.BOOL, COMPLEX):
+            raise RuntimeError(f"{name}(): does not support {input.dtype.name} input")
+        axis = None if dim is None else wrap_dim(dim, input.ndim)
+        axes = tuple(range(input.ndim)) if axis is None else (axis,)[: input.ndim]
+        _check_not_empty(input, axes, name, dim is None)
+        if input.ndim == 0:
+            result = to_dtype(input * 0, _dtype.int64)
+        elif axis is None:
+            result = core(input.reshape(-1), axis=0, keepdims=False)
+            result = result.reshape((1,) * input.ndim) if keepdim else result
+        else:
+            result = core(input, axis=axis, keepdims=keepdim)
+        return deliver(result, out, name)
+
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+argmax, argmin = _arg(_argmax, "argmax"), _arg(_argmin, "argmin")
+
+
+def _max_or_min(name: str) -> Callable[..., Any]:
+    whole = {"max": amax, "min": amin}[name]
+    pairwise = {"max": "maximum", "min": "minimum"}[name]
+    where = {"max": argmax, "min": argmin}[name]
+
+    def function(input: Tensor, *args: Any, **kwargs: Any) -> Any:
+        """The extreme of all elements; (values, indices) along an axis; or of two tensors."""
+        need_tensor(input, name)
+        out = kwargs.pop("out", None)
+        other = kwargs.pop("other", args[0] if args and is_tensor(args[0]) else None)
+        if other is not None:
+            return getattr(input, pairwise)(other)
+        dim = kwargs.pop("dim", args[0] if args else None)
+        keepdim = kwargs.pop("keepdim", args[1] if len(args) > 1 else False)
+        if kwargs or len(args) > 2:
+            raise TypeError(f"{name}() received an invalid combination of arguments")
+        if dim is None:
+            if input.numel() == 0:
+                _check_not_empty(input, (), name, True)
+            return deliver(whole(input), out, name)
+        refuse(f"{name}_values_cpu", input, COMPLEX)
+        source = to_dtype(input, _dtype.uint8) if input.dtype is _dtype.bool_ else input
+        _check_not_empty(source, (wrap_dim(dim, input.ndim),)[: input.ndim], name, False)
+        indices = where(source, dim, True)
+        return along(input, indices, dim, keepdim, name, out)
+
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+def along(
+    input: Tensor, indices: Tensor, dim: int, keepdim: bool, name: str, out: Any = None
+) -> Any:
+    """(values, indices) for indices along an axis that is kept in them."""
+    values = input.gather(dim, indices) if input.ndim else input.clone()
+    if not keepdim and input.ndim:
+        values, indices = values.squeeze(dim), indices.squeeze(dim)
+    if out is not None:
+        values, indices = deliver(values, out[0], name), deliver(indices, out[1], name)
+    return Returned(name, values=values, indices=indices)
+
+
+max, min = _max_or_min("max"), _max_or_min("min")
+
+
+# ---- truths
+
+
+def _truth(core: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
+    def function(
+        input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor | None = None
+    ) -> Tensor:
+        need_tensor(input, name)
+        truths = input if input.dtype is _dtype.bool_ else input != 0
+        result = core(truths, axis=wrap_dims(dim, input.ndim), keepdims=keepdim)
+        if input.dtype is _dtype.uint8:
+            result = to_dtype(result, _dtype.uint8)
+        return deliver(result, out, name)
+
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+all, any = _truth(_all, "all"), _truth(_any, "any")
+
+
+def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
+    """How many elements are not 0."""
+    return sum(input != 0, dim)
+
+
+# ---- cumulative
+
+
+def cumsum(
+    input: Tensor, dim: int, *, dtype: dtype | None = None, out: Tensor | None = None
+) -> Tensor:
+    """Running sums along an axis."""
+    input = _integers_widen(input, dtype)
+    axis = wrap_dim(dim, input.ndim)
+    result = _cumsum(input, axis=axis) if input.ndim else input.clone()
+    return deliver(result, out, "cumsum")
+
+
+def cumprod(
+    input: Tensor, dim: int, *, dtype: dtype | None = None, out: Tensor | None = None
+) -> Tensor:
+    """Running products along an axis."""
+    input = _integers_widen(input, dtype)
+    axis = wrap_dim(dim, input.ndim)
+    result = _cumprod(input, axis=axis) if input.ndim else input.clone()
+    return deliver(result, out, "cumprod")
+
+
+def diff(
+    input: Tensor,
+    n: int = 1,
+    dim: int = -1,
+    prepend: Tensor | None = None,
+    append: Tensor | None = None,
+) -> Tensor:
+    """n-th differences of neighbours along an axis."""
+    from xptorch.ops.shape import cat
+
+    if input.ndim == 0:
+        raise RuntimeError("diff expects input to be at least one-dimensional")
+    parts = [t for t in (prepend, input, append) if t is not None]
+    t = cat(parts, dim) if len(parts) > 1 else input
+    for _ in range(n):
+        size = t.size(dim)
+        t = t.narrow(dim, 1, size - 1) - t.narrow(dim, 0, size - 1) if size else t
+    return t
+

@@ -1,0 +1,663 @@
+"""Shapes: reshaping, reordering, expanding, joining and splitting. Most results are views."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from xptorch import _engine
+from xptorch._engine import op, wrap
+from xptorch.ops._common import (
+    Dim,
+    as_shape,
+    common_dtype,
+    deliver,
+    is_tensor,
+    need_tensor,
+    shape_text,
+    wrap_dim,
+    wrap_dims,
+)
+
+if TYPE_CHECKING:
+    from xptorch._tensor import Tensor
+
+__all__ = [
+    "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_shapes", "broadcast_tensors",
+    "broadcast_to", "cat", "chunk", "clone", "column_stack", "concat", "concatenate", "detach",
+    "dstack", "flatten", "flip", "fliplr", "flipud", "hstack", "meshgrid", "moveaxis",
+    "movedim", "permute", "ravel", "reshape", "roll", "rot90", "row_stack", "split",
+    "split_with_sizes", "squeeze", "stack", "swapaxes", "swapdims", "t", "tensor_split", "tile",
+    "transpose", "unbind", "unflatten", "unsqueeze", "vstack",
+]  # fmt: skip
+
+_reshape = op(
+    "reshape",
+    lambda xp, a, *, shape: xp.reshape(a, shape),
+    view=True,
+    a=lambda xp, g, a_shape: xp.reshape(g, shape=a_shape),
+)
+
+
+def _inverse(axes: Sequence[int]) -> tuple[int, ...]:
+    return tuple(sorted(range(len(axes)), key=lambda i: axes[i]))
+
+
+_permute = op(
+    "permute_dims",
+    lambda xp, a, *, axes: xp.permute_dims(a, axes),
+    view=True,
+    a=lambda xp, g, axes: xp.permute_dims(g, axes=_inverse(axes)),
+)
+_broadcast = op(
+    "broadcast_to",
+    lambda xp, a, *, shape: xp.broadcast_to(a, shape),
+    view=True,
+    a=lambda xp, g, a_shape: _engine.sum_to(xp, g, a_shape),
+)
+_expand_dims = op(
+    "expand_dims",
+    lambda xp, a, *, axis: xp.expand_dims(a, axis=axis),
+    view=True,
+    a=lambda xp, g, a_shape: xp.reshape(g, shape=a_shape),
+)
+_squeeze = op(
+    "squeeze",
+    lambda xp, a, *, axis: xp.squeeze(a, axis=axis),
+    view=True,
+    a=lambda xp, g, a_shape: xp.reshape(g, shape=a_shape),
+)
+_flip = op(
+    "flip",
+    lambda xp, a, *, axis: xp.flip(a, axis=axis),
+    a=lambda xp, g, axis: xp.flip(g, axis=axis),
+)
+_roll = op(
+    "roll",
+    lambda xp, a, *, shift, axis: xp.roll(a, shift, axis=axis),
+    a=lambda xp, g, shift, axis: xp.roll(g, shift=tuple(-s for s in shift), axis=axis),
+)
+_copy = op("copy", lambda xp, a: xp.asarray(a, copy=True), a=lambda xp, g: g)
+_alias = op("alias", lambda xp, a: a, view=True, a=lambda xp, g: g)
+
+
+def _pieces(xp: Any, g: Any, needs: Any, shapes: Any, axis: int) -> tuple[Any, ...]:
+    grads, start = [], 0
+    for shape, needed in zip(shapes, needs, strict=True):
+        stop = start + shape[axis]
+        grads.append(g[(slice(None),) * axis + (slice(start, stop),)] if needed else None)
+        start = stop
+    return tuple(grads)
+
+
+_concat = op("concat", lambda xp, *arrays, axis: xp.concat(arrays, axis=axis), vjp=_pieces)
+_stack = op(
+    "stack",
+    lambda xp, *arrays, axis: xp.stack(arrays, axis=axis),
+    vjp=lambda xp, g, needs, axis: tuple(
+        g[(slice(None),) * axis + (i,)] if needed else None for i, needed in enumerate(needs)
+    ),
+)
+
+
+def _split_forward(xp: Any, a: Any, *, sizes: Any, axis: int) -> list[Any]:
+    ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
+    lead = (slice(None),) * axis
+    return [a[(*lead, slice(e - s, e))] for s, e in zip(sizes, ends, strict=True)]
+
+
+_split = op(
+    "split",
+    _split_forward,
+    view=True,
+    multiple=True,
+    a=lambda xp, g, axis: xp.concat(list(g), axis=axis),
+)
+_unbind = op(
+    "unstack",
+    lambda xp, a, *, axis: [a[(slice(None),) * axis + (i,)] for i in range(a.shape[axis])],
+    view=True,
+    multiple=True,
+    a=lambda xp, g, axis: xp.stack(list(g), axis=axis),
+)
+
+
+# ---- one tensor
+
+
+def _infer(shape: tuple[int, ...], count: int, what: Any) -> tuple[int, ...]:
+    """The shape with its one −1 worked out."""
+    known = math.prod(s for s in shape if s != -1)
+    if shape.count(-1) > 1:
+        raise RuntimeError("only one dimension can be inferred")
+    if any(s < -1 for s in shape):
+        raise RuntimeError(f"invalid shape dimension {min(shape)}")
+    if -1 in shape:
+        if known == 0 and count == 0:
+            raise RuntimeError(
+                f"cannot reshape tensor of 0 elements into shape {shape_text(shape)} because the "
+                "unspecified dimension size -1 can be any value and is ambiguous"
+            )
+        if known and count % known == 0:
+            return tuple(count // known if s == -1 else s for s in shape)
+    elif known == count:
+        return shape
+    raise RuntimeError(f"shape '{shape_text(shape)}' is invalid for input of size {count}")
+
+
+def reshape(input: Tensor, *shape: Any) -> Tensor:
+    """The elements in another shape, a view where the memory allows one; −1 is worked out."""
+    need_tensor(input, "reshape")
+    size = _infer(as_shape(shape), input.numel(), input.shape)
+    return _reshape(input, shape=size)  # type: ignore[no-any-return]
+
+
+def view(self: Tensor, *shape: Any) -> Tensor:
+    """The elements in another shape, never a copy; with a dtype, the bytes read as that dtype.
+
+    Raises:
+        RuntimeError: the tensor's strides do not allow it.
+    """
+    from xptorch._dtype import dtype
+
+    if len(shape) == 1 and isinstance(shape[0], dtype):
+        return view_dtype(self, shape[0])
+    size = _infer(as_shape(shape), self.numel(), self.shape)
+    xp = self._device.xp
+    if xp.reshape_view(self._data, size) is None and not _channels_last(self):
+        raise RuntimeError(
+            "view size is not compatible with input tensor's size and stride (at least one "
+            "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
+        )
+    return _reshape(self, shape=size)  # type: ignore[no-any-return]
+
+
+def view_as(self: Tensor, other: Tensor) -> Tensor:
+    """`view` in another tensor's shape."""
+    return view(self, other.shape)
+
+
+def reshape_as(self: Tensor, other: Tensor) -> Tensor:
+    """`reshape` to another tensor's shape."""
+    return reshape(self, other.shape)
+
+
+def _channels_last(t: Tensor) -> bool:
+    """Whether the memory lies as convolutions leave it: to the user such a tensor is contiguous."""
+    x = t._data
+    if x.ndim < 3:
+        return False
+    axes = (0, *range(2, x.ndim), 1)
+    strides = t._device.xp.strides(x)
+    sizes = [x.shape[i] for i in axes]
+    dense = [math.prod(sizes[i + 1 :]) for i in range(x.ndim)]
+    return all(strides[a] == d or x.shape[a] == 1 for a, d in zip(axes, dense, strict=True))
+
+
+def view_dtype(t: Tensor, dt: Any) -> Tensor:
+    """The same bytes read as a dtype of the same size."""
+    if dt.itemsize != t.dtype.itemsize:
+        raise NotImplementedError("view(dtype): only dtypes of the same size are supported")
+    out = wrap(t._data.view(t._device.raw_dtype(dt)), t._device)
+    _engine.bump(out)
+    return out
+
+
+def permute(input: Tensor, *dims: Any) -> Tensor:
+    """The axes in another order."""
+    dims = as_shape(dims)
+    if len(dims) != input.ndim:
+        raise RuntimeError(
+            "permute(sparse_coo): number of dimensions in the tensor input does not match the "
+            f"length of the desired ordering of dimensions i.e. input.dim() = {input.ndim} is "
+            f"not equal to len(dims) = {len(dims)}"
+        )
+    axes = wrap_dims(dims, input.ndim)
+    return _permute(input, axes=axes)  # type: ignore[no-any-return]
+
+
+def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Two axes exchanged."""
+    need_tensor(input, "transpose")
+    n = input.ndim
+    a, b = wrap_dim(dim0, n), wrap_dim(dim1, n)
+    if n == 0:
+        return _alias(input)  # type: ignore[no-any-return]
+    axes = list(range(n))
+    axes[a], axes[b] = axes[b], axes[a]
+    return _permute(input, axes=tuple(axes))  # type: ignore[no-any-return]
+
+
+swapaxes = swapdims = transpose
+
+
+def t(input: Tensor) -> Tensor:
+    """The transpose of a matrix; vectors and scalars as they are."""
+    if input.ndim > 2:
+        raise RuntimeError(
+            f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D"
+        )
+    return transpose(input, 0, 1) if input.ndim == 2 else _alias(input)
+
+
+def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+    """Axes moved to other places, the rest in their order."""
+    source, destination = (
+        (d,) if isinstance(d, int) else tuple(d) for d in (source, destination)
+    )
+    if len(source) != len(destination):
+        raise RuntimeError(
+            f"movedim: Invalid source or destination dims: source ({shape_text(source)} dims) "
+            f"should contain the same number of dims as destination ({shape_text(destination)})"
+        )
+    origins, targets = wrap_dims(source, input.ndim), wrap_dims(destination, input.ndim)
+    rest = iter([i for i in range(input.ndim) if i not in origins])
+    place = dict(zip(targets, origins, strict=True))
+    axes = tuple(place[i] if i in place else next(rest) for i in range(input.ndim))
+    return _permute(input, axes=axes)  # type: ignore[no-any-return]
+
+
+moveaxis = movedim
+
+
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
+    """A new axis of size 1 at `dim`."""
+    need_tensor(input, "unsqueeze")
+    return _expand_dims(input, axis=wrap_dim(dim, input.ndim + 1))  # type: ignore[no-any-return]
+
+
+def squeeze(input: Tensor, dim: Dim = None) -> Tensor:
+    """Axes of size 1 taken out: all of them, or those named."""
+    need_tensor(input, "squeeze")
+    axes = wrap_dims(dim, input.ndim)
+    axes = tuple(a for a in axes if input._data.shape[a] == 1)
+    return _squeeze(input, axis=axes) if axes else _alias(input)
+
+
+def expand(self: Tensor, *size: Any, implicit: bool = False) -> Tensor:
+    """Axes of size 1 repeated to `size` without copying; −1 keeps an axis as it is."""
+    size = as_shape(size)
+    have, extra = self._data.shape, len(size) - self.ndim
+    if extra < 0:
+        raise RuntimeError(
+            f"expand({self.type()}{{{shape_text(have)}}}, size={shape_text(size)}): the number "
+            f"of sizes provided ({len(size)}) must be greater or equal to the number of "
+            f"dimensions in the tensor ({self.ndim})"
+        )
+    shape = []
+    for i, s in enumerate(size):
+        old = have[i - extra] if i >= extra else None
+        if s == -1 and old is None:
+            raise RuntimeError(
+                f"The expanded size of the tensor ({s}) isn't allowed in a leading, "
+                f"non-existing dimension {i}"
+            )
+        if s != -1 and old not in (None, 1, s):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({s}) must match the existing size ({old}) at "
+                f"non-singleton dimension {i}.  Target sizes: {shape_text(size)}.  Tensor sizes: "
+                f"{shape_text(have)}"
+            )
+        shape.append(old if s == -1 else s)
+    return _broadcast(self, shape=tuple(shape))  # type: ignore[no-any-return]
+
+
+def expand_as(self: Tensor, other: Tensor) -> Tensor:
+    """`expand` to another tensor's shape."""
+    return expand(self, other.shape)
+
+
+def broadcast_to(input: Tensor, size: Any) -> Tensor:
+    """`expand` as a function."""
+    return expand(input, size)
+
+
+def broadcast_shapes(*shapes: Any) -> Any:
+    """The shape that tensors of these shapes broadcast to."""
+    shapes_ = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    n = max((len(s) for s in shapes_), default=0)
+    result = [1] * n
+    for shape in shapes_:
+        for i, s in enumerate(shape, n - len(shape)):
+            if s != 1 and result[i] not in (1, s):
+                raise RuntimeError(
+                    "Shape mismatch: objects cannot be broadcast to a single shape: "
+                    + " and ".join(map(str, shapes_))
+                )
+            result[i] = s if s != 1 else result[i]
+    return _engine.setup.tensor.Size(result)
+
+
+def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
+    """The tensors expanded to their common shape."""
+    items = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
+    shape = broadcast_shapes(*(t.shape for t in items))
+    return tuple(expand(t, shape) for t in items)
+
+
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """The axes from start_dim to end_dim as one."""
+    need_tensor(input, "flatten")
+    n = input.ndim
+    a, b = wrap_dim(start_dim, n), wrap_dim(end_dim, n)
+    if a > b:
+        raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    if n == 0:
+        return reshape(input, (1,))
+    if a == b:
+        return input
+    s = input._data.shape
+    return _reshape(input, shape=(*s[:a], math.prod(s[a : b + 1]), *s[b + 1 :]))  # type: ignore[no-any-return]
+
+
+def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
+    """One axis split into several."""
+    d = wrap_dim(dim, input.ndim)
+    s = input._data.shape
+    inner = _infer(tuple(sizes), s[d], sizes)
+    return _reshape(input, shape=(*s[:d], *inner, *s[d + 1 :]))  # type: ignore[no-any-return]
+
+
+def ravel(input: Tensor) -> Tensor:
+    """All elements as one axis."""
+    return reshape(input, (-1,)) if input.numel() else reshape(input, (0,))
+
+
+def flip(input: Tensor, *dims: Any) -> Tensor:
+    """The order along some axes turned round."""
+    return _flip(input, axis=wrap_dims(as_shape(dims), input.ndim))  # type: ignore[no-any-return]
+
+
+def fliplr(input: Tensor) -> Tensor:
+    """Columns turned round."""
+    if input.ndim < 2:
+        raise RuntimeError("Input must be >= 2-d.")
+    return flip(input, 1)
+
+
+def flipud(input: Tensor) -> Tensor:
+    """Rows turned round."""
+    if input.ndim < 1:
+        raise RuntimeError("Input must be >= 1-d.")
+    return flip(input, 0)
+
+
+def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+    """Elements moved along axes, those that fall off coming back at the other end."""
+    shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
+    if dims is None or dims == ():
+        if len(shifts) != 1:
+            raise RuntimeError(
+                f"shifts and dimensions must align. shifts: {len(shifts)}, dims:0"
+            )
+        flat = ravel(input)
+        return reshape(_roll(flat, shift=shifts, axis=(0,)), input.shape)
+    axes = tuple(wrap_dim(d, input.ndim) for d in ((dims,) if isinstance(dims, int) else dims))
+    if len(axes) != len(shifts):
+        raise RuntimeError(
+            f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(axes)}"
+        )
+    return _roll(input, shift=shifts, axis=axes)  # type: ignore[no-any-return]
+
+
+def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
+    """Turned by k quarters in the plane of two axes."""
+    a, b = wrap_dims(tuple(dims), input.ndim)
+    turns = k % 4
+    if turns == 0:
+        return clone(input)
+    if turns == 2:
+        return flip(input, (a, b))
+    return clone(flip(transpose(input, a, b), a) if turns == 1 else transpose(flip(input, a), a, b))
+
+
+def repeat(self: Tensor, *repeats: Any) -> Tensor:
+    """The whole tensor repeated along its axes, new axes in front where more are given."""
+    counts = as_shape(repeats)
+    n = len(counts)
+    if n < self.ndim:
+        raise RuntimeError(
+            "Number of dimensions of repeat dims can not be smaller than number of dimensions "
+            "of tensor"
+        )
+    shape = (1,) * (n - self.ndim) + self._data.shape
+    paired = [x for s in shape for x in (1, s)]
+    grown = [x for s, c in zip(shape, counts, strict=True) for x in (c, s)]
+    spread = _broadcast(reshape(self, paired), shape=tuple(grown))
+    result = _reshape(spread, shape=tuple(s * c for s, c in zip(shape, counts, strict=True)))
+    return clone(result) if result._base is not None or all(c == 1 for c in counts) else result
+
+
+def tile(input: Tensor, *dims: Any) -> Tensor:
+    """`repeat`, with missing leading counts taken as 1."""
+    counts = as_shape(dims)
+    return repeat(input, (1,) * (input.ndim - len(counts)) + counts)
+
+
+def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
+    """A copy that gradients flow through."""
+    return _copy(input)  # type: ignore[no-any-return]
+
+
+def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
+    """The tensor itself if its memory is in order, else a copy in order."""
+    return self if self.is_contiguous() else _reordered(self)
+
+
+_reordered = op(
+    "contiguous",
+    lambda xp, a: xp.reshape(xp.concat([xp.reshape(a, (-1,))]), a.shape),
+    a=lambda xp, g: g,
+)
+
+
+# ---- several tensors
+
+
+def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
+    """Tensors joined along an axis that they have."""
+    items = _sequence(tensors, "cat")
+    if not items:
+        raise ValueError("torch.cat(): expected a non-empty list of Tensors")
+    if any(t.ndim == 0 for t in items):
+        raise RuntimeError("zero-dimensional tensor cannot be concatenated")
+    items = common_dtype(items)
+    kept = [t for t in items if t._data.shape != (0,)] or items[:1]  # PyTorch's legacy
+    axis = wrap_dim(dim, kept[0].ndim)
+    for i, t in enumerate(kept[1:], 1):
+        if t.ndim != kept[0].ndim:
+            raise RuntimeError(
+                f"Tensors must have same number of dimensions: got {kept[0].ndim} and {t.ndim}"
+            )
+        for d, (a, b) in enumerate(zip(kept[0]._data.shape, t._data.shape, strict=True)):
+            if a != b and d != axis:
+                raise RuntimeError(
+                    f"Sizes of tensors must match except in dimension {axis}. Expected size {a} "
+                    f"but got size {b} for tensor number {i} in the list."
+                )
+    return deliver(_concat(*kept, axis=axis), out, "cat")
+
+
+concat = concatenate = cat
+
+
+def _sequence(tensors: Any, function: str) -> list[Tensor]:
+    if is_tensor(tensors):
+        raise TypeError(
+            f"{function}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor"
+        )
+    items = list(tensors)
+    for i, t in enumerate(items):
+        if not is_tensor(t):
+            raise TypeError(
+                f"expected Tensor as element {i} in argument 0, but got {type(t).__name__}"
+            )
+    return items
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
+    """Tensors of one shape joined along a new axis."""
+    items = _sequence(tensors, "stack")
+    if not items:
+        raise RuntimeError("stack expects a non-empty TensorList")
+    for i, t in enumerate(items):
+        if t._data.shape != items[0]._data.shape:
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got "
+                f"{shape_text(items[0].shape)} at entry 0 and {shape_text(t.shape)} at entry {i}"
+            )
+    axis = wrap_dim(dim, items[0].ndim + 1)
+    return deliver(_stack(*common_dtype(items), axis=axis), out, "stack")
+
+
+def atleast_1d(*tensors: Any) -> Any:
+    """Tensors with at least one axis."""
+    return _at_least(tensors, lambda x: reshape(x, (1,)) if x.ndim == 0 else x)
+
+
+def atleast_2d(*tensors: Any) -> Any:
+    """Tensors with at least two axes, new ones in front."""
+    return _at_least(tensors, lambda x: reshape(x, (1,) * (2 - x.ndim) + x.shape) if x.ndim < 2 else x)
+
+
+def atleast_3d(*tensors: Any) -> Any:
+    """Tensors with at least three axes, as NumPy places them."""
+
+    def grow(x: Tensor) -> Tensor:
+        if x.ndim < 2:
+            return reshape(x, (1, -1, 1))
+        return unsqueeze(x, -1) if x.ndim == 2 else x
+
+    return _at_least(tensors, grow)
+
+
+def _at_least(tensors: tuple[Any, ...], grow: Any) -> Any:
+    if len(tensors) == 1 and is_tensor(tensors[0]):
+        return grow(tensors[0])
+    items = tensors[0] if len(tensors) == 1 else tensors
+    return tuple(grow(x) for x in items)
+
+
+def hstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
+    """Joined along columns (along the only axis of vectors)."""
+    items = atleast_1d(*tensors) if len(tensors) > 1 else (atleast_1d(tensors[0]),)
+    return cat(items, 0 if items[0].ndim == 1 else 1, out=out)
+
+
+def vstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
+    """Joined along rows."""
+    return cat([atleast_2d(t) for t in tensors], 0, out=out)
+
+
+row_stack = vstack
+
+
+def dstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
+    """Joined along the third axis."""
+    return cat([atleast_3d(t) for t in tensors], 2, out=out)
+
+
+def column_stack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
+    """Vectors as columns, matrices as they are, joined along columns."""
+    columns = [reshape(t, (t.numel(), 1)) if t.ndim <= 1 else t for t in tensors]
+    return hstack(columns, out=out)
+
+
+# ---- into parts
+
+
+def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of parts of a given size (the last may be smaller), or of given sizes."""
+    if tensor.ndim == 0:
+        raise RuntimeError("split expects at least a 1-dimensional tensor")
+    axis = wrap_dim(dim, tensor.ndim)
+    total = tensor._data.shape[axis]
+    if isinstance(split_size_or_sections, int):
+        step = split_size_or_sections
+        if step < 0 or (step == 0 and total):
+            raise RuntimeError(
+                f"split expects split_size be non-negative, but got split_size={step}"
+            )
+        sizes = [min(step, total - i) for i in range(0, total, max(step, 1))] or [0]
+    else:
+        sizes = [int(s) for s in split_size_or_sections]
+        if sum(sizes) != total or any(s < 0 for s in sizes):
+            raise RuntimeError(
+                f"split_with_sizes expects split_sizes to sum exactly to {total} (input tensor's "
+                f"size at dimension {axis}), but got split_sizes={sizes}"
+            )
+    return _split(tensor, sizes=tuple(sizes), axis=axis)  # type: ignore[no-any-return]
+
+
+def split_with_sizes(self: Tensor, split_sizes: Sequence[int], dim: int = 0) -> Any:
+    """`split` into parts of given sizes."""
+    return split(self, list(split_sizes), dim)
+
+
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """At most `chunks` views of parts of equal size (the last may be smaller)."""
+    if input.ndim == 0:
+        raise RuntimeError("chunk expects at least a 1-dimensional tensor")
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    total = input._data.shape[wrap_dim(dim, input.ndim)]
+    if total == 0:
+        return split(input, [0] * chunks, dim)
+    return split(input, -(-total // chunks), dim)
+
+
+def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of parts: so many of about equal size, or cut at given indices."""
+    if input.ndim == 0:
+        raise RuntimeError(
+            "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
+        )
+    axis = wrap_dim(dim, input.ndim)
+    total = input._data.shape[axis]
+    if is_tensor(indices_or_sections):
+        indices_or_sections = indices_or_sections.tolist()
+    if isinstance(indices_or_sections, int):
+        n = indices_or_sections
+        if n <= 0:
+            raise RuntimeError(f"number of sections must be larger than 0, got {n}")
+        sizes = [total // n + (i < total % n) for i in range(n)]
+        return _split(input, sizes=tuple(sizes), axis=axis)  # type: ignore[no-any-return]
+    cuts = [0, *indices_or_sections, total]
+    lead = (slice(None),) * axis
+    return tuple(input[(*lead, slice(a, b))] for a, b in zip(cuts, cuts[1:], strict=False))
+
+
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of all slices along an axis, without it."""
+    if input.ndim == 0:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+    return _unbind(input, axis=wrap_dim(dim, input.ndim))  # type: ignore[no-any-return]
+
+
+def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
+    """Coordinate grids of vectors: the i-th varies along axis i ("ij"), or the first two
+    exchanged ("xy")."""
+    items = tensors[0] if len(tensors) == 1 and not is_tensor(tensors[0]) else tensors
+    if indexing not in (None, "ij", "xy"):
+        raise RuntimeError(
+            f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}'
+        )
+    items = [reshape(t, (1,)) if t.ndim == 0 else t for t in items]
+    if indexing == "xy" and len(items) >= 2:
+        second, first, *rest = meshgrid(items[1], items[0], *items[2:], indexing="ij")
+        return (first, second, *rest)
+    shape = tuple(t.numel() for t in items)
+    grids = []
+    for i, t in enumerate(items):
+        grids.append(expand(reshape(t, (-1,) + (1,) * (len(shape) - 1 - i)), shape))
+    return tuple(grids)
+
+
+def detach(input: Tensor) -> Tensor:
+    """The same memory outside the graph."""
+    out = wrap(input._data, input._device)
+    if input._counter is None:
+        input._counter = [0]
+    out._counter = input._counter
+    return out

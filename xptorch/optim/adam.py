@@ -1,0 +1,156 @@
+"""Adam."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from xptorch._tensor import Tensor
+from xptorch.optim.optimizer import (
+    Closure,
+    Optimizer,
+    ParamsT,
+    add_square,
+    advance,
+    apply,
+    check_betas,
+    check_lr,
+    check_modes,
+    check_range,
+    decayed,
+    lerp,
+    number,
+    scalar_state,
+    zeros_state,
+)
+
+
+class Adam(Optimizer):
+    r"""Steps of each element scaled by running averages of its gradient and squared gradient.
+
+    .. math::
+        m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad
+        v \leftarrow \beta_2 v + (1 - \beta_2) g^2, \quad
+        p \leftarrow p - \gamma \frac{m / (1 - \beta_1^t)}{\sqrt{v / (1 - \beta_2^t)} + \epsilon}
+
+    Source: Kingma and Ba, Adam: A Method for Stochastic Optimization, 2015.
+
+    Args:
+        params: tensors or groups of them.
+        lr: the learning rate :math:`\gamma`.
+        betas: :math:`\beta_1, \beta_2`.
+        eps: :math:`\epsilon`, against division by zero.
+        weight_decay: this times `p` is added to the gradient.
+        amsgrad: divide by the largest `v` so far.
+        foreach, fused: accepted; they change nothing here.
+        maximize: go up the gradient.
+        capturable, differentiable: not supported.
+        decoupled_weight_decay: shrink `p` by lr · weight_decay instead, as AdamW does.
+
+    Raises:
+        ValueError: an option is out of range.
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
+    ) -> None:
+        check_lr(lr, foreach, capturable)
+        check_range("epsilon value", eps)
+        check_betas(betas)
+        check_range("weight_decay value", weight_decay)
+        check_modes(self, foreach, differentiable, capturable, fused)
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "differentiable": differentiable,
+            "fused": fused,
+            "decoupled_weight_decay": decoupled_weight_decay,
+        }
+        super().__init__(params, defaults)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:
+            for name in ("amsgrad", "maximize", "capturable", "differentiable"):
+                group.setdefault(name, False)
+            group.setdefault("decoupled_weight_decay", False)
+            group.setdefault("foreach", None)
+            group.setdefault("fused", None)
+        for s in self.state.values():
+            if s and not isinstance(s["step"], Tensor):  # written by an old release
+                s["step"] = scalar_state(float(s["step"]))
+
+    def step(self, closure: Closure = None) -> Any:
+        loss = self._loss(closure)
+        for group in self.param_groups:
+            beta1, beta2 = map(number, group["betas"])
+            names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * group["amsgrad"]
+            settings = {
+                "lr": number(group["lr"]),
+                "beta1": beta1,
+                "beta2": beta2,
+                "eps": group["eps"],
+                "weight_decay": group["weight_decay"],
+                "decoupled": group["decoupled_weight_decay"],
+            }
+            for p, g, state in self._gradients(group):
+                if not state:
+                    state["step"] = scalar_state()
+                    for name in names:
+                        state[name] = zeros_state(p)
+                t = advance(state["step"])
+                apply(_adam, p, g, tuple([state[n] for n in names]), t=t, **settings)
+        return loss
+
+
+def _adam(
+    xp: Any,
+    p: Any,
+    g: Any,
+    m: Any,
+    v: Any,
+    largest: Any = None,
+    *,
+    t: float,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+) -> tuple[Any, ...]:
+    if weight_decay and decoupled:
+        p *= 1 - lr * weight_decay
+    elif weight_decay:
+        g = decayed(g, p, weight_decay)
+    m = lerp(m, g, 1 - beta1)
+    v *= beta2
+    v = add_square(v, g, 1 - beta2)
+    if largest is not None:
+        largest = xp.assign(largest, ..., xp.maximum(largest, v))
+    denominator = xp.sqrt(v if largest is None else largest)
+    denominator /= math.sqrt(1 - beta2**t)
+    denominator += eps
+    change = m * (lr / (1 - beta1**t))
+    change /= denominator
+    p -= change
+    return (p, m, v) if largest is None else (p, m, v, largest)

@@ -1,0 +1,146 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xptorch._tensor import Tensor
+from xptorch.optim.optimizer import (
+    Closure,
+    Optimizer,
+    ParamsT,
+    apply,
+    check_lr,
+    check_modes,
+    check_range,
+    decayed,
+    number,
+    zeros_state,
+)
+
+
+class SGD(Optimizer):
+    r"""Gradient descent, with momentum if wanted.
+
+    .. math::
+        g \leftarrow g + \lambda p, \quad b \leftarrow \mu b + (1 - \tau) g, \quad
+        p \leftarrow p - \gamma\, (g + \mu b \text{ if nesterov else } b)
+
+    In the first step :math:`b = g`.
+
+    Args:
+        params: tensors or groups of them.
+        lr: the learning rate :math:`\gamma`.
+        momentum: :math:`\mu`; 0 leaves `b` out.
+        dampening: :math:`\tau`.
+        weight_decay: :math:`\lambda`.
+        nesterov: look one step of momentum ahead.
+        maximize: go up the gradient.
+        foreach, fused: accepted; they change nothing here.
+        differentiable: not supported.
+
+    Raises:
+        ValueError: an option is out of range, or `nesterov` without momentum or with dampening.
+
+    Example:
+        >>> p = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+        >>> p.grad = torch.tensor([1.0, 1.0])
+        >>> torch.optim.SGD([p], lr=0.5).step()
+        >>> p.tolist()
+        [0.5, 1.5]
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float | Tensor = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        check_lr(lr)
+        check_range("momentum value", momentum)
+        check_range("weight_decay value", weight_decay)
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+        check_modes(self, foreach, differentiable, fused=fused)
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+            "maximize": maximize,
+            "foreach": foreach,
+            "differentiable": differentiable,
+            "fused": fused,
+        }
+        super().__init__(params, defaults)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:
+            for name in ("nesterov", "maximize", "differentiable"):
+                group.setdefault(name, False)
+            group.setdefault("foreach", None)
+            group.setdefault("fused", None)
+
+    def step(self, closure: Closure = None) -> Any:
+        loss = self._loss(closure)
+        for group in self.param_groups:
+            lr, momentum = number(group["lr"]), group["momentum"]
+            weight_decay = number(group["weight_decay"])
+            for p, g, state in self._gradients(group):
+                if momentum == 0:
+                    apply(_plain, p, g, lr=lr, weight_decay=weight_decay)
+                    continue
+                first = state.get("momentum_buffer") is None
+                if first:
+                    state["momentum_buffer"] = zeros_state(p)
+                apply(
+                    _with_momentum,
+                    p,
+                    g,
+                    (state["momentum_buffer"],),
+                    first=first,
+                    lr=lr,
+                    momentum=momentum,
+                    dampening=group["dampening"],
+                    weight_decay=weight_decay,
+                    nesterov=group["nesterov"],
+                )
+        return loss
+
+
+def _plain(xp: Any, p: Any, g: Any, *, lr: float, weight_decay: float) -> tuple[Any]:
+    p -= lr * decayed(g, p, weight_decay)
+    return (p,)
+
+
+def _with_momentum(
+    xp: Any,
+    p: Any,
+    g: Any,
+    b: Any,
+    *,
+    first: bool,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    nesterov: bool,
+) -> tuple[Any, Any]:
+    g = decayed(g, p, weight_decay)
+    if first:
+        b = xp.assign(b, ..., g)
+    else:
+        b *= momentum
+        b += g if dampening == 0 else g * (1 - dampening)
+    p -= lr * (g + momentum * b if nesterov else b)
+    return p, b

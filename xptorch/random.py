@@ -1,0 +1,565 @@
+"""Random numbers that equal PyTorch's on the CPU.
+
+A `Generator` is a Mersenne Twister (MT19937) whose 32-bit numbers each distribution consumes in the
+order and number in which PyTorch's CPU kernels do, and transforms with the same roundings. All
+draws are made on the host, whatever the tensor's device, so a seed means the same numbers on every
+backend. The methods here take a count and return flat NumPy arrays; the functions of the public
+namespace (`rand`, `randn`, …) stand on top of them in `ops.random`.
+
+Sources: Matsumoto & Nishimura 1998 (MT19937); Box & Muller 1958 (normal); Moshier's Cephes library
+(single-precision log, sin and cos); Hörmann 1993 (Poisson).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from xptorch import _backend, _engine
+
+Array = Any
+f32, f64 = np.float32, np.float64
+
+DEFAULT_SEED = 67280421310721  # of a generator that nobody seeded
+STATE = np.dtype(  # PyTorch's 5056 bytes; `left` counts the numbers before the next twist, plus one
+    [
+        *[("seed", "<u8"), ("left", "<i4"), ("seeded", "<i4"), ("next", "<u8")],
+        *[("key", "<u8", 624), ("normal", "<f8", 3), ("has_normal", "<i8")],
+        *[("float_normal", "<f4"), ("has_float_normal", "<i4")],
+    ]
+)
+_BLOCK = 65536  # samples per pass of the normal transform: its temporaries stay in the cache
+
+
+class Generator:
+    """A stream of random numbers, with its seed and state.
+
+    Args:
+        device: the device of the tensors that it is meant for. The draws themselves are always made
+            on the host, so generators of different devices give the same numbers.
+
+    Example:
+        >>> g = torch.Generator().manual_seed(0)
+        >>> g.initial_seed()
+        0
+    """
+
+    def __init__(self, device: Any = "cpu") -> None:
+        self._device = device if device == "cpu" else _backend.resolve(device)
+        self._bits = np.random.MT19937(0)
+        self._seed_stream(DEFAULT_SEED)
+
+    # ---- seed and state
+
+    @property
+    def device(self) -> _backend.device:
+        """The device of the tensors that this generator is meant for."""
+        return _backend.resolve(self._device)
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start the stream that belongs to `seed` and return the generator.
+
+        Args:
+            seed: an integer of at most 64 bits; a negative one counts from 2⁶⁴ downwards. The
+                stream depends on its lowest 32 bits only.
+
+        Raises:
+            RuntimeError: `seed` is no integer.
+            ValueError: `seed` is longer than 64 bits.
+        """
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+            raise RuntimeError(f"manual_seed expected a long, but got {type(seed).__name__}")
+        if not -(2**63) <= seed < 2**64:
+            raise ValueError(f"Overflow when unpacking long long: the seed {seed} exceeds 64 bits")
+        self._seed_stream(int(seed) % 2**64)
+        return self
+
+    def _seed_stream(self, seed: int) -> None:
+        np.random.RandomState(self._bits).seed(seed % 2**32)
+        self._seed, self._fresh = seed, True
+        self._normal: float | None = None  # the second half of a pair that a scalar draw left over
+        self._float_normal = (0.0, 0)  # the same in single precision: kept, never used on the CPU
+
+    def seed(self) -> int:
+        """Seed the generator from the operating system's randomness and return the seed."""
+        self._seed_stream(secrets.randbits(53))
+        return self._seed
+
+    def initial_seed(self) -> int:
+        """The seed that the current stream began with."""
+        return self._seed
+
+    def get_state(self) -> Any:
+        """The state as a uint8 tensor of 5056 elements, byte for byte as PyTorch lays it out."""
+        return _tensor_of(self.state_bytes())
+
+    def set_state(self, new_state: Any) -> Generator:
+        """Take over a state that `get_state` gave, here or in PyTorch.
+
+        Raises:
+            TypeError: `new_state` is no uint8 tensor.
+            RuntimeError: it has not 5056 elements, or no valid state in them.
+        """
+        if not isinstance(new_state, _engine.setup.tensor):
+            got = type(new_state).__name__
+            raise TypeError(f"expected a torch.ByteTensor, but got {got}")
+        if new_state.dtype.name != "uint8":
+            raise TypeError("RNG state must be a torch.ByteTensor")
+        host = new_state._device.backend.to_host(new_state._data)
+        self.load_state_bytes(np.ascontiguousarray(host).tobytes())
+        return self
+
+    def state_bytes(self) -> bytes:
+        """The state as bytes, in PyTorch's layout."""
+        inner: Any = self._bits.state["state"]
+        state = np.zeros((), STATE)
+        position = 0 if self._fresh else inner["pos"]
+        state["seed"], state["seeded"], state["key"] = self._seed, 1, inner["key"]
+        state["next"], state["left"] = position, 1 if self._fresh else 625 - position
+        if self._normal is not None:
+            state["normal"][1], state["has_normal"] = self._normal, 1
+        state["float_normal"], state["has_float_normal"] = self._float_normal
+        return state.tobytes()
+
+    def load_state_bytes(self, data: bytes) -> None:
+        """Take over a state that `state_bytes` or PyTorch gave."""
+        if len(data) != STATE.itemsize:
+            raise RuntimeError(
+                f"Expected a CPUGeneratorImplState of size {STATE.itemsize} "
+                f"but found the input RNG state size to be {len(data)}"
+            )
+        state = np.frombuffer(data, STATE)[0]
+        left, position = int(state["left"]), int(state["next"])
+        if state["seeded"] != 1 or not 0 < left <= 624 or position > 624:
+            raise RuntimeError("Invalid mt19937 state")
+        inner: Any = {"key": state["key"].astype(np.uint32), "pos": 624 if left == 1 else position}
+        self._bits.state = {"bit_generator": "MT19937", "state": inner}
+        self._seed, self._fresh = int(state["seed"]), left == 1 and position == 0
+        self._normal = float(state["normal"][1]) if state["has_normal"] else None
+        self._float_normal = (float(state["float_normal"]), int(state["has_float_normal"]))
+
+    graphsafe_get_state = get_state
+    graphsafe_set_state = set_state
+
+    def clone_state(self) -> Generator:
+        """A new generator in the same state."""
+        twin = Generator(self._device)
+        twin.load_state_bytes(self.state_bytes())
+        return twin
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Generator, (str(self._device),), self.state_bytes()
+
+    def __setstate__(self, state: bytes) -> None:
+        self.load_state_bytes(state)
+
+    # ---- the raw stream
+
+    def _draw32(self, n: int) -> Array:
+        if n:
+            self._fresh = False
+        return self._bits.random_raw(n)
+
+    def _draw64(self, n: int) -> Array:
+        raw = self._draw32(2 * n)
+        return raw[0::2] << np.uint64(32) | raw[1::2]
+
+    def _uniform32(self, n: int) -> Array:
+        """Multiples of 2⁻²⁴ in [0, 1), in single precision: one draw each."""
+        bits = self._draw32(n).astype(np.uint32)
+        bits &= np.uint32(2**24 - 1)
+        return bits.astype(f32) * f32(2.0**-24)
+
+    def _uniform64(self, n: int) -> Array:
+        """Multiples of 2⁻⁵³ in [0, 1), in double precision: two draws each."""
+        return (self._draw64(n) & np.uint64(2**53 - 1)) * 2.0**-53
+
+    @contextlib.contextmanager
+    def _uniforms(self) -> Iterator[Callable[[], float]]:
+        """A function that gives the numbers of `_uniform64` one by one, for loops in Python."""
+        used, before, fresh = 0, self._bits.state, self._fresh
+
+        def feed() -> Iterator[float]:
+            nonlocal used, before
+            while True:
+                before, used = self._bits.state, 0
+                for value in self._uniform64(1024).tolist():
+                    used += 1
+                    yield value
+
+        yield feed().__next__
+        self._bits.state = before
+        self._fresh = fresh and used == 0
+        self._draw32(2 * used)
+
+    # ---- distributions
+
+    def uniform(self, n: int, dtype: Any = "float32", low: float = 0.0, high: float = 1.0) -> Array:
+        """`n` numbers evenly spread over [low, high)."""
+        name = dtype_name(dtype)
+        x = self._uniform64(n) if name == "float64" else self._uniform32(n)
+        if (low, high) != (0.0, 1.0):
+            if name == "float64":
+                x = _fma64(x, high - low, low)
+            else:
+                a, b = f32(low), f32(high)
+                x = (x * f64(b - a) + f64(a)).astype(f32)
+        elif name != "float16":
+            return x
+        x = cast(x, name)
+        top, bottom = cast(np.array([high, low]), name)
+        hit = x == top  # the rounding to `dtype` went up to the excluded end
+        if hit.any():
+            x[hit] = bottom
+        return x
+
+    def normal(
+        self,
+        n: int,
+        dtype: Any = "float32",
+        mean: float = 0.0,
+        std: float = 1.0,
+        contiguous: bool = True,
+    ) -> Array:
+        """`n` normally distributed numbers.
+
+        Contiguous tensors of 16 elements and more are filled in blocks of 8 pairs, others pair by
+        pair in double precision, with the second half of the last pair kept for the next call.
+        """
+        name = dtype_name(dtype)
+        if n < 16 or not contiguous:
+            x = self._normal_pairs(n, exact=name == "float64" or n < 16)
+            return cast(x if (mean, std) == (0.0, 1.0) else _fma64(x, std, mean), name)
+        fill, transform = (
+            (self._uniform64, _box_muller64)
+            if name == "float64"
+            else (self._uniform32, _box_muller32)
+        )
+        whole = n // 16 * 16
+        u = fill(whole if name == "float16" else n)
+        x = np.empty(n, u.dtype)
+        x[:whole] = transform(u[:whole], mean, std)
+        if n % 16:
+            x[-16:] = transform(fill(16), mean, std)
+        return cast(x, name)
+
+    def _normal_pairs(self, n: int, exact: bool) -> Array:
+        left = [] if self._normal is None or n == 0 else [self._normal]
+        pairs = (n - len(left) + 1) // 2
+        u = self._uniform64(2 * pairs)
+        radius = np.sqrt(-2.0 * _libm(math.log1p, -u[1::2], exact))
+        angle = 2.0 * math.pi * u[0::2]
+        x = np.empty(2 * pairs)
+        x[0::2] = radius * _libm(math.cos, angle, exact)
+        x[1::2] = radius * _libm(math.sin, angle, exact)
+        if 2 * pairs + len(left) > n:
+            last = math.sqrt(-2.0 * math.log1p(-u[-1])) * math.sin(angle[-1])
+            self._normal = x[-1] = last
+        elif n:
+            self._normal = None
+        return np.concatenate([left, x])[:n]
+
+    def log_normal(
+        self, n: int, dtype: Any = "float32", mean: float = 1.0, std: float = 2.0
+    ) -> Array:
+        """`n` numbers whose logarithms are normally distributed."""
+        name = dtype_name(dtype)
+        exact = name == "float64"
+        x = self._normal_pairs(n, exact)
+        return cast(_libm(math.exp, _fma64(x, std, mean), exact), name)
+
+    def exponential(self, n: int, dtype: Any = "float32", lambd: float = 1.0) -> Array:
+        """`n` exponentially distributed numbers: -log(1 - u) / lambd."""
+        name = dtype_name(dtype)
+        return cast(-1.0 / lambd * _libm(math.log1p, -self._uniform64(n), name == "float64"), name)
+
+    def cauchy(
+        self, n: int, dtype: Any = "float32", median: float = 0.0, sigma: float = 1.0
+    ) -> Array:
+        """`n` Cauchy-distributed numbers: median + sigma tan(π (u - 1/2))."""
+        name = dtype_name(dtype)
+        angle = math.pi * (self._uniform64(n) - 0.5)
+        return cast(_fma64(_libm(math.tan, angle, name == "float64"), sigma, median), name)
+
+    def geometric(self, n: int, p: float, dtype: Any = "float32") -> Array:
+        """`n` counts of tries until the first success: ⌈log u / log(1 - p)⌉."""
+        name = dtype_name(dtype)
+        u = self._uniform64(n)
+        with np.errstate(divide="ignore"):
+            tries = np.ceil(np.log(u) / math.log1p(-p))
+        return cast(tries, name)
+
+    def bernoulli(self, n: int, p: float) -> Array:
+        """`n` bools, each true with the probability `p`."""
+        limit = math.ceil(p * 2**53)
+        raw = self._draw32(2 * n).reshape(-1, 2)
+        high = raw[:, 0] & np.uint64(2**21 - 1)
+        hit = high < np.uint64(limit >> 32)
+        tie = np.flatnonzero(high == np.uint64(limit >> 32))
+        hit[tie] = raw[tie, 1] < np.uint64(limit % 2**32)
+        return hit
+
+    def random(self, n: int, dtype: Any = "int64") -> Array:
+        """`n` integers over all that `dtype` can hold and are not negative."""
+        name = dtype_name(dtype)
+        if name not in _RANGES:
+            raise NotImplementedError(f'"random_kernel_cpu" not implemented for {name!r}')
+        raw = self._draw64(n) if name in ("int64", "float64") else self._draw32(n)
+        return cast((raw % np.uint64(_RANGES[name])).astype(np.int64), name)
+
+    def randint(self, n: int, low: int, high: int, dtype: Any = "int64") -> Array:
+        """`n` integers from `low` to `high - 1`; from -2⁶³ to 2⁶³ - 1 where `high` is 2⁶³."""
+        span = high - low
+        raw = self._draw64(n) if span >= 2**28 else self._draw32(n)
+        if span < 2**64:
+            raw = raw % np.uint64(span) + np.uint64(low % 2**64)
+        return cast(raw.view(np.int64), dtype_name(dtype))
+
+    def randperm(self, n: int) -> Array:
+        """The numbers 0 to n - 1 in random order, as int64 (Fisher-Yates)."""
+        count = max(n - 1, 0)
+        raw = self._draw32(count) if n < (2**32 - 1) // 20 else self._draw64(count)
+        step = np.arange(count, dtype=np.uint64)
+        order = list(range(n))
+        for i, j in enumerate((raw % (np.uint64(n) - step) + step).tolist()):
+            order[i], order[j] = order[j], order[i]
+        return np.array(order, np.int64)
+
+    def poisson(self, rates: Array) -> Array:
+        """A Poisson-distributed count for each element of the array `rates`, flat, as float64."""
+        with self._uniforms() as draw:
+            counts = [_poisson(rate, draw) for rate in np.asarray(rates, f64).ravel().tolist()]
+        return np.array(counts, f64)
+
+
+_RANGES = {
+    **{"bool": 2, "uint8": 2**8, "int8": 2**7, "int16": 2**15, "int32": 2**31, "int64": 2**63},
+    **{"float16": 2**11 + 1, "float32": 2**24 + 1, "float64": 2**53 + 1},
+}
+
+
+def dtype_name(dtype: Any) -> str:
+    """The name of a dtype that is given by name, as NumPy's or as this library's."""
+    if isinstance(dtype, str):
+        return dtype
+    return str(getattr(dtype, "name", None) or np.dtype(dtype).name)
+
+
+def cast(x: Array, name: str) -> Array:
+    """Convert as C++ does: to half precision by way of single precision, out-of-range wraps."""
+    if x.dtype == name:
+        return x
+    if name == "float16" and x.dtype != f32:
+        x = x.astype(f32)
+    if x.dtype.kind == "f" and name[0] in "iu":
+        with np.errstate(invalid="ignore"):
+            x = x.astype(np.int64)
+    with np.errstate(over="ignore"):
+        return x.astype(name)
+
+
+def _libm(function: Callable[[float], float], x: Array, exact: bool) -> Array:
+    """`function` of `math` elementwise.
+
+    NumPy's own loops differ from the C library, which PyTorch calls, in the last bit of some
+    results. Where that bit is not rounded away (`exact`) the C library does the work, 70 ns each.
+    """
+    if exact:
+        return np.fromiter(map(function, x.tolist()), f64, len(x))
+    return getattr(np, function.__name__)(x)
+
+
+def _fma64(x: Array, factor: float, term: float) -> Array:
+    """``x * factor + term`` rounded once: the errors of both operations are carried along."""
+    if term == 0.0:
+        return x * factor
+    product = x * factor
+    a, b = _halves(x), _halves(f64(factor))
+    lost = a[1] * b[1] - (((product - a[0] * b[0]) - a[1] * b[0]) - a[0] * b[1])
+    total = product + term
+    part = total - product
+    return total + (((product - (total - part)) + (term - part)) + lost)
+
+
+def _halves(x: Any) -> tuple[Any, Any]:
+    """Two numbers of 26 bits whose sum is `x` (Veltkamp)."""
+    big = x * 134217729.0
+    high = big - (big - x)
+    return high, x - high
+
+
+# ---- Box-Muller in single precision, as vector units with fused multiply-add compute it: an array
+# of doubles holds the single-precision values, and `_r` rounds after each fused operation.
+
+
+def _r(x: Array) -> Array:
+    return x.astype(f32).astype(f64)
+
+
+def _singles(*values: float) -> tuple[float, ...]:
+    return tuple(float(f32(v)) for v in values)
+
+
+_LOG = _singles(7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1)
+_LOG += _singles(1.4249322787e-1, -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1)
+_LOG += _singles(3.3333331174e-1)
+_LN2_LOW, _LN2_HIGH, _SQRT_HALF = _singles(-2.12194440e-4, 0.693359375, 0.707106781186547524)
+_SIN = _singles(-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)
+_COS = _singles(2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2)
+_QUARTER_PI = _singles(0.78515625, 2.4187564849853515625e-4, 3.77489497744594108e-8)
+_FOUR_OVER_PI, _TWO_PI = _singles(4.0 / math.pi, 2.0 * math.pi)
+
+
+def _polynomial(x: Array, coefficients: tuple[float, ...]) -> Array:
+    y = _r(x * coefficients[0] + coefficients[1])
+    for c in coefficients[2:]:
+        y = _r(y * x + c)
+    return y
+
+
+def _log32(x: Array) -> Array:
+    bits = x.view(np.int32)
+    m = (bits & 0x7FFFFF | 0x3F000000).view(f32).astype(f64)
+    small = m < _SQRT_HALF
+    exponent = ((bits >> 23) - 126 - small).astype(f64)
+    m = np.where(small, m + m, m) - 1.0
+    square = _r(m * m)
+    y = _r(_polynomial(m, _LOG) * m)
+    y = _r(y * square + _r(exponent * _LN2_LOW))
+    y = _r(y - 0.5 * square)
+    return _r(_r(m + y) + exponent * _LN2_HIGH)
+
+
+def _sincos32(angle: Array) -> tuple[Array, Array]:
+    octant = _r(angle * _FOUR_OVER_PI).astype(np.int32) + 1 & ~1
+    turns, x = octant.astype(f64), angle
+    for part in _QUARTER_PI:
+        x = _r(x - turns * part)
+    square = _r(x * x)
+    cos = _r(_polynomial(square, _COS) * square)
+    cos = _r(_r(cos * square - 0.5 * square) + 1.0)
+    sin = _r(_polynomial(square, _SIN) * square)
+    sin = _r(sin * x + x)
+    swap = octant & 2 != 0
+    s: Array = np.where(swap, cos, sin)
+    c: Array = np.where(swap, sin, cos)
+    return np.where(octant & 4, -s, s), np.where(octant - 2 & 4, c, -c)
+
+
+def _box_muller32(uniform: Array, mean: float, std: float) -> Array:
+    """Blocks of 8 + 8 uniform numbers, each pair of halves to 16 normal ones."""
+    mean, std = _singles(mean, std)
+    out = np.empty_like(uniform).reshape(-1, 2, 8)
+    for start in range(0, len(out), _BLOCK // 16):
+        part = slice(start, start + _BLOCK // 16)
+        u = uniform.reshape(-1, 2, 8)[part]
+        radius = _r(np.sqrt((-2.0 * _log32(f32(1.0) - u[:, 0])).astype(f32)))
+        sin, cos = _sincos32(_r(u[:, 1].astype(f64) * _TWO_PI))
+        out[part, 0] = _r(radius * cos) * std + mean
+        out[part, 1] = _r(radius * sin) * std + mean
+    return out.reshape(-1)
+
+
+def _box_muller64(uniform: Array, mean: float, std: float) -> Array:
+    u = uniform.reshape(-1, 2, 8)
+    log = _libm(math.log, (1.0 - u[:, 0]).ravel(), exact=True)
+    radius = np.sqrt(-2.0 * log)
+    angle = (2.0 * math.pi * u[:, 1]).ravel()
+    x = np.empty_like(u)
+    x[:, 0] = (radius * _libm(math.cos, angle, exact=True)).reshape(-1, 8)
+    x[:, 1] = (radius * _libm(math.sin, angle, exact=True)).reshape(-1, 8)
+    return (x if (mean, std) == (0.0, 1.0) else _fma64(x, std, mean)).reshape(-1)
+
+
+def _poisson(rate: float, draw: Callable[[], float]) -> int:
+    """One count: by multiplying uniform numbers, or for rates from 10 by transformed rejection."""
+    if rate == 0.0:
+        return 0
+    if rate < 10.0:
+        limit, product, k = math.exp(-rate), draw(), 0
+        while product > limit:
+            product, k = product * draw(), k + 1
+        return k
+    b = 0.931 + 2.53 * math.sqrt(rate)
+    a = -0.059 + 0.02483 * b
+    log_scale = math.log(1.1239 + 1.1328 / (b - 3.4))
+    sure = 0.9277 - 3.6224 / (b - 2.0)
+    while True:
+        u, v = draw() - 0.5, draw()
+        edge = 0.5 - abs(u)
+        k = math.floor((2.0 * a / edge + b) * u + rate + 0.43)
+        if edge >= 0.07 and v <= sure:
+            return k
+        if k < 0 or (edge < 0.013 and v > edge):
+            continue
+        accept = math.log(v) + log_scale - math.log(a / (edge * edge) + b)
+        if accept <= -rate + k * math.log(rate) - math.lgamma(k + 1.0):
+            return k
+
+
+# ---- the default generator and the module's functions
+
+default_generator = Generator()
+
+
+def _tensor_of(data: bytes) -> Any:
+    cpu = _backend.resolve("cpu")
+    array = np.frombuffer(data, np.uint8)
+    return _engine.wrap(cpu.backend.from_host(array, cpu.index), cpu)
+
+
+def manual_seed(seed: Any) -> Generator:
+    """Seed the default generator with ``int(seed)`` and return it.
+
+    Raises:
+        ValueError: `seed` is longer than 64 bits.
+    """
+    return default_generator.manual_seed(int(seed))
+
+
+def seed() -> int:
+    """Seed the default generator from the operating system's randomness; returns the seed."""
+    return default_generator.seed()
+
+
+def initial_seed() -> int:
+    """The seed that the default generator's stream began with."""
+    return default_generator.initial_seed()
+
+
+def get_rng_state() -> Any:
+    """The default generator's state, a uint8 tensor of 5056 elements."""
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state: Any) -> None:
+    """Set the default generator's state to one that `get_rng_state` gave."""
+    default_generator.set_state(new_state)
+
+
+@contextlib.contextmanager
+def fork_rng(
+    devices: Any = None,
+    enabled: bool = True,
+    _caller: str = "fork_rng",
+    _devices_kw: str = "devices",
+    device_type: Any = None,
+) -> Iterator[None]:
+    """A block after which the default generator goes on as if the block had not been.
+
+    Args:
+        devices: accepted as in PyTorch; there is one stream, on the host, so it changes nothing.
+        enabled: False makes the block an ordinary one.
+        device_type: like `devices`.
+    """
+    before = default_generator.state_bytes()
+    try:
+        yield
+    finally:
+        if enabled:
+            default_generator.load_state_bytes(before)
