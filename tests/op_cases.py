@@ -98,9 +98,7 @@ class OpCase:
         """The inputs, the same in every run. Variations: empty, scalar (0-d)."""
         rng = np.random.default_rng(zlib.crc32(str(self).encode()))
         first = self.inputs[0].shape
-        return [
-            i.make(rng, _SHAPES[variation](i.shape, first), dtype) for i in self.inputs
-        ]
+        return [i.make(rng, _SHAPES[variation](i.shape, first), dtype) for i in self.inputs]
 
     def run(self, torch: Any, *tensors: Any) -> Any:
         """Call the operation in XPTorch or in PyTorch."""
@@ -138,8 +136,29 @@ def case(
     return OpCase(name, inputs, call or name, note, static)
 
 
-def _method(name: str) -> Callable[..., Any]:
-    return lambda torch, x, *args, **static: getattr(x, name)(*args, **static)
+def backward_of(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The gradient of half the sum of squares of `function`: for ops that only VJPs use."""
+
+    def call(torch: Any, x: Any, *others: Any) -> Any:
+        x = x if x.requires_grad else x.detach().requires_grad_()
+        y = function(torch, x, *others)
+        return torch.autograd.grad(y, x, y, create_graph=True)[0]
+
+    return call
+
+
+def _set_rows(torch: Any, x: Any, i: Any, v: Any) -> Any:
+    x = x.clone()
+    x[i] = v
+    return x
+
+
+def _add_rows(torch: Any, x: Any, i: Any, v: Any) -> Any:
+    return x.index_put((i,), v, accumulate=True)
+
+
+def _scatter_add(torch: Any, x: Any, i: Any, v: Any) -> Any:
+    return x.scatter_add(0, i, v)
 
 
 ELEMENTWISE = [
@@ -152,6 +171,7 @@ ELEMENTWISE = [
     case("negative", real(), call="neg"),
     case("clip", away(), call="clamp", min=-1.2, max=2.0),
     case("clip", away(), call="clamp", note="min", min=0.1),
+    case("keep", distinct(), call=backward_of(lambda torch, x: x.amax(1))),
     *[case(n, mask()) for n in ("logical_not", "bitwise_not")],
     *[case(n, real()) for n in ("isnan", "isinf", "isfinite", "signbit")],
 ]
@@ -178,10 +198,7 @@ BINARY = [
     case("greater_equal", away(3, 1), away(1, 4), call="ge"),
     *[case(f"logical_{n}", mask(3, 1), mask(1, 4)) for n in ("and", "or", "xor")],
     *[case(f"bitwise_{n}", mask(3, 1), mask(1, 4)) for n in ("and", "or", "xor")],
-    *[
-        case(f"bitwise_{n}_shift", index(50, 3, 1), index(4, 1, 4))
-        for n in ("left", "right")
-    ],
+    *[case(f"bitwise_{n}_shift", index(50, 3, 1), index(4, 1, 4)) for n in ("left", "right")],
     case("where", mask(3, 4), real(3, 4), real(4)),
 ]
 
@@ -227,4 +244,76 @@ SHAPE = [
     case("pad", real(), call="nn.functional.pad", pad=(1, 2, 0, 1), value=0.5),
 ]
 
-CASES = [*ELEMENTWISE, *BINARY, *REDUCE, *SHAPE]
+INDEX = [
+    case("getitem", real(3, 4), call=lambda torch, x: x[1:, 2]),
+    case("getitem", real(4, 3), call=lambda torch, x: x[..., None, ::2], note="step"),
+    case("place", real(3, 4), call=backward_of(lambda torch, x: x[1:, 2])),
+    case("take", real(4, 3), index(4, 5), call=lambda torch, x, i: x[i]),
+    case("take", real(4, 3), index(12, 2, 2), note="flat"),
+    case("take", real(4, 3), index(4, 5), index(3, 1), call=lambda torch, x, *i: x[i], note="two"),
+    case("take", distinct(4, 3), call=lambda torch, x: x[x > 0], note="mask"),
+    case("add_rows", real(4, 3), index(4, 6), call=backward_of(lambda torch, x, i: x[i])),
+    case("index_put", real(4, 3), index(4, 2), real(2, 3), call=_set_rows),
+    case("index_put", real(4, 3), index(4, 6), real(6, 3), call=_add_rows, note="accumulate"),
+    case("take_along_axis", real(3, 4), index(4, 3, 2), call=lambda torch, x, i: x.gather(1, i)),
+    case("add_along", real(3, 4), index(4, 3, 6), call=backward_of(lambda _, x, i: x.gather(1, i))),
+    case("add_along", real(3, 4), index(3, 2, 4), real(2, 4), call=_scatter_add, note="scatter"),
+    case(
+        "put_along",
+        real(3, 4),
+        index(4, 3, 1),
+        real(3, 1),
+        call=lambda _, x, i, v: x.scatter(1, i, v),
+    ),
+    *[case(n, real(4, 3)) for n in ("tril", "triu")],
+    case("tril", real(2, 3, 4), note="diagonal", diagonal=-1),
+    case("argsort", distinct(), dim=0, descending=True),
+]
+
+LINALG = [
+    case("matmul", real(3, 4), real(4, 5)),
+    case("matmul", real(4), real(4), note="vectors"),
+    case("matmul", real(2, 3, 4), real(4), note="vector"),
+    case("matmul", real(2, 1, 3, 4), real(5, 4, 2), note="batches"),
+    case(
+        "matmul",
+        real(2, 3, 4),
+        real(2, 3, 5),
+        call=lambda torch, a, b: torch.einsum("bij,bik->kj", a, b),
+        note="einsum",
+    ),
+    *[
+        case("p_norm", away(3, 4), call="linalg.vector_norm", note=f"{p}", ord=p, dim=1)
+        for p in (0.5, 1, 2, 3, float("inf"))
+    ],
+]
+
+ACTIVATION = [
+    *[
+        case(name, away(), call=f"nn.functional.{name}", **static)
+        for name, static in {
+            "relu": {},
+            "leaky_relu": {"negative_slope": 0.2},
+            "elu": {"alpha": 1.3},
+            "threshold": {"threshold": 0.3, "value": -2.0},
+            "hardtanh": {"min_val": -1.1, "max_val": 1.2},
+            "hardshrink": {},
+            "softshrink": {},
+            "gelu": {},
+            "silu": {},
+            "mish": {},
+            "softplus": {"beta": 2, "threshold": 3},
+            "logsigmoid": {},
+            "hardsigmoid": {},
+            "hardswish": {},
+            "softsign": {},
+            "tanhshrink": {},
+        }.items()
+    ],
+    case("elu", away(), call="nn.functional.selu", note="selu"),
+    case("gelu_tanh", real(), call="nn.functional.gelu", approximate="tanh"),
+    case("prelu", away(2, 3, 4), real(3), call="nn.functional.prelu"),
+    case("glu", real(4, 6), call="nn.functional.glu", dim=1),
+]
+
+CASES = [*ELEMENTWISE, *BINARY, *REDUCE, *SHAPE, *INDEX, *LINALG, *ACTIVATION]

@@ -21,7 +21,7 @@ torch: Any = importlib.import_module("torch") if importlib.util.find_spec("torch
 def compute(case: OpCase) -> list[np.ndarray]:
     """PyTorch's results for a case, in float64."""
     result = case.run(torch, *map(torch.from_numpy, case.arrays()))
-    return [t.numpy() for t in _leaves(result)]
+    return [t.detach().numpy() for t in _leaves(result)]
 
 
 def _leaves(value: Any) -> list[Any]:

@@ -172,8 +172,7 @@ def projected_gradients(case: OpCase, inputs: Any, create_graph: bool = False) -
 
 
 def projection(case: OpCase, inputs: Any) -> float:
-    with xptorch.no_grad():
-        outputs = leaves(case.run(xptorch, *inputs))
+    outputs = leaves(case.run(xptorch, *inputs))
     floats = [t for t in outputs if t.dtype.is_floating_point]
     return sum(float(np.sum(host(t) * host(weights(t)))) for t in floats)
 
@@ -197,9 +196,7 @@ def assert_slope(function: Any, inputs: Any, gradients: Any, backend: Column) ->
     np.testing.assert_allclose(analytic, numeric, rtol=1e-5, atol=1e-6)
 
 
-def assert_as_torch(
-    case: OpCase, backend: Column, arrays: list[np.ndarray], about: str
-) -> None:
+def assert_as_torch(case: OpCase, backend: Column, arrays: list[np.ndarray], about: str) -> None:
     """The result is PyTorch's, or the error is of PyTorch's type."""
     inputs = [backend.tensor(a) for a in arrays]
     try:
@@ -222,4 +219,4 @@ def in_torch(case: OpCase, arrays: list[np.ndarray]) -> tuple[list[np.ndarray], 
             result = case.run(torch, *map(torch.from_numpy, arrays))
         except Exception as error:
             return [], error
-    return [t.numpy() for t in leaves(result)], None
+    return [t.detach().numpy() for t in leaves(result)], None

@@ -47,12 +47,24 @@ from xptorch.ops.create import *
 from xptorch.ops.elementwise import *
 from xptorch.ops.index import *
 from xptorch.ops.linalg import *
+from xptorch.ops.random import *
 from xptorch.ops.reduce import *
 from xptorch.ops.shape import *
 from xptorch.ops.slicing import *
 from xptorch.ops.sort import *
 
+from xptorch.random import Generator as Generator
+from xptorch.random import default_generator as default_generator
+from xptorch.random import fork_rng as fork_rng
+from xptorch.random import get_rng_state as get_rng_state
+from xptorch.random import initial_seed as initial_seed
+from xptorch.random import manual_seed as manual_seed
+from xptorch.random import seed as seed
+from xptorch.random import set_rng_state as set_rng_state
+
 _methods.install()
+
+from xptorch import autograd as autograd
 
 bool = _dtype.bool_
 half, float, double = float16, float32, float64

@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 from xptorch import _dtype
+from xptorch._grad_mode import mode, quieten
 
 Array = Any  # an array of any library
 Namespace = Any  # its functions
@@ -105,6 +106,9 @@ class Backend:
 
     def empty_cache(self) -> None:
         """Give unused cached memory back."""
+
+    def quieten(self) -> None:
+        """Tell the library not to warn of overflow and 0/0, in the current context."""
 
     # ---- on xp: memory
 
@@ -490,4 +494,6 @@ def _start(name: str) -> Backend | str:
         return f"The backend {name!r} needs {e.name or 'its library'}, which is not installed{hint}"
     if backend.device_count() == 0:
         return f"The backend {name!r} finds no working device"
+    quieten.append(backend.quieten)
+    mode.run(backend.quieten)
     return _loaded.setdefault(name, backend)

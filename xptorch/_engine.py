@@ -13,7 +13,7 @@ import itertools
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from xptorch._backend import Array, Namespace, device
 from xptorch._grad_mode import enable_grad, mode, set_grad_enabled
@@ -31,9 +31,12 @@ class _Setup:
 
     tensor: Any = None  # class Tensor
     namespace: Any = None  # the ops under the array API's names, over Tensors
+    names: ClassVar[dict[str, Any]] = {}  # PyTorch's names of backward nodes, where not ours
 
 
 setup = _Setup()
+hooked: dict[int, Callable[[], Any]] = {}  # weak references to the leaves that have hooks
+anomaly: Any = None  # what looks on at every node's gradients under detect_anomaly
 
 
 class Op:
@@ -155,7 +158,7 @@ def op(
             if t._needs and differentiable[i]:
                 mask |= 1 << i
         xp = on.xp
-        y = forward(xp, *arrays, **static)
+        y = mode.run(forward, xp, *arrays, **static)
         extra = None
         if aux:
             y, extra = y
@@ -286,7 +289,7 @@ class Node:
     versions: list[tuple[list[int], int]]  # of each saved array its counter and what it showed
     order: int
     device: device
-    hooks: list[Callable[[Any], Any]] | None
+    hooks: Any  # an autograd._hooks.NodeHooks
     outputs: list[tuple[Any, Any]] | None  # shape and dtype of each of several outputs
 
     def __init__(self, label: str, inputs: Sequence[Any], on: device) -> None:
@@ -296,12 +299,39 @@ class Node:
         self.saved, self.versions, self.hooks, self.outputs = {}, [], None, None
 
     def name(self) -> str:
-        label = self.op.name if hasattr(self, "op") else self.label
-        return "".join(p.title() for p in label.split("_")) + "Backward0"
+        """PyTorch's name for it, such as MulBackward0."""
+        if not hasattr(self, "op"):
+            return self.label
+        name = setup.names.get(self.op.name)
+        if callable(name):
+            name = name(self)
+        return name or "".join(p.title() for p in self.op.name.split("_")) + "Backward0"
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
-        return tuple((e, 0) for e in self.edges)
+        """For each input the node that made it (AccumulateGrad for leaves) and which output."""
+        from xptorch.autograd import _hooks
+
+        return tuple(_hooks.edge_of(e) for e in self.edges)
+
+    @property
+    def metadata(self) -> dict[Any, Any]:
+        """A dict for the user's notes, which live as long as the node."""
+        from xptorch.autograd import _hooks
+
+        return _hooks.of(self).metadata
+
+    def register_hook(self, hook: Callable[..., Any]) -> Any:
+        """Call ``hook(grad_inputs, grad_outputs)`` after this step of the backward pass."""
+        from xptorch.autograd import _hooks
+
+        return _hooks.register_after_node(self, hook)
+
+    def register_prehook(self, hook: Callable[..., Any]) -> Any:
+        """Call ``hook(grad_outputs)`` before this step of the backward pass."""
+        from xptorch.autograd import _hooks
+
+        return _hooks.register_before_node(self, hook)
 
     def __repr__(self) -> str:
         return f"<{self.name()} object at {id(self):#x}>"
@@ -309,22 +339,24 @@ class Node:
     def check(self) -> dict[str, Any]:
         """The saved values, after making sure that they are there and unchanged."""
         if self.saved is None:
-            raise RuntimeError(
-                "Trying to backward through the graph a second time (or directly access saved "
-                "tensors after they have already been freed). Saved intermediate values of the "
-                "graph are freed when you call .backward() or autograd.grad(). Specify "
-                "retain_graph=True if you need to backward through the graph a second time or "
-                "if you need to access saved tensors after calling backward."
-            )
-        for counter, seen in self.versions:
+            raise RuntimeError(FREED)
+        for i, (counter, seen) in enumerate(self.versions):
             if counter[0] != seen:
-                raise RuntimeError(
-                    "one of the variables needed for gradient computation has been modified by an "
-                    f"inplace operation: a tensor saved by {self.name()} is at version "
-                    f"{counter[0]}; expected version {seen} instead. Hint: change a clone() of "
-                    "it, or compute the new value out of place."
-                )
+                raise changed_in_place(*self._saved_at(i), self.device, counter[0], seen)
         return self.saved
+
+    def _saved_at(self, index: int) -> tuple[Any, Any]:
+        """The value to which the version of that index belongs, and its place in the graph."""
+        saved, found = self.saved or {}, []
+        mask = sum(1 << i for i, e in enumerate(self.edges) if e is not None)
+        for name, kind, i in self.op.plan(mask):
+            if kind == "input":
+                found.append((saved[name], self.edges[i]))
+            elif kind == "y":
+                found.append((saved[name], self))
+            elif kind == "arrays":
+                found += zip(saved[name], self.edges, strict=True)
+        return found[index]
 
     def free(self) -> None:
         """Let go of the saved arrays."""
@@ -335,11 +367,14 @@ class Node:
     def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
         """The gradients of the inputs, None where there is none."""
         saved, op = self.check(), self.op
-        xp = self.device.xp
-        if create_graph:
-            if op.reference is not None:
-                return self._through_reference(g, saved)
-            xp, saved = setup.namespace, self._lift(saved)
+        if not create_graph:
+            return mode.run(self._vjps, self.device.xp, g, saved)  # type: ignore[no-any-return]
+        if op.reference is not None:
+            return self._through_reference(g, saved)
+        return self._vjps(setup.namespace, g, self._lift(saved))
+
+    def _vjps(self, xp: Namespace, g: Any, saved: dict[str, Any]) -> Sequence[Any]:
+        op = self.op
         if op.joint is not None:
             needs = tuple([e is not None for e in self.edges])
             grads = op.joint(xp, g, needs, *[saved[n] for n in op.joint_names])
@@ -381,11 +416,33 @@ class Node:
         with enable_grad():
             y = op.reference(*inputs, **{n: saved[n] for n in op.static_names})  # type: ignore[misc]
         wanted = [i for i, e in enumerate(self.edges) if e is not None]
-        found = differentiate([y], [g], [inputs[i] for i in wanted], create_graph=True)
+        found = differentiate([y], [g], [inputs[i] for i in wanted], True, True)
         grads: list[Any] = [None] * len(inputs)
         for i, gradient in zip(wanted, found, strict=True):
             grads[i] = gradient
         return grads
+
+
+FREED = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after "
+    "they have already been freed). Saved intermediate values of the graph are freed when you call "
+    ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
+    "graph a second time or if you need to access saved tensors after calling backward."
+)
+
+
+def changed_in_place(value: Any, place: Any, on: device, now: int, seen: int) -> RuntimeError:
+    """The error for a saved array of version `seen` that is at version `now`."""
+    t = wrap(value, on)
+    made = ""
+    if isinstance(place, Node):
+        made = f", which is output 0 of {place.name().removesuffix('Backward0')},"
+    return RuntimeError(
+        "one of the variables needed for gradient computation has been modified by an inplace "
+        f"operation: [{t.type()} {list(t.shape)}]{made} is at version {now}; expected version "
+        f"{seen} instead. Hint: enable anomaly detection to find the operation that failed to "
+        "compute its gradient, with xptorch.autograd.set_detect_anomaly(True, check_nan=False)."
+    )
 
 
 class _Output(Node):
@@ -394,7 +451,7 @@ class _Output(Node):
     __slots__ = ("index",)
 
     def __init__(self, parent: Node, index: int) -> None:
-        super().__init__(parent.op.name, (), parent.device)
+        super().__init__(parent.name(), (), parent.device)
         self.edges, self.index = (parent,), index
 
     def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
@@ -477,7 +534,7 @@ def write(target: Any, result: Any) -> Any:
     recording = mode.enabled and (result._needs or target._needs)
     base = target._base
     if recording:
-        check_writable(target)
+        check_writable(target, result._needs)
     _store(target, result)
     if not recording:
         return target
@@ -499,19 +556,22 @@ def _place_at(t: Any, node: Any, needs: bool) -> None:
     t._node, t._needs = node, needs
 
 
-def check_writable(t: Any) -> None:
+def check_writable(t: Any, value_needs: bool = False) -> None:
     """Raise if a recorded in-place operation on `t` would change a leaf that requires gradients."""
+    base = t._base
     if not mode.enabled:
         return
-    if t._base is not None:
+    if base is not None:
         refresh(t)
-    if t._needs and t._node is None and t._base is None:
-        raise RuntimeError(
-            "a leaf Variable that requires grad is being used in an in-place operation."
-        )
-    if t._base is not None and t._base._needs and t._base._node is None:
+    if not (t._needs or value_needs):
+        return
+    if base is not None and base._needs and base._node is None:
         raise RuntimeError(
             "a view of a leaf Variable that requires grad is being used in an in-place operation."
+        )
+    if t._needs and t._node is None:
+        raise RuntimeError(
+            "a leaf Variable that requires grad is being used in an in-place operation."
         )
 
 
@@ -534,7 +594,7 @@ class _Copied(Node):
     __slots__ = ()
 
     def __init__(self, value: Any) -> None:
-        super().__init__("copy", (value,), value._device)
+        super().__init__("CopyBackwards", (value,), value._device)
 
     def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
         return (g,)
@@ -546,7 +606,7 @@ class _PutView(Node):
     __slots__ = ("replay",)
 
     def __init__(self, base: Any, value: Any, replay: Sequence[Callable[[Any], Any]]) -> None:
-        super().__init__("copy_slices", (base, value), base._device)
+        super().__init__("CopySlices", (base, value), base._device)
         self.replay = replay
 
     def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
@@ -567,6 +627,7 @@ def differentiate(
     inputs: Sequence[Any] | None = None,
     create_graph: bool = False,
     retain_graph: bool = False,
+    store: bool = False,
 ) -> list[Any]:
     """Vector-Jacobian products from `outputs` back to `inputs`, or to all leaves.
 
@@ -575,6 +636,8 @@ def differentiate(
         inputs: tensors whose gradients are returned (None where unreached). Without them the
             gradients are added to the leaves' `.grad`.
         create_graph: record the computation, so that the gradients can be differentiated.
+        retain_graph: keep what the nodes saved.
+        store: add the gradients of `inputs` to their `.grad` as well; nothing is returned.
     """
     pending: dict[Any, Any] = {}  # gradient so far, of a Node or a leaf
     heap: list[tuple[int, Node]] = []
@@ -587,30 +650,58 @@ def differentiate(
             if isinstance(edge, Node):
                 heapq.heappush(heap, (-edge.order, edge))
 
+    roots = [_place(t) for t in outputs]
     wanted = None if inputs is None else {_place(t) for t in inputs}
-    useful = None if wanted is None else _leading_to(wanted, [_place(t) for t in outputs])
-    for t, g in zip(outputs, grads, strict=True):
-        give(_place(t), g if create_graph else g._data)
+    useful = None if wanted is None else _leading_to(wanted, roots)
+    awaited = _edges_to_hooked(roots, useful) if hooked else None
+    store = store or inputs is None
     found: dict[Any, Any] = {}
     with set_grad_enabled(create_graph):
+        for place, g in zip(roots, grads, strict=True):
+            if useful is None or place in useful:
+                give(place, g if create_graph else g._data)
         while heap:
             node = heapq.heappop(heap)[1]
-            g = pending.pop(node)
+            g, hooks = pending.pop(node), node.hooks
             if node.outputs is not None:
                 g = _filled(node, g, create_graph)
-            if node.hooks:
-                g = _run_hooks(node.hooks, g, node.device, create_graph)
+            if hooks is not None:
+                g = hooks.arrived(node, g, create_graph)
             if wanted is not None and node in wanted:
                 found[node] = g
             if useful is not None and not any(e in useful for e in node.edges if e is not None):
                 continue
-            for edge, x in zip(node.edges, node.gradients(g, create_graph), strict=True):
+            if hooks is None and anomaly is None:
+                gradients = node.gradients(g, create_graph)
+            else:
+                gradients = _watched(node, g, create_graph)
+            for edge, x in zip(node.edges, gradients, strict=True):
                 if x is not None and edge is not None and (useful is None or edge in useful):
                     give(edge, x)
-            if not (create_graph or retain_graph):
+            if not retain_graph:
                 node.free()
-        g = x = None  # `accumulate` copies what somebody else still holds
-        return _deliver(pending, found, inputs, create_graph)
+            if awaited is not None:
+                g = x = gradients = ()  # `_deliver` copies what somebody else still holds
+                for leaf in _complete(node, awaited):
+                    _deliver(leaf, pending, found, store, create_graph)
+        g = x = gradients = ()
+        for leaf in list(pending):
+            _deliver(leaf, pending, found, store, create_graph)
+    if store:
+        return []
+    places = [(_place(t), t._device) for t in inputs or ()]
+    return [
+        g if g is None or create_graph else lifted(g, on)
+        for g, on in ((found.get(place), on) for place, on in places)
+    ]
+
+
+def _watched(node: Node, g: Any, create_graph: bool) -> Sequence[Any]:
+    """A node's gradients where hooks or anomaly detection look on."""
+    step = node.gradients if node.hooks is None else partial(node.hooks.gradients, node)
+    if anomaly is None:
+        return step(g, create_graph)
+    return anomaly(node, step, g, create_graph)  # type: ignore[no-any-return]
 
 
 def _place(t: Any) -> Any:
@@ -620,8 +711,7 @@ def _place(t: Any) -> Any:
     return t._node if t._node is not None else t
 
 
-def _leading_to(wanted: set[Any], roots: Sequence[Any]) -> set[Any]:
-    """The places from which gradients can reach one of the `wanted`."""
+def _reachable(roots: Sequence[Any]) -> set[Node]:
     nodes: set[Node] = set()
     stack = [r for r in roots if isinstance(r, Node)]
     while stack:
@@ -629,65 +719,113 @@ def _leading_to(wanted: set[Any], roots: Sequence[Any]) -> set[Any]:
         if node not in nodes:
             nodes.add(node)
             stack += [e for e in node.edges if isinstance(e, Node)]
+    return nodes
+
+
+def _leading_to(wanted: set[Any], roots: Sequence[Any]) -> set[Any]:
+    """The places from which gradients can reach one of the `wanted`."""
     useful = set(wanted)
-    for node in sorted(nodes, key=lambda n: n.order):  # an edge always leads to an older node
+    # An edge always leads to an older node.
+    for node in sorted(_reachable(roots), key=lambda n: n.order):
         if any(e in useful for e in node.edges if e is not None):
             useful.add(node)
     return useful
+
+
+def _edges_to_hooked(roots: Sequence[Any], useful: set[Any] | None) -> dict[Any, int]:
+    """How many gradients each leaf that has hooks will get, so that it is seen when it has all."""
+    leaves = {t for t in (r() for r in list(hooked.values())) if t is not None}
+    nodes = _reachable(roots) if useful is None else _reachable(roots) & useful
+    edges = [e for n in nodes for e in n.edges if e in leaves]
+    return {leaf: edges.count(leaf) for leaf in set(edges)}
+
+
+def _complete(node: Node, awaited: dict[Any, int]) -> list[Any]:
+    """The awaited leaves that have all their gradients, now that this node has given its own."""
+    done = []
+    for edge in node.edges:
+        if edge in awaited:
+            awaited[edge] -= 1
+            if not awaited[edge]:
+                done.append(edge)
+    return done
 
 
 def _filled(node: Node, slots: list[Any], create_graph: bool) -> tuple[Any, ...]:
     """Gradients of all outputs of a node, zeros for outputs that nobody used."""
     on = node.device
     filled = []
-    for g, (shape, dtype) in zip(slots, node.outputs or (), strict=True):
-        if g is None:
+    for g, like in zip(slots, node.outputs or (), strict=True):
+        if g is None and like is not None:
+            shape, dtype = like
             g = on.xp.zeros(shape, dtype=dtype, device=on.raw)
             g = wrap(g, on) if create_graph else g
         filled.append(g)
     return tuple(filled)
 
 
-def _run_hooks(hooks: Any, g: Any, on: device, create_graph: bool) -> Any:
-    t = g if create_graph else wrap(g, on)
-    for hook in list(hooks):
-        changed = hook(t)
-        if changed is not None:
-            t = changed
-    return t if create_graph else t._data
+def lifted(g: Any, on: device) -> Tensor:
+    """A Tensor of a gradient, which may be one of the scalars that NumPy returns."""
+    return wrap(g if g.__class__ is on.ndarray else on.xp.asarray(g), on)
 
 
 def _deliver(
-    leaves: dict[Any, Any], found: dict[Any, Any], inputs: Sequence[Any] | None, create_graph: bool
-) -> list[Any]:
-    for t in list(leaves):
-        if t._hooks:
-            leaves[t] = _run_hooks(t._hooks.values(), leaves[t], t._device, create_graph)
-    if inputs is not None:
-        results = []
-        for t in inputs:
-            g = found.get(t._node) if t._node is not None else leaves.get(t)
-            results.append(g if g is None or create_graph else wrap(g, t._device))
-        return results
-    while leaves:
-        t, g = leaves.popitem()
-        accumulate(t, g, create_graph)
-        for hook in list((t._after_hooks or {}).values()):
-            hook(t)
-    return []
+    t: Any, pending: dict[Any, Any], found: dict[Any, Any], store: bool, create_graph: bool
+) -> None:
+    """Hand a leaf the gradient that has come together for it."""
+    if t not in pending:
+        return
+    if t._hooks:
+        g = pending.pop(t)
+        pending[t] = run_hooks(t._hooks.values(), g, t._device, create_graph)
+        del g
+    if not store:
+        found[t] = pending.pop(t)
+        return
+    # The user may change .grad in place: nobody else may hold it. Two references are from here.
+    own = sys.getrefcount(pending[t]) <= 2 and not create_graph
+    accumulate(t, pending.pop(t), create_graph, own)
+    for hook in list((t._after_hooks or {}).values()):
+        hook(t)
 
 
-def accumulate(t: Any, g: Any, create_graph: bool) -> None:
-    """Add a gradient (an array, a Tensor under create_graph) to a leaf's `.grad`."""
-    before = t.grad
+def run_hooks(hooks: Any, g: Any, on: device, create_graph: bool) -> Any:
+    """The gradient after hooks have seen it, each of which may have returned another."""
+    t = g if create_graph else lifted(g, on)
+    for hook in list(hooks):
+        changed = hook(t)
+        if changed is not None:
+            t = checked(hook, changed, t)
+    return t if create_graph else t._data
+
+
+def checked(hook: Any, changed: Any, before: Any) -> Any:
+    """A gradient that a hook returned, after a look at its type, size and dtype."""
+    name = getattr(hook, "__name__", type(hook).__name__)
+    if not isinstance(changed, setup.tensor):
+        raise TypeError(f"expected Variable, but hook returned '{type(changed).__name__}'")
+    if changed._data.shape != before._data.shape:
+        raise RuntimeError(f"hook '{name}' has changed the size of value")
+    if changed.dtype is not before.dtype:
+        was, got = before.type(), changed.type()
+        raise RuntimeError(f"hook '{name}' has changed the type of value (was {was} got {got})")
+    return changed
+
+
+def accumulate(t: Any, g: Any, create_graph: bool, own: bool) -> None:
+    """Add a gradient (an array, a Tensor under create_graph) to a leaf's `.grad`.
+
+    Args:
+        own: nobody else refers to the array `g`.
+    """
+    before, on = t.grad, t._device
     if create_graph:
-        t.grad = g if before is None else before + g
+        t.grad = g.clone() if before is None else before + g
     elif before is None:
-        # The user may change .grad in place, so nobody else may hold it: 3 are here and our caller.
-        own = sys.getrefcount(g) <= 3 and t._device.xp.owns(g)
-        t.grad = wrap(g if own else t._device.xp.asarray(g, copy=True), t._device)
+        own = own and on.xp.owns(g)
+        t.grad = wrap(g if own else on.xp.asarray(g, copy=True), on)
     elif before._needs:
-        t.grad = before + wrap(g, t._device)
+        t.grad = before + wrap(g, on)
     else:
-        before._data = t._device.xp.iadd(before._data, g)
+        before._data = on.xp.iadd(before._data, g)
         bump(before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import threading
 from collections.abc import Callable, Iterator
@@ -10,9 +11,21 @@ from typing import Any, TypeVar
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+quieten: list[Callable[[], None]] = []  # what tells each loaded array library to keep quiet
+
+
 class _Mode(threading.local):
+    """What is set in each thread for itself."""
+
     enabled = True
     inference = False
+
+    def __init__(self) -> None:
+        # Array code runs in a context of its own, where overflow and 0/0 give inf and NaN without
+        # a warning; the user's own array code around it keeps its settings.
+        self.run = contextvars.copy_context().run
+        for function in quieten:
+            self.run(function)
 
 
 mode = _Mode()

@@ -14,6 +14,7 @@ from xptorch.ops import (
     index,
     linalg,
     memory,
+    random,
     reduce,
     shape,
     slicing,
@@ -63,6 +64,10 @@ METHODS: dict[ModuleType, str] = {
     """,
     memory: """
         copy_ fill_ resize_ resize_as_ set_ zero_
+    """,
+    random: """
+        bernoulli bernoulli_ cauchy_ exponential_ geometric_ log_normal_ multinomial normal_
+        random_ uniform_
     """,
 }  # a + stands for an in-place form as well, with an underscore
 

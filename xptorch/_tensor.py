@@ -547,7 +547,7 @@ class _Moved(_engine.Node):
     __slots__ = ("origin",)
 
     def __init__(self, source: Tensor, target: Device) -> None:
-        super().__init__("to_copy", (source,), target)
+        super().__init__("ToCopyBackward0", (source,), target)
         self.origin = source._device
 
     def gradients(self, g: Any, create_graph: bool) -> Any:

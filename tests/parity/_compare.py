@@ -84,9 +84,7 @@ def run(library: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -
             return Outcome(error=error)
 
 
-def same_error(
-    findings: Findings, where: str, sample: Any, ours: Outcome, theirs: Outcome
-) -> bool:
+def same_error(findings: Findings, where: str, sample: Any, ours: Outcome, theirs: Outcome) -> bool:
     """Note a difference in errors; True where both calls gave a value."""
     if theirs.error is not None:
         if _is_unsupported(theirs.error) or isinstance(ours.error, _classes(theirs.error)):

@@ -27,7 +27,8 @@ def full_name(info: Any) -> str:
 
 def exists(info: Any) -> bool:
     """Whether XPTorch has the optimizer (and it takes dense gradients)."""
-    return hasattr(xptorch.optim, info.name) and not info.only_supports_sparse_grads
+    home = getattr(xptorch, "optim", None)
+    return hasattr(home, info.name) and not info.only_supports_sparse_grads
 
 
 def check(info: Any, limit: int = 99) -> Findings:

@@ -1,11 +1,11 @@
 """Print how XPTorch compares with PyTorch, name by name: `python -m tests.parity.report`.
 
-    --ops add,nn.functional.relu   only these (a name, or a full name with its variant)
-    --modules, --optimizers        modules or optimizers in place of ops
-    --verbose                      everything found, not only the first of each name
-    --samples 40                   more samples of each dtype
-    --absent                       list the names that XPTorch does not have
-    -j 2                           processes
+--ops add,nn.functional.relu   only these (a name, or a full name with its variant)
+--modules, --optimizers        modules or optimizers in place of ops
+--verbose                      everything found, not only the first of each name
+--samples 40                   more samples of each dtype
+--absent                       list the names that XPTorch does not have
+-j 2                           processes
 """
 
 from __future__ import annotations

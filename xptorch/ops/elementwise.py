@@ -114,11 +114,8 @@ _erfc = op(
     lambda xp, a: xp.erfc(a),
     a=lambda xp, g, a: g * (-_TWO_OVER_SQRT_PI * xp.exp(-a * a)),
 )
-# Half a tanh: exact at both ends, and no overflow of exp on the way.
 _sigmoid = op(
-    "sigmoid",
-    lambda xp, a: 0.5 * xp.tanh(0.5 * a) + 0.5,
-    a=lambda xp, g, y: g * (y * (1 - y)),
+    "sigmoid", lambda xp, a: 1 / (1 + xp.exp(-a)), a=lambda xp, g, y: g * (y * (1 - y))
 )
 keep = op(
     "keep", lambda xp, a, mask: xp.keep(a, mask), a=lambda xp, g, mask: xp.keep(g, mask)

@@ -111,7 +111,7 @@ def _parse(t: Tensor, key: Any) -> tuple[tuple[Any, ...], dict[int, Tensor]]:
     items = list(key) if isinstance(key, tuple) else [key]
     items = [_tidy(t, k) for k in items]
     used = sum(_consumes(k) for k in items)
-    if used > t.ndim:
+    if used > t.ndim and not (t.ndim == 0 and used == 0):
         raise IndexError(f"too many indices for tensor of dimension {t.ndim}")
     if Ellipsis not in [k for k in items if not is_tensor(k)]:
         items.append(Ellipsis)
@@ -135,8 +135,9 @@ def _parse(t: Tensor, key: Any) -> tuple[tuple[Any, ...], dict[int, Tensor]]:
             basic.append(_checked(k, t._data.shape[axis], axis))
             axis, place = axis + 1, place + isinstance(k, slice)
     if all(isinstance(b, slice) and b == slice(None) for b in basic):
-        basic = []
-    return tuple(basic), advanced
+        return (), advanced
+    # With an ellipsis, NumPy gives a view even where no axis is left.
+    return (*basic, Ellipsis), advanced
 
 
 def _tidy(t: Tensor, k: Any) -> Any:

@@ -6,15 +6,16 @@
 
 Each is linear in both its arguments and each one's derivatives are the other two, so these three
 are all of a convolution's backward, to any order. Inside, arrays have their channels last
-(n, s1 … sd, c): there a window's rows, and with them the rows of the matrix, are contiguous. The
-results are views as (n, c, s1 … sd); where a library's elementwise functions keep the order of
-memory (NumPy's do), the next convolution finds its channels last again.
+(n, s1 … sd, c): there the elements of a window lie together, and the matrix is filled by long
+copies. Results are views as (n, c, s1 … sd); where a library's elementwise functions keep the
+order of memory (NumPy's do), the next convolution finds its channels last again.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from xptorch import _engine
@@ -22,12 +23,12 @@ from xptorch._backend import window_count, window_slices
 from xptorch._engine import op
 
 Axes = tuple[int, ...]
-Widths = tuple[tuple[int, int], ...]
+Block = tuple[slice, slice]  # some images, and some of their windows along the first axis
 
-_LAST = {3: (0, 2, 1), 4: (0, 2, 3, 1), 5: (0, 2, 3, 4, 1)}  # of channels-first axes
-_FIRST = {3: (0, 2, 1), 4: (0, 3, 1, 2), 5: (0, 4, 1, 2, 3)}  # of channels-last axes
+LAST = {3: (0, 2, 1), 4: (0, 2, 3, 1), 5: (0, 2, 3, 4, 1)}  # channels moved behind the others
+FIRST = {3: (0, 2, 1), 4: (0, 3, 1, 2), 5: (0, 4, 1, 2, 3)}  # and back
 _FEW_CHANNELS = 4
-_BLOCK = 1 << 19  # elements of a block of columns: what a processor's cache holds
+_BLOCK = 1 << 19  # elements of the window matrix worked on at a time: what a cache holds
 
 
 def either(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,7 +43,8 @@ def either(call: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-# ---- windows as an op of their own
+# ---- windows
+
 
 unfold = op(
     "unfold",
@@ -60,78 +62,282 @@ fold = op(
 )
 
 
-# ---- the three products
-
-
 class Geometry(NamedTuple):
     """How the windows of a convolution lie over its input; padding below 0 cuts off."""
 
     size: Axes
     kernel: Axes
     stride: Axes
-    padding: Widths
+    padding: tuple[tuple[int, int], ...]
     dilation: Axes
     groups: int
 
     @property
     def padded(self) -> Axes:
-        return tuple(s + a + b for s, (a, b) in zip(self.size, self.padding, strict=True))
+        return tuple([s + a + b for s, (a, b) in zip(self.size, self.padding, strict=True)])
 
     @property
     def counts(self) -> Axes:
         """How many windows there are along each axis."""
-        each = zip(self.padded, self.kernel, self.stride, self.dilation, strict=True)
-        return tuple(window_count(*axis) for axis in each)
+        axes = zip(self.padded, self.kernel, self.stride, self.dilation, strict=True)
+        return tuple([window_count(*axis) for axis in axes])
 
     @property
     def transposed(self) -> Geometry:
-        """The convolution that is this one's transpose: its own where every stride is 1."""
+        """Where every stride is 1, the convolution that is this one's transpose."""
         reach = [d * (k - 1) for k, d in zip(self.kernel, self.dilation, strict=True)]
-        padding = tuple((r - a, r - b) for r, (a, b) in zip(reach, self.padding, strict=True))
+        padding = tuple([(r - a, r - b) for r, (a, b) in zip(reach, self.padding, strict=True)])
         return self._replace(size=self.counts, padding=padding)
+
+
+@lru_cache(maxsize=1024)
+def _blocks(how: Geometry, n: int, c: int) -> list[tuple[Block, Block]]:
+    """Parts of the work that a cache holds: where each lies in the padded input and the output."""
+    first, *others = how.counts
+    per_row = max(math.prod(others) * math.prod(how.kernel) * c, 1)
+    rows = min(max(_BLOCK // per_row, 1), first)
+    images = max(_BLOCK // (per_row * first), 1) if rows == first else 1
+    stride, reach = how.stride[0], how.dilation[0] * (how.kernel[0] - 1) + 1
+    parts = []
+    for i in range(0, max(n, 1), images):
+        some = slice(i, i + images)
+        for r in range(0, first, rows):
+            until = min(r + rows, first)
+            source = slice(r * stride, (until - 1) * stride + reach)
+            parts.append(((some, source), (some, slice(r, until))))
+    return parts
+
+
+def _columns(xp: Any, x: Any, how: Geometry) -> Any:
+    """The windows of the padded x (n, s…, c) as rows of a matrix, or of one for each group."""
+    c, g, d = x.shape[-1], how.groups, len(how.kernel)
+    taps = math.prod(how.kernel)
+    windows = x if taps == 1 and set(how.stride) == {1} else None
+    if windows is None:
+        windows = xp.unfold(x, how.kernel, how.stride, how.dilation)
+    if g > 1:
+        windows = xp.reshape(windows, (-1, taps, g, c // g))
+        return xp.reshape(xp.permute_dims(windows, (2, 0, 1, 3)), (g, -1, taps * (c // g)))
+    if c > _FEW_CHANNELS or windows is x:
+        return xp.reshape(windows, (-1, taps * c))
+    # With few channels the longest copies run along the windows, not inside them.
+    axes = (*range(d + 1, 2 * d + 2), *range(d + 1))
+    return xp.matrix_transpose(xp.reshape(xp.permute_dims(windows, axes), (taps * c, -1)))
+
+
+def _padded(xp: Any, x: Any, how: Geometry) -> Any:
+    """x (n, c, s…) with its padding, as (n, s…, c)."""
+    if x.shape[1] <= _FEW_CHANNELS:
+        return xp.permute_dims(_pad(xp, x, ((0, 0), (0, 0), *how.padding)), LAST[x.ndim])
+    x = xp.permute_dims(x, LAST[x.ndim])
+    widths = ((0, 0), *how.padding, (0, 0))
+    if xp.strides(x)[-1] != 1 and math.prod(how.kernel) > 1:
+        return xp.pad(_pad(xp, x, widths), ((0, 0),) * x.ndim)  # brings the channels together
+    return _pad(xp, x, widths)
+
+
+def _pad(xp: Any, x: Any, widths: tuple[tuple[int, int], ...]) -> Any:
+    if all(a == b == 0 for a, b in widths):
+        return x
+    if any(a < 0 or b < 0 for a, b in widths):
+        cuts = zip(x.shape, widths, strict=True)
+        x = x[tuple([slice(max(-a, 0), s - max(-b, 0)) for s, (a, b) in cuts])]
+        widths = tuple([(max(a, 0), max(b, 0)) for a, b in widths])
+    return xp.pad(x, widths)
+
+
+# ---- the three products
 
 
 def _convolve(xp: Any, x: Any, w: Any, b: Any, *, how: Geometry) -> Any:
     """x (n, c, s…), w (o, c / groups, k…), b (o) or None → (n, o, counts…)."""
-    o = w.shape[0]
-    if _is_depthwise(w, how):
-        y = _depthwise(xp, _padded(xp, x, how), w, how)
+    n, c, o = x.shape[0], x.shape[1], w.shape[0]
+    x = _padded(xp, x, how)
+    if how.groups == c > 1:
+        y = _depthwise(xp, x, w, how)
     else:
-        matrix = _weight_matrix(xp, w, how.groups)
-        rows = [_ungrouped(xp, c @ matrix, o) for c in _columns(xp, x, how)]
+        matrix = _matrix(xp, w, how.groups)
+        blocks = _blocks(how, n, c)
+        parts = [_columns(xp, x[where], how) @ matrix for where, _ in blocks]
+        rows = [_joined(xp, y, o) for y in parts] if how.groups > 1 else parts
         y = rows[0] if len(rows) == 1 else xp.concat(rows, axis=0)
     if b is not None:
         y = y + b
-    y = xp.reshape(y, (x.shape[0], *how.counts, o))
-    return xp.permute_dims(y, _FIRST[y.ndim])
+    y = xp.reshape(y, (n, *how.counts, o))
+    return xp.permute_dims(y, FIRST[y.ndim])
 
 
 def _convolve_input(xp: Any, g: Any, w: Any, b: Any, *, how: Geometry) -> Any:
     """g (n, o, counts…), w (o, c / groups, k…), b (c) or None → (n, c, s…)."""
-    if not _is_depthwise(w, how) and all(s == 1 for s in how.stride):
+    if set(how.stride) == {1} and (how.groups == 1 or w.shape[1] > 1):
         return _convolve(xp, g, _turned(xp, w, how.groups), b, how=how.transposed)
-    x = _input_by_fold(xp, xp.permute_dims(g, _LAST[g.ndim]), w, how)
+    n, o, c = g.shape[0], g.shape[1], w.shape[1] * how.groups
+    g = xp.permute_dims(g, LAST[g.ndim])
+    spread = _spread_depthwise if how.groups == c > 1 else _spread
+    x = spread(xp, g, w, how)
+    inverse = ((0, 0), *[(-a, -b) for a, b in how.padding], (0, 0))
+    x = _pad(xp, x, inverse)
     if b is not None:
         x = x + b
-    return xp.permute_dims(x, _FIRST[x.ndim])
+    return xp.permute_dims(x, FIRST[x.ndim])
+
+
+def _spread(xp: Any, g: Any, w: Any, how: Geometry) -> Any:
+    """Each g (n, counts…, o) over its window: the padded input's gradient (n, s…, c)."""
+    n, o, c = g.shape[0], g.shape[-1], w.shape[1] * how.groups
+    matrix = xp.matrix_transpose(_matrix(xp, w, how.groups))
+    blocks = _blocks(how, n, c)
+    out = None
+    for where, part in blocks:
+        rows = _apart(xp, xp.reshape(g[part], (-1, o)), how.groups) @ matrix
+        if how.groups > 1:
+            rows = xp.reshape(rows, (how.groups, rows.shape[1], -1, w.shape[1]))
+            rows = xp.permute_dims(rows, (1, 2, 0, 3))
+        counts = g[part].shape[:-1]
+        windows = xp.reshape(rows, (*counts, *how.kernel, c))
+        size = how.padded if len(blocks) == 1 else (where[1].stop - where[1].start, *how.padded[1:])
+        piece = xp.fold(windows, size, how.kernel, how.stride, how.dilation)
+        if len(blocks) == 1:
+            return piece
+        if out is None:
+            out = xp.zeros((n, *how.padded, c), dtype=g.dtype, device=g.device)
+        out = xp.add_to(out, where, piece)
+    return out
 
 
 def _convolve_weight(xp: Any, x: Any, g: Any, *, how: Geometry) -> Any:
     """x (n, c, s…), g (n, o, counts…) → (o, c / groups, k…)."""
-    o, c = g.shape[1], x.shape[1] // how.groups
+    n, o, c, d = x.shape[0], g.shape[1], x.shape[1] // how.groups, len(how.kernel)
+    x = _padded(xp, x, how)
+    g = xp.permute_dims(g, LAST[g.ndim])
     if c == 1 and how.groups > 1:
-        return _depthwise_weight(xp, _padded(xp, x, how), g, how)
-    blocks = _columns(xp, x, how)
-    per = -(-x.shape[0] // max(len(blocks), 1))
-    g = xp.permute_dims(g, _LAST[g.ndim])
-    parts = (
-        xp.matrix_transpose(columns) @ _grouped(xp, xp.reshape(part, (-1, o)), how.groups)
-        for columns, part in zip(blocks, _split(g, per), strict=True)
-    )
-    total = next(parts)
-    for part in parts:
-        total += part
-    w = xp.reshape(total, (how.groups, *how.kernel, c, o // how.groups))
-    d = len(how.kernel)
+        w = _depthwise_weight(xp, x, g, how)
+    else:
+        w = None
+        for where, part in _blocks(how, n, x.shape[-1]):
+            rows = _apart(xp, xp.reshape(g[part], (-1, o)), how.groups)
+            product = xp.matrix_transpose(_columns(xp, x[where], how)) @ rows
+            w = product if w is None else w + product
+    w = xp.reshape(w, (how.groups, *how.kernel, c, o // how.groups))
     w = xp.permute_dims(w, (0, d + 2, d + 1, *range(1, d + 1)))
     return xp.reshape(w, (o, c, *how.kernel))
+
+
+def _sum_channels(xp: Any, g: Any) -> Any:
+    """(n, o, …) → (o): a bias's gradient."""
+    rows = xp.reshape(xp.permute_dims(g, LAST[g.ndim]), (-1, g.shape[1]))
+    # As a matrix product: libraries sum over a long first axis far slower than they multiply.
+    ones = xp.ones((rows.shape[0],), dtype=g.dtype, device=g.device)
+    return ones @ rows
+
+
+convolve = op(
+    "convolve",
+    _convolve,
+    x=lambda xp, g, w, how: convolve_input_(xp, g, w, None, how=how),
+    w=lambda xp, g, x, how: convolve_weight_(xp, x, g, how=how),
+    b=lambda xp, g: sum_channels_(xp, g),
+)
+convolve_input = op(
+    "convolve_input",
+    _convolve_input,
+    g=lambda xp, u, w, how: convolve_(xp, u, w, None, how=how),
+    w=lambda xp, u, g, how: convolve_weight_(xp, u, g, how=how),
+    b=lambda xp, u: sum_channels_(xp, u),
+)
+convolve_weight = op(
+    "convolve_weight",
+    _convolve_weight,
+    x=lambda xp, v, g, how: convolve_input_(xp, g, v, None, how=how),
+    g=lambda xp, v, x, how: convolve_(xp, x, v, None, how=how),
+)
+sum_channels = op(
+    "sum_channels",
+    _sum_channels,
+    g=lambda xp, v, g_shape: xp.broadcast_to(
+        xp.reshape(v, shape=(1, -1) + (1,) * (len(g_shape) - 2)), shape=g_shape
+    ),
+)
+convolve_, sum_channels_ = either(convolve), either(sum_channels)
+convolve_input_, convolve_weight_ = either(convolve_input), either(convolve_weight)
+
+
+# ---- weights and groups as matrices
+
+
+def _matrix(xp: Any, w: Any, groups: int) -> Any:
+    """w (o, c / groups, k…) as (k · c, o), or (groups, k · c / groups, o / groups)."""
+    o, c, *kernel = w.shape
+    if groups == 1:
+        axes = (*range(2, w.ndim), 1, 0)
+        return xp.reshape(xp.permute_dims(w, axes), (-1, o))
+    w = xp.reshape(w, (groups, o // groups, c, *kernel))
+    w = xp.permute_dims(w, (0, *range(3, w.ndim), 2, 1))
+    return xp.reshape(w, (groups, -1, o // groups))
+
+
+def _turned(xp: Any, w: Any, groups: int) -> Any:
+    """The weight of the transposed convolution: windows reversed, channels exchanged."""
+    o, c, *kernel = w.shape
+    w = xp.flip(w, axis=tuple(range(2, w.ndim))) if math.prod(kernel) > 1 else w
+    w = xp.reshape(w, (groups, o // groups, c, *kernel))
+    w = xp.permute_dims(w, (0, 2, 1, *range(3, w.ndim)))
+    return xp.reshape(w, (groups * c, o // groups, *kernel))
+
+
+def _apart(xp: Any, rows: Any, groups: int) -> Any:
+    """Rows of channels as one matrix for each group."""
+    if groups == 1:
+        return rows
+    return xp.permute_dims(xp.reshape(rows, (rows.shape[0], groups, -1)), (1, 0, 2))
+
+
+def _joined(xp: Any, rows: Any, o: int) -> Any:
+    """The groups' matrices as rows of all channels."""
+    return xp.reshape(xp.permute_dims(rows, (1, 0, 2)), (-1, o))
+
+
+# ---- one channel a group: a matrix product would be all overhead, so tap by tap
+
+
+@lru_cache(maxsize=1024)
+def _taps(how: Geometry) -> list[tuple[slice, ...]]:
+    return window_slices(how.padded, how.kernel, how.stride, how.dilation)
+
+
+def _by_tap(xp: Any, w: Any, c: int) -> Any:
+    """w (c · m, 1, k…) as (taps, c, m)."""
+    return xp.permute_dims(xp.reshape(w, (c, w.shape[0] // c, -1)), (2, 0, 1))
+
+
+def _depthwise(xp: Any, x: Any, w: Any, how: Geometry) -> Any:
+    w = _by_tap(xp, w, how.groups)
+    x = xp.expand_dims(x, axis=-1)
+    y = None
+    for i, key in enumerate(_taps(how)):
+        product = x[key] * w[i, ...]
+        y = product if y is None else xp.iadd(y, product)
+    return y
+
+
+def _spread_depthwise(xp: Any, g: Any, w: Any, how: Geometry) -> Any:
+    c = how.groups
+    w = _by_tap(xp, w, c)
+    g = xp.reshape(g, (*g.shape[:-1], c, -1))
+    out = xp.zeros((g.shape[0], *how.padded, c), dtype=g.dtype, device=g.device)
+    for i, key in enumerate(_taps(how)):
+        product = g * w[i, ...]
+        product = product[..., 0] if g.shape[-1] == 1 else xp.sum(product, axis=-1)
+        out = xp.add_to(out, key, product)
+    return out
+
+
+def _depthwise_weight(xp: Any, x: Any, g: Any, how: Geometry) -> Any:
+    c = how.groups
+    g = xp.reshape(g, (*g.shape[:-1], c, -1))
+    x = xp.expand_dims(x, axis=-1)
+    rows = math.prod(g.shape[:-2])
+    ones = xp.ones((rows,), dtype=g.dtype, device=g.device)
+    sums = [ones @ xp.reshape(x[key] * g, (rows, -1)) for key in _taps(how)]
+    w = xp.reshape(xp.stack(sums), (-1, c, g.shape[-1]))
+    return xp.permute_dims(w, (1, 0, 2))

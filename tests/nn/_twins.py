@@ -1,0 +1,57 @@
+"""Run the same lines on XPTorch and on PyTorch and compare what both say."""
+
+from __future__ import annotations
+
+import types
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import xptorch
+
+Scenario = Callable[[Any], Any]
+
+_ADDRESS = r"0x[0-9a-f]+"
+
+
+def both(scenario: Scenario) -> Callable[[], None]:
+    """A test that a scenario, run with either library as `torch`, gives the same answers."""
+
+    def test() -> None:
+        torch = pytest.importorskip("torch", reason="PyTorch is the reference")
+        ours, theirs = answers(scenario, xptorch), answers(scenario, torch)
+        assert ours == theirs
+
+    test.__name__ = test.__qualname__ = scenario.__name__
+    test.__doc__ = scenario.__doc__
+    test.__module__ = scenario.__module__
+    return test
+
+
+def answers(scenario: Scenario, library: types.ModuleType) -> Any:
+    """What a scenario returns, as plain text."""
+    library.manual_seed(0)
+    return plain(scenario(library))
+
+
+def plain(value: Any) -> Any:
+    """Text and containers of text, the same for equal answers of both libraries."""
+    if isinstance(value, dict):
+        return [(key, plain(v)) for key, v in value.items()]
+    if isinstance(value, (list, tuple)) and type(value) in (list, tuple):
+        return [plain(v) for v in value]
+    return repr(value).replace("xptorch", "torch")
+
+
+def said(function: Callable[[], Any]) -> Any:
+    """What a function returns, or the type and text of its error; and its warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            outcome = function()
+        except Exception as e:
+            outcome = f"{type(e).__name__}: {e}"
+    notes = [f"{w.category.__name__}: {w.message}" for w in caught]
+    return (outcome, notes) if notes else outcome

@@ -1,0 +1,302 @@
+"""Every exported layer looks like PyTorch's: signature, repr, attributes, state, first values."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+import pytest
+
+import xptorch
+from tests.nn._twins import plain
+
+torch = pytest.importorskip("torch", reason="PyTorch is the reference")
+
+ROWS = """
+Identity(3, a=4)
+Linear(3, 5)
+Linear(3, 5, bias=False)
+Linear(3, 5, dtype=torch.float64)
+Bilinear(2, 3, 4)
+Bilinear(2, 3, 4, False)
+Conv1d(2, 4, 3)
+Conv1d(2, 4, 4, padding="same", dilation=2, padding_mode="circular")
+Conv2d(1, 32, 3, stride=2, padding=1)
+Conv2d(4, 6, (3, 2), 2, (1, 0), 2, 2, False, "reflect")
+Conv2d(4, 6, 3, padding="valid", dtype=torch.float64)
+Conv3d(2, 2, (1, 2, 3), padding=(1, 0, 2))
+ConvTranspose1d(2, 4, 3)
+ConvTranspose2d(2, 4, 3, 2, 1, 1, 2, True, 2)
+ConvTranspose3d(2, 2, 2, bias=False)
+MaxPool1d(2)
+MaxPool2d(2, 3, 1, 2, True, True)
+MaxPool2d((2, 1))
+MaxPool3d(2)
+AvgPool1d(2)
+AvgPool2d((2, 3), 1, 1, True, False, 3)
+AvgPool3d(2, (1, 2, 3))
+AdaptiveAvgPool1d(3)
+AdaptiveAvgPool2d((None, 3))
+AdaptiveAvgPool3d(1)
+AdaptiveMaxPool1d(3)
+AdaptiveMaxPool2d((2, 3), True)
+AdaptiveMaxPool3d(1)
+LPPool1d(2, 3)
+LPPool2d(1.5, 3, stride=2, ceil_mode=True)
+LPPool3d(2, 2)
+MaxUnpool1d(2)
+MaxUnpool2d(2, (1, 2), 1)
+MaxUnpool3d(2)
+BatchNorm1d(3)
+BatchNorm1d(3, affine=False)
+BatchNorm1d(3, bias=False)
+BatchNorm2d(3, momentum=None, track_running_stats=False)
+BatchNorm3d(3, 1e-3, dtype=torch.float64)
+LayerNorm(3)
+LayerNorm([3, 4], bias=False)
+LayerNorm((3, 4), elementwise_affine=False)
+RMSNorm(3)
+RMSNorm((3, 4), 1e-6, False)
+GroupNorm(2, 4)
+GroupNorm(2, 4, affine=False)
+GroupNorm(2, 4, bias=False)
+InstanceNorm1d(3)
+InstanceNorm2d(3, affine=True, track_running_stats=True)
+InstanceNorm3d(3, affine=True, bias=False)
+LocalResponseNorm(2)
+Dropout()
+Dropout(0.1, True)
+Dropout1d(0.2)
+Dropout2d(0.2)
+Dropout3d(0.2)
+AlphaDropout(0.2)
+FeatureAlphaDropout(0.2)
+ReLU()
+ReLU(True)
+ReLU6(True)
+LeakyReLU()
+LeakyReLU(0.2, True)
+PReLU()
+PReLU(3, 0.1)
+RReLU()
+RReLU(inplace=True)
+Threshold(0.1, 20)
+Threshold(0.1, 20, True)
+Hardtanh()
+Hardtanh(-2, 2, True)
+ELU()
+ELU(2, True)
+CELU(2.0, True)
+SELU(True)
+Sigmoid()
+LogSigmoid()
+Tanh()
+SiLU()
+SiLU(True)
+Mish(True)
+GELU()
+GELU("tanh")
+GLU()
+Hardsigmoid(True)
+Hardswish(True)
+Softplus()
+Softplus(2, 10)
+Softsign()
+Tanhshrink()
+Hardshrink()
+Softshrink(0.2)
+Softmax()
+Softmax(1)
+Softmax2d()
+Softmin(1)
+LogSoftmax(-1)
+L1Loss()
+MSELoss(reduction="sum")
+SmoothL1Loss(beta=2.0)
+HuberLoss("none", 2.0)
+PoissonNLLLoss()
+GaussianNLLLoss()
+CrossEntropyLoss()
+CrossEntropyLoss(torch.ones(3), label_smoothing=0.1)
+NLLLoss(ignore_index=2)
+BCELoss(torch.ones(3))
+BCEWithLogitsLoss(pos_weight=torch.ones(2))
+KLDivLoss(log_target=True)
+SoftMarginLoss()
+MultiLabelSoftMarginLoss()
+MultiLabelMarginLoss()
+MultiMarginLoss(2, 0.5, torch.ones(3))
+HingeEmbeddingLoss()
+MarginRankingLoss(1.0)
+CosineEmbeddingLoss(0.5)
+TripletMarginLoss(swap=True)
+TripletMarginWithDistanceLoss()
+CTCLoss(1, "sum", True)
+Flatten()
+Flatten(0, 2)
+Unflatten(1, (2, 3))
+ConstantPad1d(1, 2.0)
+ConstantPad2d((1, 2, 3, 4), 2)
+ConstantPad3d(1, 0)
+ZeroPad1d((1, 2))
+ZeroPad2d(2)
+ZeroPad3d(1)
+ReflectionPad1d((1, 2))
+ReflectionPad2d(1)
+ReflectionPad3d(1)
+ReplicationPad1d(1)
+ReplicationPad2d((1, 2, 3, 4))
+ReplicationPad3d(1)
+CircularPad1d(1)
+CircularPad2d(1)
+CircularPad3d(1)
+Unfold((2, 3), 1, 2, 3)
+Fold(2, 3)
+Embedding(5, 4)
+Embedding(5, 4, -1)
+Embedding(5, 4, 1, max_norm=2.0, norm_type=1.0, scale_grad_by_freq=True, sparse=True)
+Embedding.from_pretrained(torch.ones(3, 2), padding_idx=1)
+CosineSimilarity(2, 1e-6)
+PairwiseDistance(1, 1e-3, True)
+PixelShuffle(2)
+PixelUnshuffle(2)
+ChannelShuffle(2)
+Upsample(2)
+Upsample(scale_factor=(2, 3), mode="bilinear", align_corners=True)
+Upsample(size=(2, 3), recompute_scale_factor=True)
+UpsamplingNearest2d(2)
+UpsamplingBilinear2d(scale_factor=2)
+Module()
+Sequential()
+ModuleList()
+ModuleDict()
+ParameterList()
+ParameterDict()
+""".strip().splitlines()
+
+EXPORTED = [
+    name
+    for name, value in vars(xptorch.nn).items()
+    if isinstance(value, type) and not name.startswith("_")
+]
+
+
+def _built(row: str, library: Any) -> Any:
+    library.manual_seed(0)
+    return eval(f"nn.{row}", {"nn": library.nn, "torch": library})
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_signature(name: str) -> None:
+    ours, theirs = (
+        [(p.name, p.default, p.kind) for p in inspect.signature(c.__init__).parameters.values()]
+        for c in (getattr(xptorch.nn, name), getattr(torch.nn, name))
+    )
+    assert ours == theirs or name in ("Parameter", "Buffer")
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_forward_signature(name: str) -> None:
+    if name in ("Module", "Parameter", "Buffer", "ModuleList", "ModuleDict"):
+        return
+    ours, theirs = (
+        list(inspect.signature(getattr(library.nn, name).forward).parameters)
+        for library in (xptorch, torch)
+    )
+    assert ours == theirs
+
+
+def test_every_layer_has_a_row() -> None:
+    missing = set(EXPORTED) - {row.partition("(")[0].partition(".")[0] for row in ROWS}
+    assert missing == {"Parameter", "Buffer"}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_looks_the_same(row: str) -> None:
+    ours, theirs = _built(row, xptorch), _built(row, torch)
+    assert repr(ours) == repr(theirs)
+    assert _settings(ours) == _settings(theirs)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    assert list(ours._parameters) == list(theirs._parameters)
+    assert list(ours._buffers) == list(theirs._buffers)
+    assert ours._version == theirs._version
+
+
+def _settings(module: Any) -> Any:
+    settings = {k: v for k, v in vars(module).items() if not k.startswith("_")}
+    return sorted(plain({k: v for k, v in settings.items() if k != "transposed"}))
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_same_seed_same_values(row: str) -> None:
+    ours, theirs = _built(row, xptorch), _built(row, torch)
+    for (name, a), b in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
+        assert str(a.dtype) == f"xp{b.dtype}", name
+        # A normal distribution goes through log and cos, which may differ in the last unit.
+        np.testing.assert_array_max_ulp(a.numpy(), b.numpy(), maxulp=2)
+    assert [p.requires_grad for p in ours.parameters()] == [
+        p.requires_grad for p in theirs.parameters()
+    ]
+
+
+@pytest.mark.parametrize("row", ["Conv2d(8, 8, 3)", "Linear(20, 30)", "Bilinear(3, 4, 5)"])
+def test_uniform_weights_are_the_same_bits(row: str) -> None:
+    ours, theirs = _built(row, xptorch), _built(row, torch)
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        np.testing.assert_array_equal(a.detach().numpy(), b.detach().numpy())
+
+
+WRONG = """
+Conv2d(3, 4, 3, groups=2)
+Conv2d(4, 3, 3, groups=2)
+Conv2d(4, 3, 3, groups=0)
+Conv2d(4, 3, 3, padding="x")
+Conv2d(4, 3, 3, padding="same", stride=2)
+Conv2d(4, 3, 3, padding_mode="x")
+ConvTranspose2d(2, 4, 3, padding_mode="reflect")
+Bilinear(0, 3, 3)
+GroupNorm(3, 4)
+Dropout(2)
+Dropout(-0.1)
+Embedding(3, 4, 5)
+Embedding(3, 4, -5)
+Embedding(3, 4, _weight=torch.ones(2, 4))
+Embedding.from_pretrained(torch.ones(3))
+Unflatten(1, 3)
+Unflatten(1, (2, "x"))
+MultiMarginLoss(3)
+MultiMarginLoss(weight=torch.ones(2, 2))
+TripletMarginLoss(-1)
+TripletMarginWithDistanceLoss(margin=-1)
+Hardtanh(2, 1)
+ReLU(1, 2)
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("row", WRONG)
+def test_wrong_settings_raise_the_same_error(row: str) -> None:
+    with pytest.raises(Exception) as theirs:  # noqa: PT011
+        _built(row, torch)
+    with pytest.raises(theirs.type) as ours:
+        _built(row, xptorch)
+    if "padding_mode must be" not in str(theirs.value):  # PyTorch prints a set, in any order
+        assert str(ours.value).replace("xptorch", "torch") == str(theirs.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ("L1Loss(size_average=False)", "sum"),
+        ("L1Loss(reduce=False)", "none"),
+        ("CrossEntropyLoss(size_average=True)", "mean"),
+    ],
+)
+def test_deprecated_reduction_flags(row: str, expected: str) -> None:
+    with pytest.warns(UserWarning, match=f"please use reduction='{expected}' instead"):
+        assert _built(row, xptorch).reduction == expected
+
+
+def test_deprecated_hardtanh_names() -> None:
+    with pytest.warns(FutureWarning, match="`min_value` is deprecated and renamed to `min_val`"):
+        assert xptorch.nn.Hardtanh(min_value=-3).min_val == -3

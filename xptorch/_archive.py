@@ -1,0 +1,173 @@
+"""Zip archives whose records lie uncompressed and aligned, and files that are written whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import secrets
+import shutil
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import IO, Any
+
+_ALIGNMENT = 64  # of records in the file, so that they can be mapped into memory
+_HEADER = 30  # bytes of a zip record's header before its name
+_ZIP64_EXTRA = 20  # bytes that zipfile adds to the header of a record of 2 GiB and more
+
+
+class CheckpointError(pickle.UnpicklingError, RuntimeError):
+    """A file is no checkpoint, or is damaged."""
+
+
+class Writer:
+    """Writes records ``<prefix>/<name>`` into a zip archive.
+
+    Args:
+        file: a seekable binary file.
+        prefix: the folder in the archive.
+    """
+
+    def __init__(self, file: IO[bytes], prefix: str) -> None:
+        self.file = file
+        self.prefix = prefix
+        self.zip = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, strict_timestamps=False)
+
+    def write(self, name: str, data: bytes | memoryview) -> None:
+        """Add a record."""
+        info = zipfile.ZipInfo(f"{self.prefix}/{name}")
+        size = memoryview(data).nbytes
+        large = size > zipfile.ZIP64_LIMIT
+        start = self.file.tell() + _HEADER + len(info.filename.encode()) + 4
+        padding = -(start + _ZIP64_EXTRA * large) % _ALIGNMENT
+        info.extra = b"FB" + struct.pack("<H", padding) + b"Z" * padding
+        with self.zip.open(info, "w", force_zip64=large) as record:
+            record.write(data)
+
+    def close(self) -> None:
+        """Write the archive's directory."""
+        self.zip.close()
+
+
+class Reader:
+    """Reads the records of a zip archive and checks them.
+
+    Args:
+        file: a seekable binary file.
+        label: what to call it in error messages.
+
+    Raises:
+        CheckpointError: it is no zip archive, is damaged, or holds no checkpoint.
+    """
+
+    def __init__(self, file: IO[bytes], label: str) -> None:
+        self.file = file
+        self.label = label
+        self.size = file.seek(0, os.SEEK_END)
+        try:
+            self.zip = zipfile.ZipFile(file)
+        except (zipfile.BadZipFile, ValueError, OSError, struct.error) as e:
+            raise CheckpointError(f"{label} is a damaged or truncated checkpoint: {e}") from e
+        names = [n for n in self.zip.namelist() if n.count("/") == 1 and n.endswith("/data.pkl")]
+        if len(names) != 1:
+            raise CheckpointError(f"{label} is no checkpoint: the archive has no data.pkl")
+        self.prefix = names[0].removesuffix("data.pkl")
+
+    def __contains__(self, name: str) -> bool:
+        return self.prefix + name in self.zip.NameToInfo
+
+    def locate(self, name: str) -> tuple[int, zipfile.ZipInfo]:
+        """Where the bytes of a record begin, and what the directory says of it."""
+        info = self.zip.NameToInfo.get(self.prefix + name)
+        if info is None:
+            raise CheckpointError(f"{self.label} is damaged: it has no record {name!r}")
+        self.file.seek(info.header_offset)
+        header = self.file.read(_HEADER)
+        if len(header) < _HEADER or header[:4] != b"PK\3\4":
+            raise CheckpointError(f"{self.label} is damaged at the record {name!r}")
+        start = info.header_offset + _HEADER + sum(struct.unpack("<HH", header[26:]))
+        if start + info.compress_size > self.size:
+            raise CheckpointError(f"{self.label} is truncated in the record {name!r}")
+        return start, info
+
+    def read(self, name: str) -> bytearray:
+        """The bytes of a record.
+
+        Raises:
+            CheckpointError: there is none, or its checksum is wrong.
+        """
+        start, info = self.locate(name)
+        if info.compress_type != zipfile.ZIP_STORED:
+            try:
+                return bytearray(self.zip.read(info))
+            except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as e:
+                raise CheckpointError(f"{self.label} is damaged: {e}") from e
+        self.file.seek(start)
+        data = read_exactly(self.file, info.compress_size, self.label)
+        if zlib.crc32(data) != info.CRC:
+            raise CheckpointError(
+                f"{self.label} is damaged: the checksum of the record {name!r} is wrong"
+            )
+        return data
+
+
+def read_exactly(file: IO[bytes], count: int, label: str) -> bytearray:
+    """The next `count` bytes of a file."""
+    data = bytearray(count)
+    view, done = memoryview(data), 0
+    while done < count:
+        chunk: Any
+        if hasattr(file, "readinto"):
+            chunk = file.readinto(view[done:])
+        else:
+            piece = file.read(count - done)
+            chunk = len(piece)
+            view[done : done + chunk] = piece
+        if not chunk:
+            raise CheckpointError(f"{label} is truncated")
+        done += chunk
+    return data
+
+
+@contextlib.contextmanager
+def replaced(path: str) -> Iterator[IO[bytes]]:
+    """A file to write, that takes the place of `path` when all is written and on the disk.
+
+    If anything fails, `path` stays what it was.
+    """
+    path = os.path.realpath(path)  # a link stays a link, to the new file
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        raise RuntimeError(f"Parent directory {folder} does not exist.")
+    if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
+        with open(path, "wb") as file:  # a device or a pipe: nothing to replace
+            yield file
+        return
+    temporary = os.path.join(folder, f".{secrets.token_hex(8)}.tmp")
+    file = open(temporary, "xb")
+    try:
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if os.path.exists(path):
+            shutil.copymode(path, temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: str) -> None:
+    """Put the new name itself on the disk, where the system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

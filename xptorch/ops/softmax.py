@@ -1,0 +1,130 @@
+"""softmax, log_softmax and logsumexp: shifted by the maximum, so that nothing overflows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from xptorch import _dtype
+from xptorch._engine import op
+from xptorch.ops._common import (
+    COMPLEX,
+    Dim,
+    deliver,
+    floating,
+    need_tensor,
+    refuse,
+    to_dtype,
+    wrap_dim,
+    wrap_dims,
+)
+from xptorch.ops._fused import in_float32, need_floating
+from xptorch.ops.reduce import spread
+
+if TYPE_CHECKING:
+    from xptorch._dtype import dtype
+    from xptorch._tensor import Tensor
+
+__all__ = ["log_softmax", "logsumexp", "softmax"]
+
+
+def _softmax_forward(xp: Any, a: Any, *, axis: int) -> Any:
+    e = xp.exp(a - xp.max(a, axis=axis, keepdims=True))
+    e /= xp.sum(e, axis=axis, keepdims=True)
+    return e
+
+
+def _softmax_slope(xp: Any, g: Any, y: Any, axis: int) -> Any:
+    gy = g * y
+    return gy - y * xp.sum(gy, axis=(axis,), keepdims=True)
+
+
+def _log_softmax_forward(xp: Any, a: Any, *, axis: int) -> Any:
+    y = a - xp.max(a, axis=axis, keepdims=True)
+    y -= xp.log(xp.sum(xp.exp(y), axis=axis, keepdims=True))
+    return y
+
+
+_softmax = op("softmax", _softmax_forward, a=_softmax_slope)
+_log_softmax = op(
+    "log_softmax",
+    _log_softmax_forward,
+    a=lambda xp, g, y, axis: g - xp.exp(y) * xp.sum(g, axis=(axis,), keepdims=True),
+)
+
+
+def _logsumexp_forward(xp: Any, a: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
+    m = xp.max(a, axis=axis, keepdims=True)
+    m = xp.keep(m, xp.isfinite(m))
+    y = xp.log(xp.sum(xp.exp(a - m), axis=axis, keepdims=True)) + m
+    if keepdims:
+        return y
+    return xp.reshape(y, tuple(s for i, s in enumerate(a.shape) if i not in axis))
+
+
+def _logsumexp_slope(xp: Any, g: Any, a: Any, y: Any, a_shape: Any, axis: Any, keepdims: Any) -> Any:
+    share = xp.exp(a - spread(xp, y, a_shape, axis, keepdims))
+    return spread(xp, g, a_shape, axis, keepdims) * share
+
+
+_logsumexp = op("logsumexp", _logsumexp_forward, a=_logsumexp_slope)
+
+
+def softmax(
+    input: Tensor, dim: int, dtype: dtype | None = None, *, out: Tensor | None = None
+) -> Tensor:
+    """exp(x) / Σ exp(x) along one axis.
+
+    Args:
+        dtype: the input is converted to it first.
+    """
+    return _along("softmax", _softmax, input, dim, dtype, out)
+
+
+def log_softmax(
+    input: Tensor, dim: int, dtype: dtype | None = None, *, out: Tensor | None = None
+) -> Tensor:
+    """x − log Σ exp(x) along one axis: the logarithm of `softmax`, better behaved."""
+    return _along("log_softmax", _log_softmax, input, dim, dtype, out)
+
+
+def _along(name: str, core: Any, input: Tensor, dim: int, dt: Any, out: Any) -> Tensor:
+    need_tensor(input, name)
+    if dt is not None:
+        input = to_dtype(input, dt)
+    axis = wrap_dim(dim, input._data.ndim)
+    need_floating(f"{name}_lastdim_kernel_impl", input)
+    if input._data.ndim == 0:
+        result = in_float32(core, input.reshape(1), axis=0).reshape(())
+    elif 0 in input._data.shape:
+        result = input.clone()
+    else:
+        result = in_float32(core, input, axis=axis)
+    return result if out is None else deliver(result, out, name)
+
+
+def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False, *, out: Any = None) -> Tensor:
+    """log Σ exp(x) over one or several axes."""
+    need_tensor(input, "logsumexp")
+    refuse("logsumexp", input, COMPLEX)
+    x = floating(input)
+    axes = wrap_dims(dim, x.ndim)
+    if x.numel() == 0:
+        result = x.exp().sum(axes, keepdim).log()
+    else:
+        result = in_float32(_logsumexp, x, axis=axes, keepdims=keepdim)
+    return deliver(result, out, "logsumexp")
+
+
+def default_axis(name: str, ndim: int) -> int:
+    """The axis that PyTorch takes, with a warning, where none was named."""
+    import warnings
+
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. Change the call to include "
+        "dim=X as an argument.",
+        stacklevel=4,
+    )
+    return 0 if ndim in (0, 1, 3) else 1
+
+
+_ = _dtype
