@@ -73,4 +73,4 @@ cfloat, cdouble = complex64, complex128
 e, pi, inf, nan = _math.e, _math.pi, _math.inf, _math.nan
 newaxis = None
 
-__version__ = "0.1.0"
+from xptorch._version import __version__ as __version__
