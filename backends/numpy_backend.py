@@ -62,6 +62,10 @@ class NumpyBackend(Backend):
         gaps = (s * t for s, t in zip(steps, dilation, strict=True))
         return np.lib.stride_tricks.as_strided(x, shape, (sn, *hops, *gaps, sc), writeable=False)
 
+    def add_to(self, x: Array, key: Any, value: Array) -> Array:
+        x[key] += value
+        return x
+
     def pad(self, x: Array, widths: tuple[tuple[int, int], ...], value: complex = 0) -> Array:
         shape = tuple(s + a + b for s, (a, b) in zip(x.shape, widths, strict=True))
         out = np.zeros(shape, x.dtype) if value == 0 else np.full(shape, value, x.dtype)

@@ -64,7 +64,7 @@ class Backend:
     ON_XP: ClassVar[tuple[str, ...]] = (
         *("unfold", "fold", "pad", "index_add", "index_put", "keep", "erf", "erfc", "relu", "astype"),
         *("place", "add_rows", "add_along", "put_along"),
-        *("aliases", "owns", "strides", "reshape_view", "assign", "iadd"),
+        *("aliases", "owns", "strides", "reshape_view", "assign", "iadd", "add_to"),
     )
 
     def __init__(self, library: Namespace) -> None:
@@ -142,6 +142,10 @@ class Backend:
         x += y
         return x
 
+    def add_to(self, x: Array, key: Any, value: Array) -> Array:
+        """`x[key] += value` by basic indices; returns the array that holds the result."""
+        return self.assign(x, key, x[key] + value)
+
     def astype(self, x: Array, dtype: Any) -> Array:
         """`x` in another dtype, itself if it has it."""
         return self.xp.library.astype(x, dtype, copy=False)
@@ -171,7 +175,7 @@ class Backend:
         every = (slice(None),) * (d + 1)
         taps = itertools.product(*map(range, kernel))
         for tap, key in zip(taps, window_slices(size, kernel, stride, dilation), strict=True):
-            out = self.assign(out, key, out[key] + windows[(*every, *tap, slice(None))])
+            out = self.add_to(out, key, windows[(*every, *tap, slice(None))])
         return out
 
     def pad(self, x: Array, widths: tuple[tuple[int, int], ...], value: complex = 0) -> Array:
@@ -341,7 +345,7 @@ class device:
         RuntimeError: the text names no device.
     """
 
-    __slots__ = ("type", "index", "backend", "xp", "ndarray", "dtype_of", "raw")
+    __slots__ = ("type", "index", "backend", "xp", "ndarray", "dtype_of", "floating", "raw")
     _interned: ClassVar[dict[tuple[str, int | None], device]] = {}
     type: str
     index: int | None
@@ -349,6 +353,7 @@ class device:
     xp: Namespace
     ndarray: Any
     dtype_of: dict[Any, _dtype.dtype]
+    floating: frozenset[Any]  # the library's floating-point dtypes
     raw: Any
 
     def __new__(cls, type: Any = None, index: int | None = None) -> device:
@@ -435,6 +440,7 @@ def _equip(d: device, backend: Backend) -> None:
         raw = getattr(backend.xp, name, None)
         if raw is not None:
             d.dtype_of[backend.xp.zeros((1,), dtype=raw, device=d.raw).dtype] = dt
+    d.floating = frozenset(r for r, dt in d.dtype_of.items() if dt.is_floating_point)
     d.xp = backend.xp  # last: its presence says that the device is ready
 
 

@@ -138,14 +138,26 @@ def op(
     assert name not in OPS, f"op {name!r} is declared twice"
     differentiable = o.differentiable if not o.variadic else [True] * 4096
 
+    plain = not (aux or multiple or view or o.variadic)
+    call = _caller_of_two(o) if plain and len(o.inputs) == 2 else _caller(o)
+    call.op = o  # type: ignore[attr-defined]
+    call.__name__ = call.__qualname__ = name
+    OPS[name] = call
+    return call
+
+
+def _caller(o: Op) -> Callable[..., Any]:
+    """The function that computes an op and records it."""
+    forward, aux, multiple, view = o.forward, o.aux, o.multiple, o.view
+    differentiable = o.differentiable if not o.variadic else _Always()
+
     def call(*inputs: Any, **static: Any) -> Any:
         on: Any = None
         mask = 0
         arrays = []
         for i, t in enumerate(inputs):
-            try:
-                where = t._device
-            except AttributeError:  # a number, or None for an input left out
+            where = getattr(t, "_device", None)
+            if where is None:  # a number, or None for an input left out
                 arrays.append(t)
                 continue
             arrays.append(t._data)
@@ -157,29 +169,73 @@ def op(
                 refresh(t)
             if t._needs and differentiable[i]:
                 mask |= 1 << i
-        xp = on.xp
-        y = mode.run(forward, xp, *arrays, **static)
+        y = mode.run(forward, on.xp, *arrays, **static)
         extra = None
         if aux:
             y, extra = y
         if multiple:
             return _finish_multiple(o, inputs, arrays, static, mask, y, on)
         if y.__class__ is not on.ndarray:
-            y = xp.asarray(y)  # NumPy returns scalars where an array of no dimensions is meant
+            y = on.xp.asarray(y)  # NumPy returns scalars where an array of no dimensions is meant
         out = _new(setup.tensor)
         out._data = y
         out._device = on
         if mask and mode.enabled:
-            out._node = _record(o, inputs, arrays, dict(static), mask, on, out, extra)
+            edges = _edges(inputs, mask)
+            out._node = _record(o, edges, inputs, arrays, static, mask, on, out, extra)
             out._needs = True
         if view:
             mark_view(out, inputs[0], partial(call, **static))
         return out
 
-    call.op = o  # type: ignore[attr-defined]
-    call.__name__ = call.__qualname__ = name
-    OPS[name] = call
     return call
+
+
+def _caller_of_two(o: Op) -> Callable[..., Any]:
+    """`_caller` for the most frequent kind of op, two inputs and one output, without its loop."""
+    forward = o.forward
+    first, second = o.differentiable
+
+    def call(a: Any, b: Any, **static: Any) -> Any:
+        on = getattr(a, "_device", None)
+        where = getattr(b, "_device", None)
+        x, y, mask = a, b, 0
+        if on is not None:
+            x = a._data
+            if a._base is not None:
+                refresh(a)
+            if first and a._needs:
+                mask = 1
+        if where is not None:
+            if on is not where:
+                if on is not None:
+                    raise different_devices(on, where)
+                on = where
+            y = b._data
+            if b._base is not None:
+                refresh(b)
+            if second and b._needs:
+                mask += 2
+        z = mode.run(forward, on.xp, x, y, **static)  # type: ignore[union-attr]
+        if z.__class__ is not on.ndarray:  # type: ignore[union-attr]
+            z = on.xp.asarray(z)  # type: ignore[union-attr]
+        out = _new(setup.tensor)
+        out._data = z
+        out._device = on
+        if mask and mode.enabled:
+            edges = ((a._node or a) if mask & 1 else None, (b._node or b) if mask & 2 else None)
+            out._node = _record(o, edges, (a, b), (x, y), static, mask, on, out, None)
+            out._needs = True
+        return out
+
+    return call
+
+
+class _Always:
+    """Every input of an op with any number of inputs is differentiable."""
+
+    def __getitem__(self, index: int) -> bool:
+        return True
 
 
 def different_devices(a: device, b: device) -> RuntimeError:
@@ -189,8 +245,13 @@ def different_devices(a: device, b: device) -> RuntimeError:
     )
 
 
+def _edges(inputs: Sequence[Any], mask: int) -> tuple[Any, ...]:
+    return tuple([(t._node or t) if mask >> i & 1 else None for i, t in enumerate(inputs)])
+
+
 def _record(
     op: Op,
+    edges: tuple[Any, ...],
     inputs: Sequence[Any],
     arrays: Sequence[Any],
     saved: dict[str, Any],
@@ -205,15 +266,19 @@ def _record(
     node.order = next(_clock)
     node.device = on
     node.hooks = node.outputs = None
-    node.edges = tuple([(t._node or t) if mask >> i & 1 else None for i, t in enumerate(inputs)])
-    versions = []
+    node.edges = edges
+    versions: list[Any] = []
     for name, kind, index in op.plans.get(mask) or op.plan(mask):
         if kind == "input":
             saved[name] = arrays[index]
-            versions.append(_counter(inputs[index]))
+            counter = getattr(inputs[index], "_counter", _CONSTANT)
+            if counter is None:
+                counter = inputs[index]._counter = [0]
+            versions.append((counter, counter[0]))
         elif kind == "y":
             saved[name] = out._data
-            versions.append(_counter(out))
+            counter = out._counter = [0]
+            versions.append((counter, 0))
         elif kind == "shape":
             saved[name] = arrays[index].shape
         elif kind == "dtype":
@@ -222,28 +287,27 @@ def _record(
             saved[name] = aux
         elif kind == "arrays":
             saved[name] = tuple(arrays)
-            versions.extend(map(_counter, inputs))
+            for t in inputs:
+                t._counter = t._counter or [0]
+                versions.append((t._counter, t._counter[0]))
         else:
             saved[name] = [x.shape for x in arrays]
-    if op.broadcast:
+    if op.broadcast and not _same_shapes(arrays):
         saved["shapes"] = [getattr(x, "shape", None) for x in arrays]
     node.saved = saved
     node.versions = versions
     return node
 
 
-def _counter(t: Any) -> tuple[list[int], int]:
-    """A tensor's version counter (shared by all its aliases) and what it shows now."""
+def _same_shapes(arrays: Sequence[Any]) -> bool:
     try:
-        counter = t._counter
-    except AttributeError:  # a number
-        return _CONSTANT
-    if counter is None:
-        counter = t._counter = [0]
-    return counter, counter[0]
+        shape = arrays[0].shape
+        return all([x.shape == shape for x in arrays]) if len(arrays) > 2 else arrays[1].shape == shape
+    except AttributeError:  # a number broadcasts, but has no gradient
+        return len(arrays) == 2
 
 
-_CONSTANT = ([0], 0)
+_CONSTANT = [0]  # the version of a number
 
 
 def _finish_multiple(
@@ -257,7 +321,8 @@ def _finish_multiple(
 ) -> tuple[Any, ...]:
     outs = tuple(wrap(on.xp.asarray(y), on) for y in ys)
     if mask and mode.enabled:
-        parent = _record(op, inputs, arrays, dict(static), mask, on, None, None)
+        edges = _edges(inputs, mask)
+        parent = _record(op, edges, inputs, arrays, dict(static), mask, on, None, None)
         parent.outputs = [(t._data.shape, t._data.dtype) for t in outs]
         for i, t in enumerate(outs):
             if t.dtype.is_floating_point or t.dtype.is_complex:
@@ -383,7 +448,7 @@ class Node:
                 None if edge is None else vjp[0](xp, g, *[saved[n] for n in vjp[1]])  # type: ignore[index]
                 for edge, vjp in zip(self.edges, op.vjps, strict=True)
             ]
-        if op.broadcast:
+        if "shapes" in saved and op.broadcast:
             grads = [
                 x if x is None or s is None or x.shape == s else sum_to(xp, x, s)
                 for x, s in zip(grads, saved["shapes"], strict=True)

@@ -270,7 +270,6 @@ MultiMarginLoss(weight=torch.ones(2, 2))
 TripletMarginLoss(-1)
 TripletMarginWithDistanceLoss(margin=-1)
 Hardtanh(2, 1)
-ReLU(1, 2)
 """.strip().splitlines()
 
 

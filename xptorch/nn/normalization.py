@@ -273,13 +273,6 @@ class _InstanceNorm(_NormBase):
             stacklevel=4,
         )
 
-    def extra_repr(self) -> str:
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
-            f"affine={self.affine}, bias={self.bias is not None}, "
-            f"track_running_stats={self.track_running_stats}"
-        )
-
     def _load_from_state_dict(
         self,
         state_dict: dict[str, Any],

@@ -151,13 +151,20 @@ def promote(a: Any, b: Any, least: int = BOOL) -> tuple[Any, Any]:
     Args:
         least: the lowest category of the result: FLOAT for true division and its kind.
     """
-    try:
-        if a._data.dtype == b._data.dtype and a._device is b._device and (
-            not least or a.dtype.category >= least
-        ):
-            return a, b
-    except AttributeError:
-        pass
+    kind = b.__class__
+    if kind is float or kind is int:
+        on = getattr(a, "_device", None)
+        if on is not None and a._data.dtype in on.floating:
+            return a, float(b)
+    else:
+        try:
+            raw = a._data.dtype
+            if raw == b._data.dtype and a._device is b._device and (
+                not least or raw in a._device.floating
+            ):
+                return a, b
+        except AttributeError:
+            pass
     Tensor = _engine.setup.tensor
     if isinstance(a, Tensor) and isinstance(b, Tensor) and a._device is not b._device:
         a, b = _meet(a, b)

@@ -49,10 +49,11 @@ def unary(core: Function, name: str | None = None, *, real: bool = False) -> Fun
     label = name or core.__name__
 
     def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-        need_tensor(input, label)
-        if real:
-            input = floating(input)
-        result = core(input)
+        try:
+            ready = not real or input._data.dtype in input._device.floating
+        except AttributeError:
+            need_tensor(input, label)
+        result = core(input if ready else floating(input))
         return result if out is None else deliver(result, out, label)
 
     function.__name__ = function.__qualname__ = label
