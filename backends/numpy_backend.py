@@ -58,9 +58,12 @@ class NumpyBackend(Backend):
         sn, *steps, sc = x.strides
         counts = map(window_count, size, kernel, stride, dilation)
         shape = (n, *counts, *kernel, c)
-        hops = (s * t for s, t in zip(steps, stride, strict=True))
-        gaps = (s * t for s, t in zip(steps, dilation, strict=True))
-        return np.lib.stride_tricks.as_strided(x, shape, (sn, *hops, *gaps, sc), writeable=False)
+        hops = [s * t for s, t in zip(steps, stride, strict=True)]
+        gaps = [s * t for s, t in zip(steps, dilation, strict=True)]
+        strides = (sn, *hops, *gaps, sc)
+        if x.flags.c_contiguous:  # the constructor costs a fifth of as_strided
+            return np.ndarray(shape, x.dtype, x, 0, strides)
+        return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
 
     def add_to(self, x: Array, key: Any, value: Array) -> Array:
         x[key] += value

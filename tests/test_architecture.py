@@ -1,4 +1,4 @@
-"""The rules of the house: which way imports point, who may know an array library, sizes, the seam."""
+"""The rules of the house: the way imports point, who may know an array library, the seam, sizes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import importlib
 import inspect
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,17 +21,18 @@ BACKENDS = sorted((ROOT / "backends").glob("*_backend.py"))
 
 # Each layer may import those before it and itself; `ops` and `_tensor` import each other.
 LAYERS = (
-    ("_dtype", "utils.hooks"),
+    ("_dtype", "_grad_mode", "_version", "utils.hooks"),
     ("_backend",),
-    ("_grad_mode", "_engine", "random"),
-    ("ops", "_tensor", "_methods", "_printing", "_interop"),
-    ("autograd", "linalg", "special", "fft", "_unpickler", "serialization", "cuda", "testing"),
+    ("_engine", "random"),
+    ("ops", "_tensor", "_transfer", "_methods", "_printing", "_interop"),
+    ("autograd", "linalg", "special", "fft", "cuda", "testing"),
     ("nn.functional",),
     ("nn",),
     ("optim", "utils"),
+    ("serialization", "_archive", "_storage", "_torch_pickle", "_unpickler"),
 )
 # the few that deal with data on the host
-HOST_MODULES = ("serialization", "random", "utils.data", "_interop")
+HOST_MODULES = ("serialization", "_storage", "random", "utils.data", "_interop")
 ARRAY_LIBRARIES = {"numpy", "cupy", "torch", "jax", "array_api_compat", "array_api_strict"}
 
 
@@ -125,8 +127,17 @@ def test_files_are_short(path: Path) -> None:
 
 def test_import_brings_only_numpy() -> None:
     code = "import sys, xptorch; print(*(m for m in sys.argv[1:] if m in sys.modules))"
-    heavy = sorted(ARRAY_LIBRARIES - {"numpy", "array_api_compat"}) + ["matplotlib", "tqdm"]
+    heavy = [*sorted(ARRAY_LIBRARIES - {"numpy", "array_api_compat"}), "matplotlib", "tqdm"]
     found = subprocess.run(
         [sys.executable, "-c", code, *heavy], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert found.stdout.split() == []
+
+
+def test_every_package_is_installed() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        listed = tomllib.load(file)["tool"]["setuptools"]["packages"]
+    folders = {"xptorch", "xptorch.backends"} | {
+        "xptorch." + module_name(path) for path in LIBRARY if path.name == "__init__.py"
+    }
+    assert set(listed) == {name.rstrip(".") for name in folders}

@@ -42,16 +42,23 @@ from xptorch._tensor import Tensor as Tensor
 from xptorch.ops._common import can_cast as can_cast
 from xptorch.ops._common import is_tensor as is_tensor
 from xptorch.ops._common import result_type as result_type
+from xptorch.ops.activation import *
 from xptorch.ops.comparison import *
 from xptorch.ops.create import *
+from xptorch.ops.distance import *
+from xptorch.ops.dropout import *
 from xptorch.ops.elementwise import *
 from xptorch.ops.index import *
 from xptorch.ops.linalg import *
+from xptorch.ops.linear import *
+from xptorch.ops.norm import *
 from xptorch.ops.random import *
 from xptorch.ops.reduce import *
 from xptorch.ops.shape import *
 from xptorch.ops.slicing import *
+from xptorch.ops.softmax import *
 from xptorch.ops.sort import *
+from xptorch.ops.special import *
 
 from xptorch.random import Generator as Generator
 from xptorch.random import default_generator as default_generator

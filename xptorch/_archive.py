@@ -147,9 +147,8 @@ def replaced(path: str) -> Iterator[IO[bytes]]:
             yield file
         return
     temporary = os.path.join(folder, f".{secrets.token_hex(8)}.tmp")
-    file = open(temporary, "xb")
     try:
-        with file:
+        with open(temporary, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import operator
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -139,7 +140,8 @@ def op(
     differentiable = o.differentiable if not o.variadic else [True] * 4096
 
     plain = not (aux or multiple or view or o.variadic)
-    call = _caller_of_two(o) if plain and len(o.inputs) == 2 else _caller(o)
+    makers = {1: _caller_of_one, 2: _caller_of_two} if plain else {}
+    call = makers.get(len(o.inputs), _caller)(o)
     call.op = o  # type: ignore[attr-defined]
     call.__name__ = call.__qualname__ = name
     OPS[name] = call
@@ -180,19 +182,43 @@ def _caller(o: Op) -> Callable[..., Any]:
         out = _new(setup.tensor)
         out._data = y
         out._device = on
+        if view:  # before the node takes `static` for its own
+            mark_view(out, inputs[0], partial(call, **static))
         if mask and mode.enabled:
             edges = _edges(inputs, mask)
             out._node = _record(o, edges, inputs, arrays, static, mask, on, out, extra)
             out._needs = True
-        if view:
-            mark_view(out, inputs[0], partial(call, **static))
+        return out
+
+    return call
+
+
+def _caller_of_one(o: Op) -> Callable[..., Any]:
+    """`_caller` for an op with one input and one output, without its loop."""
+    forward = o.forward
+    differentiable = o.differentiable[0]
+
+    def call(a: Any, **static: Any) -> Any:
+        on = a._device
+        if a._base is not None:
+            refresh(a)
+        y = mode.run(forward, on.xp, a._data, **static)
+        if y.__class__ is not on.ndarray:
+            y = on.xp.asarray(y)
+        out = _new(setup.tensor)
+        out._data = y
+        out._device = on
+        if differentiable and a._needs and mode.enabled:
+            edges = (a._node or a,)
+            out._node = _record(o, edges, (a,), (a._data,), static, 1, on, out, None)
+            out._needs = True
         return out
 
     return call
 
 
 def _caller_of_two(o: Op) -> Callable[..., Any]:
-    """`_caller` for the most frequent kind of op, two inputs and one output, without its loop."""
+    """`_caller` for an op with two inputs and one output, without its loop."""
     forward = o.forward
     first, second = o.differentiable
 
@@ -596,21 +622,23 @@ def write(target: Any, result: Any) -> Any:
     Raises:
         RuntimeError: `target` is a leaf that requires gradients, or a view of one.
     """
+    check_writable(target, result._needs)
     recording = mode.enabled and (result._needs or target._needs)
-    base = target._base
-    if recording:
-        check_writable(target, result._needs)
     _store(target, result)
-    if not recording:
-        return target
+    return rebase(target, result) if recording else target
+
+
+def rebase(target: Any, value: Any) -> Any:
+    """Make `target`, whose memory holds `value` by now, `value` in the graph, too."""
+    base = target._base
     if base is not None:
-        _place_at(base, _PutView(base, result, target._replay), True)
+        _place_at(base, _PutView(base, value, target._replay), True)
         target._seen = -1
         refresh(target)
     else:
         # A leaf's place is the leaf itself: what was copied from it needs a node of its own.
-        leaf = result._needs and result._node is None
-        _place_at(target, _Copied(result) if leaf else result._node, result._needs)
+        leaf = value._needs and value._node is None
+        _place_at(target, _Copied(value) if leaf else value._node, value._needs)
     return target
 
 
@@ -709,7 +737,8 @@ def differentiate(
 
     def give(edge: Any, g: Any) -> None:
         if edge in pending:
-            pending[edge] = pending[edge] + g
+            before = pending[edge]
+            pending[edge] = before + g if create_graph else mode.run(operator.add, before, g)
         else:
             pending[edge] = g
             if isinstance(edge, Node):
@@ -892,5 +921,5 @@ def accumulate(t: Any, g: Any, create_graph: bool, own: bool) -> None:
     elif before._needs:
         t.grad = before + wrap(g, on)
     else:
-        before._data = on.xp.iadd(before._data, g)
+        before._data = mode.run(on.xp.iadd, before._data, g)
         bump(before)

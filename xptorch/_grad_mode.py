@@ -1,11 +1,13 @@
-"""Whether operations are recorded: `no_grad`, `enable_grad`, `set_grad_enabled`, `inference_mode`."""
+"""Whether operations are recorded: `no_grad`, `enable_grad`, `set_grad_enabled`, …"""
 
 from __future__ import annotations
 
 import contextvars
 import functools
+import inspect
 import threading
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -40,7 +42,12 @@ class set_grad_enabled:
     """Switch recording on or off: at once, or for a block or function when used as a context."""
 
     def __init__(self, mode: bool) -> None:
-        self.target = bool(mode)
+        if not isinstance(mode, bool):
+            raise TypeError(
+                "set_grad_enabled(): argument 'enabled' (position 1) must be bool, "
+                f"not {type(mode).__name__}"
+            )
+        self.target = mode
         self.before = [_switch(self.target)]
 
     def __call__(self, function: F) -> F:
@@ -137,6 +144,13 @@ def is_inference_mode_enabled() -> bool:
 
 def _in_context(context: Callable[[], Any], function: Any) -> Any:
     if isinstance(function, type):
+        warnings.warn(
+            "Decorating classes is deprecated and will be disabled in future versions. You should "
+            "only decorate functions or methods. To preserve the current behavior of class "
+            "decoration, you can directly decorate the `__init__` method and nothing else.",
+            FutureWarning,
+            stacklevel=3,
+        )
         function.__init__ = _in_context(context, function.__init__)  # type: ignore[misc]
         return function
 
@@ -146,15 +160,26 @@ def _in_context(context: Callable[[], Any], function: Any) -> Any:
             return function(*args, **kwargs)
 
     @functools.wraps(function)
-    def generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
-        running = function(*args, **kwargs)
-        while True:
-            with context():
-                try:
-                    item = next(running)
-                except StopIteration as end:
-                    return end.value
-            yield item
+    def generator(*args: Any, **kwargs: Any) -> Any:
+        return (yield from _generate(context, function(*args, **kwargs)))
 
-    is_generator = getattr(getattr(function, "__code__", None), "co_flags", 0) & 0x20
-    return generator if is_generator else wrapped
+    return generator if inspect.isgeneratorfunction(function) else wrapped
+
+
+def _generate(context: Callable[[], Any], running: Generator[Any, Any, Any]) -> Any:
+    """Run a generator inside the context, and its consumer, between the items, outside."""
+    resume: Callable[[], Any] = functools.partial(next, running)
+    while True:
+        try:
+            with context():
+                item = resume()
+        except StopIteration as end:
+            return end.value
+        try:
+            resume = functools.partial(running.send, (yield item))
+        except GeneratorExit:
+            with context():
+                running.close()
+            raise
+        except BaseException as e:
+            resume = functools.partial(running.throw, e)

@@ -9,6 +9,7 @@ from typing import Any
 from xptorch._dtype import dtype
 from xptorch._tensor import Tensor
 from xptorch.ops import (
+    activation,
     comparison,
     elementwise,
     index,
@@ -18,18 +19,22 @@ from xptorch.ops import (
     reduce,
     shape,
     slicing,
+    softmax,
     sort,
+    special,
 )
 from xptorch.ops._common import inplace, to_dtype
 
 METHODS: dict[ModuleType, str] = {
     elementwise: """
-        abs+ absolute+ acos+ acosh+ add+ addcdiv+ addcmul+ arccos+ arccosh+ arcsin+ arcsinh+
-        arctan+ arctan2+ arctanh+ asin+ asinh+ atan+ atan2+ atanh+ ceil+ cos+ cosh+ deg2rad+ div+
-        divide+ erf+ erfc+ exp+ exp2+ expm1+ fix+ float_power+ floor+ floor_divide+ fmod+ frac+
-        hypot+ lerp+ log+ log10+ log1p+ log2+ logaddexp logit+ maximum minimum mul+ multiply+ neg+
-        negative+ positive pow+ rad2deg+ reciprocal+ remainder+ round+ rsqrt+ sgn+ sigmoid+ sign+
-        sin+ sinh+ sqrt+ square+ sub+ subtract+ tan+ tanh+ true_divide+ trunc+ xlogy+
+        abs+ absolute+ acos+ acosh+ add+ arccos+ arccosh+ arcsin+ arcsinh+ arctan+ arctanh+ asin+
+        asinh+ atan+ atanh+ ceil+ cos+ cosh+ div+ divide+ erf+ erfc+ exp+ exp2+ expm1+ fix+
+        float_power float_power_ floor+ floor_divide+ fmod+ frac+ log+ log10+ log1p+ log2+ maximum
+        minimum mul+ multiply+ neg+ negative+ positive pow+ reciprocal+ remainder+ round+ rsqrt+
+        sgn+ sigmoid+ sign+ sin+ sinh+ sqrt+ square+ sub+ subtract+ tan+ tanh+ true_divide+ trunc+
+    """,
+    special: """
+        addcdiv+ addcmul+ arctan2+ atan2+ deg2rad+ hypot+ lerp+ logaddexp logit+ rad2deg+ xlogy+
     """,
     comparison: """
         allclose bitwise_and+ bitwise_left_shift+ bitwise_not+ bitwise_or+ bitwise_right_shift+
@@ -62,6 +67,8 @@ METHODS: dict[ModuleType, str] = {
         addbmm+ addmm+ addmv+ addr+ baddbmm+ bmm cross dist dot ger inner kron matmul mm mv norm
         outer vdot
     """,
+    activation: "hardshrink prelu relu+",
+    softmax: "log_softmax logsumexp softmax",
     memory: """
         copy_ fill_ resize_ resize_as_ set_ zero_
     """,
@@ -156,6 +163,7 @@ def install() -> None:
         **{"__lshift__": c.bitwise_left_shift, "__rshift__": c.bitwise_right_shift},
         **{"__iadd__": Tensor.add_, "__isub__": Tensor.sub_, "__imul__": Tensor.mul_},
         **{"__itruediv__": Tensor.div_, "__ifloordiv__": Tensor.floor_divide_},
+        **{"__ilshift__": Tensor.bitwise_left_shift_, "__irshift__": Tensor.bitwise_right_shift_},
         **{"__imod__": Tensor.remainder_, "__ipow__": Tensor.pow_},
         **{"__iand__": Tensor.bitwise_and_, "__ior__": Tensor.bitwise_or_},
         **{"__ixor__": Tensor.bitwise_xor_},

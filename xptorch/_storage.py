@@ -90,9 +90,7 @@ class Storage:
         if key not in self._views:
             host = self._host_view(*key)
             on = self.device
-            self._views[key] = (
-                host if on.type == "cpu" else on.backend.from_host(host, on.index)
-            )
+            self._views[key] = host if on.type == "cpu" else on.backend.from_host(host, on.index)
         return self._views[key]
 
     def _host_view(

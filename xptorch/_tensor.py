@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from xptorch import _dtype, _engine, _interop
 from xptorch._backend import Array, resolve
 from xptorch._backend import device as Device
-from xptorch._dtype import COMPLEX, FLOAT, dtype
+from xptorch._dtype import COMPLEX, FLOAT
+from xptorch._dtype import dtype as Dtype
+from xptorch._transfer import by_type_name, destination, moved
 from xptorch.ops import create, shape
 from xptorch.ops._common import to_dtype, type_name
 from xptorch.ops._namespace import Namespace
@@ -41,7 +43,6 @@ class Size(tuple[int, ...]):
 class Tensor:
     """An n-dimensional array with define-by-run autograd: PyTorch's Tensor."""
 
-    Size: ClassVar[type] = Size
     _data: Array
     _device: Device
     _node: Any = None  # the operation that made it; None for leaves
@@ -56,6 +57,37 @@ class Tensor:
     _retains: bool = False
     __array_priority__ = 1000  # NumPy arrays leave mixed operators to us
     __hash__ = object.__hash__
+
+    if TYPE_CHECKING:  # the methods that `_methods.install` adds
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __getitem__(self, key: Any) -> Tensor: ...
+        def __setitem__(self, key: Any, value: Any) -> None: ...
+        def __add__(self, other: Any) -> Tensor: ...
+        def __radd__(self, other: Any) -> Tensor: ...
+        def __sub__(self, other: Any) -> Tensor: ...
+        def __rsub__(self, other: Any) -> Tensor: ...
+        def __mul__(self, other: Any) -> Tensor: ...
+        def __rmul__(self, other: Any) -> Tensor: ...
+        def __truediv__(self, other: Any) -> Tensor: ...
+        def __rtruediv__(self, other: Any) -> Tensor: ...
+        def __floordiv__(self, other: Any) -> Tensor: ...
+        def __mod__(self, other: Any) -> Tensor: ...
+        def __pow__(self, other: Any) -> Tensor: ...
+        def __rpow__(self, other: Any) -> Tensor: ...
+        def __matmul__(self, other: Any) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
+        def __invert__(self) -> Tensor: ...
+        def __and__(self, other: Any) -> Tensor: ...
+        def __or__(self, other: Any) -> Tensor: ...
+        def __xor__(self, other: Any) -> Tensor: ...
+        def __lt__(self, other: Any) -> Tensor: ...
+        def __le__(self, other: Any) -> Tensor: ...
+        def __gt__(self, other: Any) -> Tensor: ...
+        def __ge__(self, other: Any) -> Tensor: ...
+        def __eq__(self, other: Any) -> Tensor: ...  # type: ignore[override]
+        def __ne__(self, other: Any) -> Tensor: ...  # type: ignore[override]
 
     def __new__(cls, *args: Any, device: Any = None) -> Any:
         """A float32 tensor of given sizes, or of given data; `tensor` is the better choice."""
@@ -78,7 +110,7 @@ class Tensor:
         return Size(self._data.shape)
 
     @property
-    def dtype(self) -> dtype:
+    def dtype(self) -> Dtype:
         """The type of its elements."""
         return self._device.dtype_of[self._data.dtype]
 
@@ -403,12 +435,12 @@ class Tensor:
 
         Takes a dtype, a device, a device and a dtype, or a tensor whose dtype and device to take.
         """
-        dt, where, copy = _destination(args, kwargs)
+        dt, where, copy = destination(args, kwargs)
         t = self
         if where is not None:
             on = resolve(where)
             if on is not t._device:
-                t = _moved(t, on)
+                t = moved(t, on)
         if dt is not None and dt is not t.dtype:
             t = to_dtype(t, dt)
         return t.clone() if copy and t is self else t
@@ -427,7 +459,7 @@ class Tensor:
             prefix = "xptorch." if self._device.type == "cpu" else f"xptorch.{self._device.type}."
             return f"{prefix}{type_name(self.dtype)}Tensor"
         if isinstance(dtype, str):
-            dtype = _by_type_name(dtype)
+            dtype = by_type_name(dtype)
         return self.to(getattr(dtype, "dtype", dtype))
 
     def type_as(self, other: Tensor) -> Tensor:
@@ -516,59 +548,6 @@ def _restored(cls: Any, host: Any, where: str, needs: bool, state: dict[str, Any
     t.__dict__.update(state)
     t._data, t._device, t._needs = on.backend.from_host(host, on.index), on, needs
     return t
-
-
-def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, bool]:
-    dt, where = kwargs.pop("dtype", None), kwargs.pop("device", None)
-    copy = kwargs.pop("copy", False)
-    for name in ("non_blocking", "memory_format"):
-        kwargs.pop(name, None)
-    if "other" in kwargs:
-        args = (kwargs.pop("other"), *args)
-    if kwargs:
-        raise TypeError(f"to() got an unexpected keyword argument {next(iter(kwargs))!r}")
-    for i, a in enumerate(args):
-        if isinstance(a, dtype):
-            dt = a
-        elif isinstance(a, Tensor):
-            dt, where = a.dtype, a._device
-        elif isinstance(a, (str, Device)) or (isinstance(a, int) and not isinstance(a, bool)):
-            where = Device(a)
-        elif isinstance(a, bool):
-            copy = a if i == len(args) - 1 and i >= 2 else copy
-        elif a is not None:
-            raise TypeError(f"to() received an invalid argument of type {type(a).__name__}")
-    return dt, where, copy
-
-
-class _Moved(_engine.Node):
-    """A copy on another device: its gradient goes back the way it came."""
-
-    __slots__ = ("origin",)
-
-    def __init__(self, source: Tensor, target: Device) -> None:
-        super().__init__("ToCopyBackward0", (source,), target)
-        self.origin = source._device
-
-    def gradients(self, g: Any, create_graph: bool) -> Any:
-        t = g if create_graph else _engine.wrap(g, self.device)
-        back = _moved(t, self.origin)
-        return (back,) if create_graph else (back._data,)
-
-
-def _moved(t: Tensor, on: Device) -> Tensor:
-    moved = _engine.wrap(on.backend.from_host(t._host(), on.index), on)
-    if t.requires_grad and _engine.mode.enabled:
-        moved._node, moved._needs = _Moved(t, on), True
-    return moved
-
-
-def _by_type_name(name: str) -> dtype:
-    short = name.rpartition(".")[2].removesuffix("Tensor")
-    for d in _dtype.DTYPES.values():
-        if type_name(d) == short:
-            return d
-    raise ValueError(f"invalid type: {name!r}")
 
 
 _engine.setup.tensor = Tensor

@@ -186,15 +186,15 @@ class Pickler(pickle._Pickler):
     def _reduce_tensor(self, t: Tensor) -> Any:
         state = {k: v for k, v in t.__dict__.items() if not k.startswith("_")}
         if isinstance(t, Parameter):
-            args = (t.detach(), t.requires_grad, OrderedDict())
+            args: Any = (t.detach(), t.requires_grad, OrderedDict())
             if not state:
                 return _rebuild_parameter, args
             return _rebuild_parameter_with_state, (*args, state)
         reference, offset, stride = self.storages.place(t)
-        view = (reference, offset, tuple(t.shape), stride, t.requires_grad, OrderedDict())
+        view: Any = (reference, offset, tuple(t.shape), stride, t.requires_grad, OrderedDict())
         function: Any = _rebuild_tensor_v2
         if t.dtype.name not in STORAGE_CLASSES:
-            function, view = _rebuild_tensor_v3, (*view, t.dtype)  # type: ignore[assignment]
+            function, view = _rebuild_tensor_v3, (*view, t.dtype)
         if state or type(t) is not Tensor:
             return _rebuild_from_type_v2, (function, type(t), view, state)
         return function, view
@@ -202,11 +202,11 @@ class Pickler(pickle._Pickler):
     def save_global(self, obj: Any, name: str | None = None) -> None:
         known = _torch_name(obj)
         if known is None:
-            super().save_global(obj, name)
+            super().save_global(obj, name)  # type: ignore[misc]
             return
         line = f"{known.module}\n{known.name}\n".encode()
         self.write(pickle.GLOBAL + line)  # type: ignore[attr-defined]
-        self.memoize(obj)
+        self.memoize(obj)  # type: ignore[attr-defined]
 
 
 def _torch_name(obj: Any) -> Name | None:

@@ -232,7 +232,7 @@ class Machine:
         if hasattr(type(target), "__setstate__"):
             target.__setstate__(state)
             return
-        slots = {}
+        slots: Any = None
         if isinstance(state, tuple) and len(state) == 2:
             state, slots = state
         for name, value in {**(state or {}), **(slots or {})}.items():

@@ -7,13 +7,12 @@ bytes. The names in the pickle are PyTorch's, so that PyTorch reads the file, to
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import importlib
 import io
 import os
 import pickle
 import sys
+import warnings
+import zipfile
 from collections.abc import Callable, Mapping
 from typing import IO, Any, TypeAlias
 
@@ -56,9 +55,7 @@ def _named(item: Any) -> tuple[str, Any]:
 
 def get_safe_globals() -> list[Any]:
     """What `add_safe_globals` has allowed so far."""
-    return [
-        value if name == _named(value)[0] else (value, name) for name, value in _safe.items()
-    ]
+    return [value if name == _named(value)[0] else (value, name) for name, value in _safe.items()]
 
 
 def clear_safe_globals() -> None:
@@ -93,11 +90,28 @@ def _find_known(module: str, name: str) -> Known:
         return known
     if full in _safe:
         return Known(_safe[full], callable=True, buildable=isinstance(_safe[full], type))
+    ours = _counterpart(full) if module.split(".")[0] == "torch" else None
+    if ours is not None and any(ours is value for value in _safe.values()):
+        return Known(ours, callable=True, buildable=isinstance(ours, type))
+    if ours is None and module.split(".")[0] == "torch":
+        raise Refused(f"the file asks for {full}, which xptorch does not have")
     raise Refused(
         f"the file asks for {full}, which weights_only=True does not allow. If you trust it, "
-        f"allow it with serialization.add_safe_globals([{name}]); if you trust the whole file, load "
-        "it with weights_only=False, which lets the file run any code"
+        f"allow it with serialization.add_safe_globals([{name}]); if you trust the whole file, "
+        "load it with weights_only=False, which lets the file run any code"
     )
+
+
+def _counterpart(name: str) -> Any:
+    """Our object in the place of one of PyTorch's, or None."""
+    path, _, last = ("xptorch" + name.removeprefix("torch")).rpartition(".")
+    places = [path, *(p for p in ("xptorch.nn", "xptorch.optim") if path.startswith(p + "."))]
+    for place in places:
+        # Only what is imported anyway: a file's names shall not import anything.
+        found = getattr(sys.modules.get(place), last, None)
+        if found is not None:
+            return found
+    return None
 
 
 # ---- writing
@@ -205,9 +219,9 @@ def load(
         map_location: where the tensors go: a device, a dict from the devices they were saved on, or
             a function of a `Storage` and the name of its device. If None, where they were.
         pickle_module: for ``weights_only=False`` only: whose `Unpickler` to use.
-        weights_only: build tensors, containers, plain values and what `add_safe_globals` allows, and
-            nothing else; the default. False runs whatever code the file holds.
-        mmap: map the file into memory rather than read it: for a path only. Changes of the tensors
+        weights_only: build tensors, containers, plain values and what `add_safe_globals` allows,
+            and nothing else; the default. False runs whatever code the file holds.
+        mmap: map the file into memory rather than read it, for a path only. Changes of the tensors
             do not reach the file.
         **pickle_load_args: for ``weights_only=False`` only: passed to the unpickler.
 
@@ -220,6 +234,8 @@ def load(
         weights_only = pickle_module is None
     elif weights_only and pickle_module is not None:
         raise RuntimeError("Can not safely load weights when explicit pickle_module is specified")
+    if weights_only and pickle_load_args:
+        warnings.warn("pickle_load_args only works if `weights_only=False`.", stacklevel=2)
     run = _machine if weights_only else _unpickler(pickle_module or pickle, pickle_load_args)
     restore = _restorer(map_location)
     if isinstance(f, str | os.PathLike):
@@ -247,6 +263,8 @@ def _load(file: IO[bytes], label: str, run: Run, restore: Restore, mapped: str |
         if mapped is not None:
             raise RuntimeError("mmap needs a file of PyTorch's zip format")
         return _load_legacy(file, label, run, restore)
+    except _RestoreError as e:
+        raise e.error from None
     except Refused as e:
         raise pickle.UnpicklingError(f"Cannot load {label}: {e}.") from None
     except CheckpointError:
@@ -271,6 +289,8 @@ def _load_zip(archive: Reader, run: Run, restore: Restore, mapped: str | None) -
                 data = archive.read(f"data/{name}")
             else:
                 begin, info = archive.locate(f"data/{name}")
+                if info.compress_type != zipfile.ZIP_STORED:
+                    raise CheckpointError(f"{archive.label} is compressed: it cannot be mapped")
                 data = memory[begin : begin + info.file_size]
             if len(data) < count * itemsize(dtype):
                 raise CheckpointError(
@@ -326,7 +346,7 @@ def _load_legacy(file: IO[bytes], label: str, run: Run, restore: Restore) -> Any
                 raise CheckpointError(f"{label} is damaged or truncated")
             memory = np.empty(count * itemsize(dtype), np.uint8)
             storages[name] = restore(Storage(memory, dtype, False), location)
-            if storages[name].device.type != "cpu":  # its tensors cannot be copied before it is read
+            if storages[name].device.type != "cpu":  # it must be read before it is copied
                 raise NotImplementedError(
                     f"{label} has the format before zip: load it with map_location='cpu'"
                 )
@@ -347,14 +367,17 @@ def _unpickler(pickle_module: Any, options: dict[str, Any]) -> Run:
     """Runs a pickle without restrictions."""
 
     def run(file: Any, load: Callable[[Any], Any]) -> Any:
-        class Unpickler(pickle_module.Unpickler):  # type: ignore[misc, name-defined]
+        class Unpickler(pickle_module.Unpickler):  # type: ignore[misc]
             def find_class(self, module: str, name: str) -> Any:
                 known = torch_names().get(f"{module}.{name}")
                 if known is not None:
                     return known.value
-                if module.split(".")[0] == "torch":
-                    return _counterpart(module, name)
-                return super().find_class(module, name)
+                if module.split(".")[0] != "torch":
+                    return super().find_class(module, name)
+                ours = _counterpart(f"{module}.{name}")
+                if ours is None:
+                    raise Refused(f"the file asks for {module}.{name}, which xptorch does not have")
+                return ours
 
             def persistent_load(self, key: Any) -> Any:
                 return load(key)
@@ -364,20 +387,29 @@ def _unpickler(pickle_module: Any, options: dict[str, Any]) -> Run:
     return run
 
 
-def _counterpart(module: str, name: str) -> Any:
-    """Our object in the place of one of PyTorch's."""
-    places = ["xptorch" + module.removeprefix("torch")]
-    places += [p for p in ("xptorch.nn", "xptorch.optim") if places[0].startswith(p + ".")]
-    for place in places:
-        with contextlib.suppress(ImportError, AttributeError):
-            return functools.reduce(getattr, name.split("."), importlib.import_module(place))
-    raise pickle.UnpicklingError(f"the file asks for {module}.{name}, which xptorch does not have")
-
-
 # ---- where to
 
 
+class _RestoreError(Exception):
+    """Carries an error of a `map_location` past the code that takes errors for damage."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
 def _restorer(map_location: MapLocation) -> Restore:
+    restore = _unguarded_restorer(map_location)
+
+    def guarded(storage: Storage, location: str) -> Storage:
+        try:
+            return restore(storage, location)
+        except Exception as e:
+            raise _RestoreError(e) from e
+
+    return guarded
+
+
+def _unguarded_restorer(map_location: MapLocation) -> Restore:
     if map_location is None:
         return _restore
     if isinstance(map_location, Mapping):
@@ -385,6 +417,11 @@ def _restorer(map_location: MapLocation) -> Restore:
     if isinstance(map_location, str | device):
         on = _backend.resolve(map_location)
         return lambda storage, location: storage.to(on)
+    if not callable(map_location):
+        raise TypeError(
+            "map_location must be a device, a dict or a function, "
+            f"but got {type(map_location).__name__}"
+        )
     return lambda storage, location: _mapped(storage, location, map_location)
 
 

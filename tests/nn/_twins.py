@@ -13,8 +13,6 @@ import xptorch
 
 Scenario = Callable[[Any], Any]
 
-_ADDRESS = r"0x[0-9a-f]+"
-
 
 def both(scenario: Scenario) -> Callable[[], None]:
     """A test that a scenario, run with either library as `torch`, gives the same answers."""
@@ -37,11 +35,16 @@ def answers(scenario: Scenario, library: types.ModuleType) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Text and containers of text, the same for equal answers of both libraries."""
+    """Text, numbers and lists of them, the same for equal answers of both libraries."""
+    if hasattr(value, "requires_grad"):
+        kind = f"{type(value).__name__} {value.dtype} {value.requires_grad}"
+        return [kind.replace("xptorch", "torch"), value.detach().tolist()]
     if isinstance(value, dict):
-        return [(key, plain(v)) for key, v in value.items()]
-    if isinstance(value, (list, tuple)) and type(value) in (list, tuple):
+        return [[key, plain(v)] for key, v in value.items()]
+    if type(value) in (list, tuple):
         return [plain(v) for v in value]
+    if isinstance(value, (bool, int, float)) or value is None:
+        return value
     return repr(value).replace("xptorch", "torch")
 
 
@@ -52,6 +55,6 @@ def said(function: Callable[[], Any]) -> Any:
         try:
             outcome = function()
         except Exception as e:
-            outcome = f"{type(e).__name__}: {e}"
+            outcome = [type(e).__name__, *map(str, e.args)]
     notes = [f"{w.category.__name__}: {w.message}" for w in caught]
     return (outcome, notes) if notes else outcome

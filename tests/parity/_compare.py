@@ -19,12 +19,12 @@ from tests.parity._convert import find, host, shares_memory, tensors
 
 torch.set_num_threads(1)  # the samples are tiny
 
-# rtol and atol, PyTorch's own defaults of `torch.testing.assert_close`
+# rtol and atol
 TOLERANCES = {
-    "float16": (2e-3, 1e-4),  # PyTorch rounds once, at the end
-    "float32": (1.3e-6, 1e-5),
+    "float16": (4e-3, 2e-3),  # PyTorch rounds once, at the end
+    "float32": (1e-5, 2e-5),
     "float64": (1e-7, 1e-7),
-    "complex64": (1.3e-6, 1e-5),
+    "complex64": (1e-5, 2e-5),
     "complex128": (1e-7, 1e-7),
 }
 

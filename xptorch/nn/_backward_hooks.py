@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,12 @@ class BackwardWatch:
         return args
 
     def outputs(self, result: Any) -> Any:
+        if not isinstance(result, (_tensor.Tensor, tuple)):
+            warnings.warn(
+                "For backward hooks to be called, module output should be a Tensor or a tuple of "
+                f"Tensors but received {type(result)}",
+                stacklevel=5,
+            )
         if isinstance(result, tuple):
             tapped, _ = _tapped(result, self.see_grad_output)
             # A named tuple keeps its type.
@@ -80,13 +87,13 @@ def _replaced(grads: Gradients, changed: Any, who: str, what: str) -> Gradients:
     """The gradients that a hook asks for, after a look at their number."""
     if changed is None:
         return grads
-    changed = _as_tuple(changed)
-    if len(changed) != len(grads):
+    new = _as_tuple(changed)
+    if len(new) != len(grads):
         raise RuntimeError(
-            f"{who} returned an invalid number of {what}, got {len(changed)}, "
+            f"{who} returned an invalid number of {what}, got {len(new)}, "
             f"but expected {len(grads)}"
         )
-    return changed
+    return new
 
 
 def _tapped(

@@ -10,7 +10,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _tensor
 from xptorch.utils.hooks import RemovableHandle
 
 if TYPE_CHECKING:
@@ -153,18 +152,28 @@ class HookMixin:
         )
 
 
+class _Progress:
+    """How far a call has come: the output so far, and the forward hooks that were called."""
+
+    def __init__(self) -> None:
+        self.result: Any = None
+        self.called: set[int] = set()
+
+
 def call(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run a module's forward with the hooks around it."""
-    called: set[int] = set()
+    progress = _Progress()
     try:
-        return _call(module, args, kwargs, called)
+        return _call(module, args, kwargs, progress)
     except Exception:
         if module._forward_hooks_always_called or _forward_always:
-            _call_the_rest(module, args, kwargs, called)
+            _call_the_rest(module, args, kwargs, progress)
         raise
 
 
-def _call(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any], called: set[int]) -> Any:
+def _call(
+    module: Module, args: tuple[Any, ...], kwargs: dict[str, Any], progress: _Progress
+) -> Any:
     args, kwargs = _before_forward(module, args, kwargs)
     watch = None
     if module._backward_hooks or module._backward_pre_hooks or _backward or _backward_pre:
@@ -172,21 +181,13 @@ def _call(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any], called:
 
         watch = BackwardWatch(module)
         args = watch.inputs(args)
-    result = module.forward(*args, **kwargs)
+    progress.result = module.forward(*args, **kwargs)
     for i, hook, with_kwargs in _forward_hooks_of(module):
-        called.add(i)
-        changed = _after_forward(hook, with_kwargs, module, args, kwargs, result)
+        progress.called.add(i)
+        changed = _after_forward(hook, with_kwargs, module, args, kwargs, progress.result)
         if changed is not None:
-            result = changed
-    if watch is None:
-        return result
-    if not isinstance(result, (_tensor.Tensor, tuple)):
-        warnings.warn(
-            "For backward hooks to be called, module output should be a Tensor or a tuple of "
-            f"Tensors but received {type(result)}",
-            stacklevel=3,
-        )
-    return watch.outputs(result)
+            progress.result = changed
+    return progress.result if watch is None else watch.outputs(progress.result)
 
 
 def _before_forward(
@@ -230,18 +231,18 @@ def _after_forward(
 
 
 def _call_the_rest(
-    module: Module, args: tuple[Any, ...], kwargs: dict[str, Any], called: set[int]
+    module: Module, args: tuple[Any, ...], kwargs: dict[str, Any], progress: _Progress
 ) -> None:
     """After an error, run the hooks that must always run and have not; their errors only warn."""
     always = {**_forward_always, **module._forward_hooks_always_called}
     for i, hook, with_kwargs in _forward_hooks_of(module):
-        if i not in always or i in called:
+        if i not in always or i in progress.called:
             continue
         try:
-            _after_forward(hook, with_kwargs, module, args, kwargs, None)
+            _after_forward(hook, with_kwargs, module, args, kwargs, progress.result)
         except Exception as e:
             warnings.warn(
-                f"forward hook with ``always_call=True`` raised an exception that was silenced as "
-                f"another error was raised in forward: {e}",
+                "module forward hook with ``always_call=True`` raised an exception that was "
+                f"silenced as another error was raised in forward: {e}",
                 stacklevel=4,
             )

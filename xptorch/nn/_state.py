@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch import _tensor
 from xptorch._grad_mode import no_grad
-from xptorch.nn._hooks import Hook, Hooks, RemovableHandle, _add
+from xptorch.nn._hooks import Hook, Hooks, _add
 from xptorch.nn.parameter import Parameter
+from xptorch.utils.hooks import RemovableHandle
 
 if TYPE_CHECKING:
     from xptorch.nn.module import Module
@@ -69,8 +70,8 @@ class StateMixin:
                 FutureWarning,
                 stacklevel=2,
             )
-            given = (destination, prefix, keep_vars)
-            destination, prefix, keep_vars = (*args, *given[len(args) :])
+            given: tuple[Any, ...] = (destination, prefix, keep_vars)
+            destination, prefix, keep_vars = args + given[len(args) :]
         if destination is None:
             destination = OrderedDict()
             destination._metadata = OrderedDict()

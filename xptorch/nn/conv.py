@@ -272,10 +272,11 @@ class _ConvTranspose(_ConvNd):
                 f"{leading + n} elements (got {len(wanted)})"
             )
         sizes = tuple(input.shape[leading:])
+        padding: Any = self.padding
         least = [
-            (size - 1) * s - 2 * int(p) + d * (k - 1) + 1
+            (size - 1) * s - 2 * p + d * (k - 1) + 1
             for size, s, p, d, k in zip(
-                sizes, self.stride, self.padding, self.dilation, self.kernel_size, strict=True
+                sizes, self.stride, padding, self.dilation, self.kernel_size, strict=True
             )
         ]
         most = [m + s - 1 for m, s in zip(least, self.stride, strict=True)]

@@ -15,10 +15,12 @@ from typing import Any
 from xptorch import _engine
 from xptorch._grad_mode import no_grad
 from xptorch._tensor import Tensor
-from xptorch.ops import random
+from xptorch.ops import comparison, random
 
-_LINEAR = ("linear", "conv1d", "conv2d", "conv3d", "sigmoid")
-_LINEAR += ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+_LINEAR = (
+    *("linear", "conv1d", "conv2d", "conv3d", "sigmoid"),
+    *("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
+)
 _GAINS = {"tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 3.0 / 4}
 
 
@@ -71,22 +73,52 @@ def trunc_normal_(
 ) -> Tensor:
     r"""Draw from the normal distribution of that mean and standard deviation, cut to [a, b].
 
-    Uniform numbers between the values of the distribution function at `a` and `b` go through its
-    inverse.
+    What falls outside is drawn again. Where that would take long, the draws are uniform in [a, b]
+    and kept with a probability in proportion to the density.
     """
     if not a - 2 * std <= mean <= b + 2 * std:
         warnings.warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of "
             "values may be incorrect.",
-            stacklevel=2,
+            stacklevel=3,
         )
 
-    def twice_cdf(x: float) -> float:
-        return 1.0 + math.erf((x - mean) / std / math.sqrt(2.0))
+    def cdf(x: float) -> float:
+        return (1.0 + math.erf((x - mean) / std / math.sqrt(2.0))) / 2.0
 
-    tensor.uniform_(twice_cdf(a) - 1.0, twice_cdf(b) - 1.0, generator=generator)
-    tensor.erfinv_().mul_(std * math.sqrt(2.0)).add_(mean)
-    return tensor.clamp_(a, b)
+    if cdf(b) - cdf(a) > 0.3:
+        return _redraw_outside(tensor, mean, std, a, b, generator)
+    return _redraw_by_density(tensor, mean, std, a, b, generator)
+
+
+def _redraw_outside(
+    tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any
+) -> Tensor:
+    low, high = (tensor.new_full((), x).item() for x in (a, b))  # rounded to the dtype
+    drawn = tensor.normal_(mean, std, generator=generator)
+    while bool((outside := (drawn < low) | (drawn > high)).any()):
+        again = drawn.new_empty(drawn.shape).normal_(mean, std, generator=generator)
+        drawn = comparison.where(outside, again, drawn)
+    return tensor if drawn is tensor else tensor.copy_(drawn)
+
+
+def _redraw_by_density(
+    tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any
+) -> Tensor:
+    nearest = min(max(mean, a), b)
+    peak = -0.5 * ((nearest - mean) / std) ** 2  # of the logarithm of the density within [a, b]
+
+    def too_unlikely(x: Tensor) -> Tensor:
+        relative = ((x - mean) / std) ** 2 * -0.5 - peak
+        return x.new_empty(x.shape).uniform_(generator=generator).log_() > relative
+
+    drawn = tensor.uniform_(a, b, generator=generator)
+    rejected = too_unlikely(drawn)
+    while bool(rejected.any()):
+        again = drawn.new_empty(drawn.shape).uniform_(a, b, generator=generator)
+        drawn = comparison.where(rejected, again, drawn)
+        rejected = too_unlikely(drawn) & rejected
+    return tensor if drawn is tensor else tensor.copy_(drawn)
 
 
 @no_grad()

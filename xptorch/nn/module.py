@@ -18,6 +18,8 @@ __all__ = ["Module"]
 V = TypeVar("V")
 Named = Iterator[tuple[str, V]]
 
+_GROUPS = {"parameter": "_parameters", "buffer": "_buffers", "module": "_modules"}
+
 
 class Module(HookMixin, StateMixin, ConvertMixin):
     r"""Base class of layers and networks: set layers and parameters as attributes, write `forward`.
@@ -76,17 +78,17 @@ class Module(HookMixin, StateMixin, ConvertMixin):
 
     def __getattr__(self, name: str) -> Any:
         # Only names that are no ordinary attributes come here.
-        members = self.__dict__
-        for kind in ("_parameters", "_buffers", "_modules"):
-            found = members.get(kind)
-            if found is not None and name in found:
-                return found[name]
+        attributes = self.__dict__
+        for group in ("_parameters", "_buffers", "_modules"):
+            members = attributes.get(group)
+            if members is not None and name in members:
+                return members[name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         members = self.__dict__
         if isinstance(value, Parameter):
-            self._forget(name, "parameters")
+            self._forget(name, "parameter")
             self.register_parameter(name, value)
         elif name in members.get("_parameters", ()):
             if value is not None:
@@ -111,16 +113,16 @@ class Module(HookMixin, StateMixin, ConvertMixin):
             super().__setattr__(name, value)
 
     def _forget(self, name: str, kind: str) -> None:
-        """Make room for a new member of that name."""
-        members = self.__dict__
-        if "_modules" not in members:
-            raise AttributeError(f"cannot assign {kind} before Module.__init__() call")
-        members.pop(name, None)
+        """Make room for a new member; one that replaces its own kind keeps its place in order."""
+        attributes = self.__dict__
+        if "_modules" not in attributes:
+            plural = "s" if kind == "parameter" else ""
+            raise AttributeError(f"cannot assign {kind}{plural} before Module.__init__() call")
+        attributes.pop(name, None)
         self._non_persistent_buffers_set.discard(name)
-        # A member that is replaced by one of its own kind keeps its place in the order.
-        keep = {"parameters": "_parameters", "module": "_modules", "buffer": "_buffers"}[kind]
-        for group in {"_parameters", "_modules", "_buffers"} - {keep}:
-            members[group].pop(name, None)
+        for other, members in _GROUPS.items():
+            if other != kind:
+                attributes[members].pop(name, None)
 
     def __delattr__(self, name: str) -> None:
         for members in (self._parameters, self._buffers, self._modules):
@@ -148,7 +150,7 @@ class Module(HookMixin, StateMixin, ConvertMixin):
             KeyError: the name is taken, is empty, or has a dot.
             TypeError: `param` is no Parameter.
         """
-        self._check_name(name, "parameter", self._parameters)
+        self._check_name(name, "parameter")
         if param is not None and not isinstance(param, Parameter):
             raise TypeError(
                 f"cannot assign '{_type_name(param)}' object to parameter '{name}' "
@@ -172,7 +174,7 @@ class Module(HookMixin, StateMixin, ConvertMixin):
             tensor: the tensor, or None, which is not saved.
             persistent: whether it belongs to `state_dict`.
         """
-        self._check_name(name, "buffer", self._buffers)
+        self._check_name(name, "buffer")
         if tensor is not None and not isinstance(tensor, _tensor.Tensor):
             raise TypeError(
                 f"cannot assign '{_type_name(tensor)}' object to buffer '{name}' "
@@ -188,14 +190,17 @@ class Module(HookMixin, StateMixin, ConvertMixin):
         """Add a child module under that name."""
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{_type_name(module)} is not a Module subclass")
-        self._check_name(name, "module", self._modules)
+        self._check_name(name, "module")
         self._modules[name] = module
 
     def register_module(self, name: str, module: Module | None) -> None:
         """The same as `add_module`."""
         self.add_module(name, module)
 
-    def _check_name(self, name: Any, kind: str, group: dict[str, Any]) -> None:
+    def _check_name(self, name: Any, kind: str) -> None:
+        members = self.__dict__.get(_GROUPS[kind])
+        if members is None:
+            raise AttributeError(f"cannot assign {kind} before Module.__init__() call")
         if not isinstance(name, str):
             raise TypeError(f"{kind} name should be a string. Got {_type_name(name)}")
         if "." in name:
@@ -203,7 +208,7 @@ class Module(HookMixin, StateMixin, ConvertMixin):
             raise KeyError(f'{kind} name can\'t contain "."{got}')
         if name == "":
             raise KeyError(f'{kind} name can\'t be empty string ""')
-        if name not in group and hasattr(self, name):
+        if name not in members and hasattr(self, name):
             raise KeyError(f"attribute '{name}' already exists")
 
     # ---- looking up by dotted name
@@ -418,7 +423,7 @@ class Module(HookMixin, StateMixin, ConvertMixin):
 
 def _fresh_state() -> dict[str, Any]:
     """The attributes that every module starts with, besides `training`."""
-    plain: dict[str, Any] = {n: {} for n in ("_parameters", "_buffers", "_modules")}
+    plain: dict[str, Any] = {n: {} for n in _GROUPS.values()}
     ordered = {n: OrderedDict[int, Any]() for n in _HOOK_ATTRIBUTES}
     return {**plain, "_non_persistent_buffers_set": set(), **ordered}
 

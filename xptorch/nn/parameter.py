@@ -43,8 +43,8 @@ class Parameter(Tensor):
             memo[id(self)] = self._rebuilt(self._device.xp.asarray(self._data, copy=True))
         return memo[id(self)]
 
-    def __repr__(self, *, tensor_contents: str | None = None) -> str:
-        return "Parameter containing:\n" + super().__repr__(tensor_contents=tensor_contents)
+    def __repr__(self, **kwargs: Any) -> str:  # type: ignore[override]
+        return "Parameter containing:\n" + super().__repr__(**kwargs)
 
 
 class Buffer(Tensor):

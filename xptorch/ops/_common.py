@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -145,16 +146,20 @@ def _combine(high: dtype | None, low: dtype | None) -> dtype | None:
     return high
 
 
-def promote(a: Any, b: Any, least: int = BOOL) -> tuple[Any, Any]:
+def promote(
+    a: Any, b: Any, least: int = BOOL, tensors: int = 0, function: str = ""
+) -> tuple[Any, Any]:
     """Two operands in the dtype they promote to; numbers become numbers that this dtype holds.
 
     Args:
         least: the lowest category of the result: FLOAT for true division and its kind.
+        tensors: how many of the two must be Tensors.
+        function: whose operands they are, for the error.
     """
     kind = b.__class__
     if kind is float or kind is int:
         on = getattr(a, "_device", None)
-        if on is not None and a._data.dtype in on.floating:
+        if on is not None and a._data.dtype in on.floating and tensors < 2:
             return a, float(b)
     else:
         try:
@@ -165,6 +170,10 @@ def promote(a: Any, b: Any, least: int = BOOL) -> tuple[Any, Any]:
                 return a, b
         except AttributeError:
             pass
+    if tensors:
+        need_tensor(a, function)
+        if tensors == 2:
+            need_tensor(b, function, "other", 2)
     Tensor = _engine.setup.tensor
     if isinstance(a, Tensor) and isinstance(b, Tensor) and a._device is not b._device:
         a, b = _meet(a, b)
@@ -186,6 +195,37 @@ def _as_dtype(x: Any, dt: dtype, other: Any) -> Any:
     if dt.category == BOOL:
         return bool(x)
     return int(x) if _fits(int(x), dt) else _wrapped(int(x), dt)
+
+
+_C_NAMES = {
+    **{"bool": "bool", "uint8": "uint8_t", "int8": "int8_t", "int16": "int16_t", "int32": "int"},
+    **{"int64": "int64_t", "float16": "at::Half", "float32": "float", "float64": "double"},
+}
+
+
+def fitting(value: Any, dt: dtype) -> Any:
+    """A number as a tensor of that dtype holds it.
+
+    Raises:
+        RuntimeError: it lies out of the dtype's range.
+    """
+    if dt.is_complex:
+        return complex(value)
+    if dt.category == BOOL:
+        return bool(value)
+    fits = not (isinstance(value, complex) and value.imag)
+    value = value.real if isinstance(value, complex) else value
+    if dt.category == FLOAT:
+        limit = _dtype.finfo(dt).max
+        fits = fits and not (limit < abs(value) < math.inf)
+    else:
+        fits = fits and math.isfinite(value)
+        whole = int(value) if fits else 0
+        fits = fits and (_fits(whole, dt) or (not dt.is_signed and _fits(-whole, dt)))
+    if not fits:
+        name = _C_NAMES.get(dt.name, dt.name)
+        raise RuntimeError(f"value cannot be converted to type {name} without overflow")
+    return float(value) if dt.category == FLOAT else _wrapped(int(value), dt)
 
 
 def _fits(value: int, dt: dtype) -> bool:

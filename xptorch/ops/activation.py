@@ -6,9 +6,19 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from xptorch._engine import op
+from xptorch import _dtype
+from xptorch._engine import op, wrap
+from xptorch.ops import create, random
 from xptorch.ops import elementwise as e
-from xptorch.ops._common import BOOL, COMPLEX, inplace, need_tensor, refuse, wrap_dim
+from xptorch.ops._common import (
+    BOOL,
+    COMPLEX,
+    inplace,
+    need_tensor,
+    refuse,
+    to_dtype,
+    wrap_dim,
+)
 from xptorch.ops._fused import in_float32, log1pexp, need_floating, positive, sigmoid
 
 if TYPE_CHECKING:
@@ -317,7 +327,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     need_tensor(input, "softshrink")
     need_floating("softshrink_cpu", input)
     if not lambd >= 0:
-        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd:g}.")
+        raise RuntimeError(f"lambda must not be negative, but found {lambd:g}")
     return _softshrink(input, lambd=lambd)  # type: ignore[no-any-return]
 
 
@@ -343,7 +353,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     """The first half along `dim` times the sigmoid of the second."""
     need_tensor(input, "glu")
     if input.ndim == 0:
-        raise RuntimeError("glu does not support 0-dimensional tensors")
+        raise RuntimeError("glu does not support scalars because halving size must be even")
     axis = wrap_dim(dim, input.ndim)
     need_floating("glu_cpu", input)
     if input.shape[axis] % 2:
@@ -381,7 +391,37 @@ def tanhshrink(input: Tensor) -> Tensor:
     return in_float32(_tanhshrink, e.floating(input))
 
 
-relu_, threshold_, selu_, celu_ = (inplace(f) for f in (relu, threshold, selu, celu))
+def rrelu(
+    input: Tensor,
+    lower: float = 1.0 / 8,
+    upper: float = 1.0 / 3,
+    training: bool = False,
+    generator: Any = None,
+) -> Tensor:
+    """`leaky_relu`; in training each slope is drawn from [lower, upper], else it is their middle."""
+    need_tensor(input, "rrelu")
+    if lower > upper:
+        raise RuntimeError("Lower bound should be less than or equal to the upper bound")
+    need_floating("rrelu_with_noise_out_cpu", input)
+    if not training:
+        return leaky_relu(input, (lower + upper) / 2)
+    xp, on = input._device.xp, input._device
+    below = input._data <= 0
+    # Only elements that are not positive take a number from the stream.
+    order = xp.cumulative_sum(xp.astype(xp.reshape(below, (-1,)), xp.int64), axis=0)
+    count = int(order[-1]) if input.numel() else 0
+    if not count:
+        return input * 1.0
+    drawn = create.empty(count, dtype=_dtype.float64, device=on)
+    drawn = to_dtype(random.uniform_(drawn, lower, upper, generator=generator), input.dtype)
+    slopes = xp.take(drawn._data, xp.maximum(order - 1, xp.zeros_like(order)), axis=0)
+    slopes = xp.reshape(slopes, input._data.shape)
+    noise = xp.where(below, slopes, xp.ones_like(input._data))
+    return input * wrap(noise, on)
 
-__all__ = ["celu", "celu_", "hardshrink", "prelu", "relu", "relu_", "selu", "selu_"]
-__all__ += ["threshold", "threshold_"]
+
+relu_, threshold_, rrelu_ = inplace(relu), inplace(threshold), inplace(rrelu)
+selu_, celu_ = inplace(selu), inplace(celu)
+
+__all__ = ["celu", "celu_", "hardshrink", "prelu", "relu", "relu_", "rrelu", "rrelu_"]
+__all__ += ["selu", "selu_", "threshold", "threshold_"]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from xptorch import _dtype, _engine
 from xptorch._engine import op
 from xptorch.ops import linalg
-from xptorch.ops._common import need_tensor, shape_text, to_dtype, type_name
+from xptorch.ops._common import need_tensor, shape_text, type_name
+from xptorch.ops.comparison import where
 from xptorch.ops._fused import in_float32, need_floating
 from xptorch.ops.softmax import softmax
 
@@ -79,7 +80,7 @@ def _attention_reference(
     else:
         scores = scores + bias
         p = softmax(scores, -1)
-        p = (scores == -math.inf).all(-1, keepdim=True).where(0.0, p)
+        p = where((scores == -math.inf).all(-1, keepdim=True), 0.0, p)
     return linalg.matmul(p if noise is None else p * noise, v)
 
 
@@ -186,5 +187,3 @@ def _shared_heads(query: Tensor, t: Tensor) -> Tensor:
         )
     return t.repeat_interleave(wanted // heads, -3)
 
-
-_ = to_dtype

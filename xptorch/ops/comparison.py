@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype, _engine
+from xptorch import _dtype
 from xptorch._engine import op
 from xptorch.ops._common import (
     FLOAT,
+    check_cast,
     deliver,
+    fitting,
     is_tensor,
     need_tensor,
     promote,
     refuse,
     to_dtype,
+    type_name,
 )
-from xptorch.ops.elementwise import binary
+from xptorch.ops._makers import Function, binary
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -31,24 +34,23 @@ __all__ = [
     "nan_to_num", "ne", "not_equal", "signbit", "where",
 ]  # fmt: skip
 
-Function = Callable[..., "Tensor"]
-
-_equal = op("equal", lambda xp, a, b: a == b)
-_not_equal = op("not_equal", lambda xp, a, b: a != b)
-_less = op("less", lambda xp, a, b: a < b)
-_less_equal = op("less_equal", lambda xp, a, b: a <= b)
-_greater = op("greater", lambda xp, a, b: a > b)
-_greater_equal = op("greater_equal", lambda xp, a, b: a >= b)
-_logical_and = op("logical_and", lambda xp, a, b: xp.logical_and(a, b))
-_logical_or = op("logical_or", lambda xp, a, b: xp.logical_or(a, b))
-_logical_xor = op("logical_xor", lambda xp, a, b: xp.logical_xor(a, b))
+_pairs = partial(op, broadcast=True)
+_equal = _pairs("equal", lambda xp, a, b: a == b)
+_not_equal = _pairs("not_equal", lambda xp, a, b: a != b)
+_less = _pairs("less", lambda xp, a, b: a < b)
+_less_equal = _pairs("less_equal", lambda xp, a, b: a <= b)
+_greater = _pairs("greater", lambda xp, a, b: a > b)
+_greater_equal = _pairs("greater_equal", lambda xp, a, b: a >= b)
+_logical_and = _pairs("logical_and", lambda xp, a, b: xp.logical_and(a, b))
+_logical_or = _pairs("logical_or", lambda xp, a, b: xp.logical_or(a, b))
+_logical_xor = _pairs("logical_xor", lambda xp, a, b: xp.logical_xor(a, b))
 _logical_not = op("logical_not", lambda xp, a: xp.logical_not(a))
-_bitwise_and = op("bitwise_and", lambda xp, a, b: a & b)
-_bitwise_or = op("bitwise_or", lambda xp, a, b: a | b)
-_bitwise_xor = op("bitwise_xor", lambda xp, a, b: a ^ b)
+_bitwise_and = _pairs("bitwise_and", lambda xp, a, b: a & b)
+_bitwise_or = _pairs("bitwise_or", lambda xp, a, b: a | b)
+_bitwise_xor = _pairs("bitwise_xor", lambda xp, a, b: a ^ b)
 _bitwise_not = op("bitwise_not", lambda xp, a: ~a)
-_left_shift = op("bitwise_left_shift", lambda xp, a, b: a << b)
-_right_shift = op("bitwise_right_shift", lambda xp, a, b: a >> b)
+_left_shift = _pairs("bitwise_left_shift", lambda xp, a, b: a << b)
+_right_shift = _pairs("bitwise_right_shift", lambda xp, a, b: a >> b)
 _isnan = op("isnan", lambda xp, a: xp.isnan(a))
 _isinf = op("isinf", lambda xp, a: xp.isinf(a))
 _isfinite = op("isfinite", lambda xp, a: xp.isfinite(a))
@@ -65,10 +67,10 @@ _where = op(
 
 
 def _comparison(core: Function, name: str, ordered: bool = True) -> Function:
-    def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
-        a, b = promote(input, other)
+    def function(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
+        a, b = promote(input, other, 0, 1, name)
         if ordered:
-            refuse(f"compare_{name}", a if is_tensor(a) else b, _dtype.COMPLEX)
+            refuse(f"compare_{name}", a, _dtype.COMPLEX)
         result = core(a, b)
         return result if out is None else deliver(result, out, name)
 
@@ -147,13 +149,21 @@ isinf = _check_float(_isinf, "isinf", False)
 isfinite = _check_float(_isfinite, "isfinite", True)
 
 
+def _need_real(input: Tensor, name: str) -> None:
+    need_tensor(input, name)
+    if input.dtype.is_complex:
+        raise RuntimeError(f"{name} does not support complex inputs.")
+
+
 def isposinf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Whether each element is +∞."""
+    _need_real(input, "isposinf")
     return deliver(eq(input, math.inf), out, "isposinf")
 
 
 def isneginf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Whether each element is −∞."""
+    _need_real(input, "isneginf")
     return deliver(eq(input, -math.inf), out, "isneginf")
 
 
@@ -168,8 +178,13 @@ def isclose(
     input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
 ) -> Tensor:
     """Whether |input − other| ≤ atol + rtol · |other|."""
+    need_tensor(input, "isclose")
+    need_tensor(other, "isclose", "other", 2)
     if input.dtype is not other.dtype:
-        raise RuntimeError(f"{input.dtype.name} did not match {other.dtype.name}")
+        raise RuntimeError(f"{type_name(input.dtype)} did not match {type_name(other.dtype)}")
+    for name, value in (("rtol", rtol), ("atol", atol)):
+        if not value >= 0:
+            raise RuntimeError(f"{name} must be greater than or equal to zero, but got {value}")
     same = input == other
     if equal_nan and input.dtype.category >= FLOAT:
         same = same | (isnan(input) & isnan(other))
@@ -218,6 +233,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Any =
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """`value` where the mask is True."""
+    need_tensor(mask, "masked_fill", "mask", 2)
     if mask.dtype is not _dtype.bool_:
         raise RuntimeError(
             "masked_fill_ only supports boolean masks, but got mask with dtype "
@@ -229,11 +245,12 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
                 "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
                 f"{value.ndim} dimension(s)."
             )
+        if value.dtype.is_complex:
+            check_cast(value.dtype, input.dtype)
         value = to_dtype(value, input.dtype)
-    elif _dtype.of_scalar(value).category > input.dtype.category:
-        raise RuntimeError(f"value cannot be converted to type {input.dtype.name} without overflow")
-    a, b = promote(value, input)
-    return _where(mask, a, b)
+    else:
+        value = fitting(value, input.dtype)
+    return _where(mask, value, input)
 
 
 def clamp(
@@ -243,10 +260,9 @@ def clamp(
     need_tensor(input, "clamp")
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-    refuse("clamp_cpu", input, _dtype.BOOL, _dtype.COMPLEX)
-    low_scalar, high_scalar = not is_tensor(min), not is_tensor(max)
-    if low_scalar and high_scalar:
+    if not is_tensor(min) and not is_tensor(max):
         return deliver(_clamp_numbers(input, min, max), out, "clamp")
+    refuse("clamp_cpu", input, _dtype.COMPLEX)
     result = input
     for bound, larger in ((min, True), (max, False)):
         if bound is not None:
@@ -258,6 +274,7 @@ clip = clamp
 
 
 def _clamp_numbers(x: Tensor, low: Any, high: Any) -> Tensor:
+    refuse("clamp_cpu", x, _dtype.BOOL, _dtype.COMPLEX)
     for bound in (low, high):
         if bound is not None:
             x = promote(x, bound)[0]
@@ -319,21 +336,21 @@ def nan_to_num(
 
 def fmax(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The larger of two, of a number and NaN the number."""
-    a, b = promote(input, other)
-    return deliver(where((a >= b) | isnan(b), a, b), out, "fmax")
+    a, b = promote(input, other, 0, 2, "fmax")
+    return deliver(_where(logical_or(a >= b, isnan(b)), a, b), out, "fmax")
 
 
 def fmin(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The smaller of two, of a number and NaN the number."""
-    a, b = promote(input, other)
-    return deliver(where((a <= b) | isnan(b), a, b), out, "fmin")
+    a, b = promote(input, other, 0, 2, "fmin")
+    return deliver(_where(logical_or(a <= b, isnan(b)), a, b), out, "fmin")
 
 
-copysign_core = op(
+_copysign = op(
     "copysign",
     lambda xp, a, b: xp.copysign(a, b),
     broadcast=True,
     a=lambda xp, g, a, y: xp.where(a == 0, xp.zeros_like(g), g * (xp.sign(a) * xp.sign(y))),
     b=lambda xp, g: xp.zeros_like(g),
 )
-copysign = binary(copysign_core, "copysign", least=FLOAT)
+copysign = binary(_copysign, "copysign", least=FLOAT, tensors=1)

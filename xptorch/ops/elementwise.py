@@ -4,73 +4,40 @@ from __future__ import annotations
 
 import builtins
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype, _engine
+from xptorch import _dtype
 from xptorch._engine import op
+from xptorch.ops import comparison
 from xptorch.ops._common import (
     COMPLEX,
     FLOAT,
     INTEGER,
     deliver,
-    floating,
     is_tensor,
     need_tensor,
     promote,
     refuse,
     to_dtype,
+    type_name,
 )
+from xptorch.ops._makers import Function, binary, unary
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
 
 __all__ = [
-    "abs", "absolute", "acos", "acosh", "add", "addcdiv", "addcmul", "arccos", "arccosh",
-    "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "asin", "asinh", "atan", "atan2",
-    "atanh", "ceil", "cos", "cosh", "deg2rad", "div", "divide", "erf", "erfc", "exp", "exp2",
-    "expm1", "fix", "float_power", "floor", "floor_divide", "fmod", "frac", "hypot", "lerp",
-    "log", "log10", "log1p", "log2", "logaddexp", "logit", "maximum", "minimum", "mul",
-    "multiply", "neg", "negative", "positive", "pow", "rad2deg", "reciprocal", "remainder",
-    "round", "rsqrt", "rsub", "sgn", "sigmoid", "sign", "sin", "sinh", "sqrt", "square", "sub",
-    "subtract", "tan", "tanh", "true_divide", "trunc", "xlogy",
+    "abs", "absolute", "acos", "acosh", "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
+    "arctanh", "asin", "asinh", "atan", "atanh", "ceil", "cos", "cosh", "div", "divide", "erf",
+    "erfc", "exp", "exp2", "expm1", "fix", "float_power", "floor", "floor_divide", "fmod", "frac",
+    "log", "log10", "log1p", "log2", "maximum", "minimum", "mul", "multiply", "neg", "negative",
+    "positive", "pow", "reciprocal", "remainder", "round", "rsqrt", "rsub", "sgn", "sigmoid",
+    "sign", "sin", "sinh", "sqrt", "square", "sub", "subtract", "tan", "tanh", "true_divide",
+    "trunc",
 ]  # fmt: skip
 
-Function = Callable[..., "Tensor"]
 _TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
 _LN2, _LN10 = math.log(2), math.log(10)
-
-
-# ---- makers of public functions
-
-
-def unary(core: Function, name: str | None = None, *, real: bool = False) -> Function:
-    """``f(input, *, out=None)``; with `real`, integers are taken in the default dtype."""
-    label = name or core.__name__
-
-    def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-        try:
-            ready = not real or input._data.dtype in input._device.floating
-        except AttributeError:
-            need_tensor(input, label)
-        result = core(input if ready else floating(input))
-        return result if out is None else deliver(result, out, label)
-
-    function.__name__ = function.__qualname__ = label
-    return function
-
-
-def binary(core: Function, name: str | None = None, *, least: int = 0) -> Function:
-    """``f(input, other, *, out=None)`` with type promotion, at least to the category `least`."""
-    label = name or core.__name__
-
-    def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
-        a, b = promote(input, other, least)
-        result = core(a, b)
-        return result if out is None else deliver(result, out, label)
-
-    function.__name__ = function.__qualname__ = label
-    return function
 
 
 # ---- one input
@@ -83,7 +50,7 @@ _ceil = op("ceil", lambda xp, a: xp.ceil(a), a=lambda xp, g: xp.zeros_like(g))
 _trunc = op("trunc", lambda xp, a: xp.trunc(a), a=lambda xp, g: xp.zeros_like(g))
 _round = op("round", lambda xp, a: xp.round(a), a=lambda xp, g: xp.zeros_like(g))
 _exp = op("exp", lambda xp, a: xp.exp(a), a=lambda xp, g, y: g * y)
-_exp2 = op("exp2", lambda xp, a: xp.exp(a * _LN2), a=lambda xp, g, y: g * y * _LN2)
+_exp2 = op("exp2", lambda xp, a: 2.0**a, a=lambda xp, g, y: g * y * _LN2)
 _expm1 = op("expm1", lambda xp, a: xp.expm1(a), a=lambda xp, g, y: g * (y + 1))
 _log = op("log", lambda xp, a: xp.log(a), a=lambda xp, g, a: g / a)
 _log2 = op("log2", lambda xp, a: xp.log2(a), a=lambda xp, g, a: g / (a * _LN2))
@@ -123,9 +90,10 @@ keep = op(
 )
 
 sqrt, exp, log = unary(_sqrt, real=True), unary(_exp, real=True), unary(_log, real=True)
-exp2, expm1 = unary(_exp2, real=True), unary(_expm1, real=True)
+exp2, expm1 = unary(_exp2, real=True, rounds=True), unary(_expm1, real=True)
 log2, log10, log1p = (unary(f, real=True) for f in (_log2, _log10, _log1p))
-rsqrt, reciprocal = unary(_rsqrt, real=True), unary(_reciprocal, real=True)
+rsqrt = unary(_rsqrt, real=True, rounds=True)
+reciprocal = unary(_reciprocal, real=True)
 sin, cos, tan = unary(_sin, real=True), unary(_cos, real=True), unary(_tan, real=True)
 asin = arcsin = unary(_asin, real=True)
 acos = arccos = unary(_acos, real=True)
@@ -134,7 +102,7 @@ sinh, cosh, tanh = unary(_sinh, real=True), unary(_cosh, real=True), unary(_tanh
 asinh = arcsinh = unary(_asinh, real=True)
 acosh = arccosh = unary(_acosh, real=True)
 atanh = arctanh = unary(_atanh, real=True)
-erf, erfc, sigmoid = unary(_erf, real=True), unary(_erfc, real=True), unary(_sigmoid, real=True)
+erf, erfc, sigmoid = (unary(f, real=True, rounds=True) for f in (_erf, _erfc, _sigmoid))
 
 
 def _rounding(core: Function) -> Function:
@@ -234,24 +202,6 @@ def frac(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     return deliver(sub(input, trunc(input)), out, "frac")
 
 
-def deg2rad(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """Degrees as radians."""
-    return deliver(mul(floating(input), math.pi / 180), out, "deg2rad")
-
-
-def rad2deg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """Radians as degrees."""
-    return deliver(mul(floating(input), 180 / math.pi), out, "rad2deg")
-
-
-def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None) -> Tensor:
-    """log(x / (1 − x)), of x clamped to [eps, 1 − eps] where eps is given."""
-    x = floating(input)
-    if eps is not None:
-        x = x.clamp(eps, 1 - eps)
-    return deliver(log(div(x, sub(1.0, x))), out, "logit")
-
-
 # ---- two inputs
 
 _add = op(
@@ -277,65 +227,62 @@ _div = op(
 
 
 def _pow_base(xp: Any, g: Any, a: Any, b: Any) -> Any:
+    if not hasattr(b, "shape"):
+        return g * (b * a ** (b - 1.0)) if b else xp.zeros_like(g)
     slope = b * a ** (b - 1.0)
-    return g * (xp.where(b == 0, xp.zeros_like(slope), slope) if hasattr(b, "shape") else slope)
+    return g * xp.where(b == 0, xp.zeros_like(slope), slope)
 
 
 def _pow_exponent(xp: Any, g: Any, a: Any, b: Any, y: Any) -> Any:
     if not hasattr(a, "shape"):
         return g * (y * math.log(a)) if a > 0 else g * xp.keep(y, b < 0)
     # 0 ** b is flat for b >= 0: log(0) must not spoil it.
-    base = xp.where(a == 0, xp.ones_like(a), a)
-    flat = xp.logical_and(a == 0, b >= 0) if hasattr(b, "shape") else a == 0
-    return g * xp.where(flat, xp.zeros_like(y), y * xp.log(base))
+    flat = xp.logical_and(a == 0, b >= 0)
+    return g * xp.where(flat, xp.zeros_like(y), y * xp.log(xp.where(flat, xp.ones_like(y), a)))
 
 
 _pow = op("pow", lambda xp, a, b: a**b, broadcast=True, a=_pow_base, b=_pow_exponent)
 
 
-def _share(xp: Any, g: Any, a: Any, b: Any, wins: Any) -> Any:
+def _share(xp: Any, g: Any, a: Any, b: Any, loses: Any) -> Any:
     """The gradient to the chosen of two; half of it to each where they are equal."""
-    return xp.where(a == b, g * 0.5, xp.keep(g, xp.broadcast_to(wins, shape=g.shape)))
+    return xp.where(a == b, g * 0.5, xp.where(loses, xp.zeros_like(g), g))
 
 
 _maximum = op(
     "maximum",
     lambda xp, a, b: xp.maximum(a, b),
     broadcast=True,
-    a=lambda xp, g, a, b: _share(xp, g, a, b, a > b),
-    b=lambda xp, g, a, b: _share(xp, g, a, b, b > a),
+    a=lambda xp, g, a, b: _share(xp, g, a, b, a < b),
+    b=lambda xp, g, a, b: _share(xp, g, a, b, b < a),
 )
 _minimum = op(
     "minimum",
     lambda xp, a, b: xp.minimum(a, b),
     broadcast=True,
-    a=lambda xp, g, a, b: _share(xp, g, a, b, a < b),
-    b=lambda xp, g, a, b: _share(xp, g, a, b, b < a),
+    a=lambda xp, g, a, b: _share(xp, g, a, b, a > b),
+    b=lambda xp, g, a, b: _share(xp, g, a, b, b > a),
 )
-_atan2 = op(
-    "atan2",
-    lambda xp, a, b: xp.atan2(a, b),
-    broadcast=True,
-    a=lambda xp, g, a, b: g * (b / (a * a + b * b)),
-    b=lambda xp, g, a, b: g * (-a / (a * a + b * b)),
-)
-_hypot = op(
-    "hypot",
-    lambda xp, a, b: xp.hypot(a, b),
-    broadcast=True,
-    a=lambda xp, g, a, y: g * (a / y),
-    b=lambda xp, g, b, y: g * (b / y),
-)
-_logaddexp = op(
-    "logaddexp",
-    lambda xp, a, b: xp.logaddexp(a, b),
-    broadcast=True,
-    a=lambda xp, g, a, y: g * xp.exp(a - y),
-    b=lambda xp, g, b, y: g * xp.exp(b - y),
-)
+
+
+def _floor_divide_forward(xp: Any, a: Any, b: Any) -> Any:
+    whole = a // b
+    if not xp.isdtype(whole.dtype, "real floating"):
+        return whole
+    return xp.where(b == 0, a / b, whole) if hasattr(b, "shape") else whole if b else a / b
+
+
+def _fmod_forward(xp: Any, a: Any, b: Any) -> Any:
+    if not xp.isdtype(a.dtype, "real floating"):
+        rest = a % b
+        other_sign = xp.logical_and(rest != 0, (a < 0) != (b < 0))
+        return xp.where(other_sign, rest - b, rest)
+    return xp.copysign(xp.abs(a) % builtins.abs(b), a)
+
+
 _floor_divide = op(
     "floor_divide",
-    lambda xp, a, b: a // b,
+    _floor_divide_forward,
     broadcast=True,
     a=lambda xp, g: xp.zeros_like(g),
     b=lambda xp, g: xp.zeros_like(g),
@@ -349,22 +296,27 @@ _remainder = op(
 )
 _fmod = op(
     "fmod",
-    lambda xp, a, b: a - xp.trunc(a / b) * b,
+    _fmod_forward,
     broadcast=True,
     a=lambda xp, g: g,
     b=lambda xp, g, a, b: -g * xp.trunc(a / b),
 )
-_xlogy = op(
-    "xlogy",
-    lambda xp, a, b: xp.where(xp.logical_and(a == 0, ~xp.isnan(b)), xp.zeros_like(a * b), a * xp.log(b)),
-    broadcast=True,
-    a=lambda xp, g, a, b: xp.where(xp.logical_and(a == 0, b <= 0), xp.zeros_like(g), g * xp.log(b)),
-    b=lambda xp, g, a, b: g * (a / b),
-)
-atan2 = arctan2 = binary(_atan2, "atan2", least=FLOAT)
-hypot = binary(_hypot)
-logaddexp = binary(_logaddexp)
-maximum, minimum = binary(_maximum), binary(_minimum)
+
+
+def _of_bools(core: Function, truth: Function) -> Function:
+    """maximum and minimum: the array libraries have none of bools."""
+
+    def function(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+        a, b = promote(input, other, 0, 2, core.__name__)
+        result = truth(a, b) if a.dtype is _dtype.bool_ else core(a, b)
+        return result if out is None else deliver(result, out, core.__name__)
+
+    function.__name__ = function.__qualname__ = core.__name__
+    return function
+
+
+maximum = _of_bools(_maximum, comparison.logical_or)
+minimum = _of_bools(_minimum, comparison.logical_and)
 
 
 def _no_bool_minus(a: Any, b: Any) -> None:
@@ -420,6 +372,7 @@ subtract = sub
 
 def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """other − alpha · input."""
+    need_tensor(input, "rsub")
     _no_bool_minus(input, other)
     return sub(other, input, alpha=alpha)
 
@@ -463,14 +416,10 @@ def _refuse_zero(b: Any) -> None:
 def floor_divide(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
     """input / other, rounded toward −∞."""
     a, b = promote(input, other)
-    refuse("div_floor_cpu", a if is_tensor(a) else b, _dtype.BOOL)
+    refuse("div_floor_cpu", a if is_tensor(a) else b, _dtype.BOOL, COMPLEX)
     if _is_integral(a, b):
         _refuse_zero(b)
-        return deliver(_floor_divide(a, b), out, "floor_divide")
-    quotient = _div(a, b)
-    whole = _floor_divide(a, b)
-    result = quotient.isinf().where(quotient.detach(), whole) if _has_zero(b) else whole
-    return deliver(result, out, "floor_divide")
+    return deliver(_floor_divide(a, b), out, "floor_divide")
 
 
 def remainder(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
@@ -484,92 +433,53 @@ def remainder(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
 
 def fmod(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
     """What ``input − other · trunc(input / other)`` leaves: it has the dividend's sign."""
-    a, b = promote(input, other)
-    refuse("fmod_cpu", a if is_tensor(a) else b, _dtype.BOOL)
+    a, b = promote(input, other, 0, 1, "fmod")
+    refuse("fmod_cpu", a, _dtype.BOOL, COMPLEX)
     if _is_integral(a, b):
         _refuse_zero(b)
-        return deliver(sub(a, mul(div(a, b, rounding_mode="trunc"), b)), out, "fmod")
     return deliver(_fmod(a, b), out, "fmod")
 
 
 def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
     """input to the power of exponent."""
     a, b = promote(input, exponent)
-    if is_tensor(a) and not is_tensor(b):
-        if a.dtype.category == INTEGER and b < 0:
-            raise RuntimeError("Integers to negative integer powers are not allowed.")
-        if b == 2:
-            return deliver(square(a), out, "pow")
-        if b == 0.5 and a.dtype.is_floating_point:
-            return deliver(_sqrt(a), out, "pow")
-    elif is_tensor(b) and b.dtype.category == INTEGER:
-        return deliver(_integer_pow(a, b), out, "pow")
+    if not is_tensor(a):
+        integral = b.dtype.category == INTEGER
+        return deliver(_integer_pow(b.new_tensor(a), b) if integral else _pow(a, b), out, "pow")
+    if is_tensor(b):
+        return deliver((_integer_pow if a.dtype.category == INTEGER else _pow)(a, b), out, "pow")
+    if a.dtype.category == INTEGER and b < 0:
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
+    if b == 2:
+        return deliver(square(a), out, "pow")
+    if b == 0.5 and a.dtype.is_floating_point:
+        return deliver(_sqrt(a), out, "pow")
     return deliver(_pow(a, b), out, "pow")
 
 
-def _integer_pow(a: Any, b: Tensor) -> Tensor:
+def _integer_pow(a: Tensor, b: Tensor) -> Tensor:
     """Powers of integers; a negative exponent leaves something of ±1 only."""
+    if not b.dtype.is_signed:
+        return _pow(a, b)
     negative = b < 0
-    power = _pow(a, b * to_dtype(~negative, b.dtype))
-    sign = (b % 2 != 0).where(a, 1) if is_tensor(a) else None
-    small = abs(a) == 1 if is_tensor(a) else a in (1, -1)
-    if sign is None:
-        sign = (b % 2 != 0).where(b * 0 + a, 1)
-        small = b * 0 + a == sign if small else b != b
-    rest = to_dtype(small, b.dtype) * sign
-    return negative.where(rest, power)
+    power = _pow(a, comparison.where(negative, 0, b))
+    odd = comparison.where(b % 2 == 1, a, 1)
+    return comparison.where(negative, comparison.where(abs(a) == 1, odd, 0), power)
 
 
 def float_power(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
     """`pow` in double precision."""
+    if not is_tensor(input):
+        need_tensor(exponent, "float_power", "exponent", 2)
     a, b = (to_dtype(x, _dtype.float64) if is_tensor(x) else float(x) for x in (input, exponent))
     return deliver(pow(a, b), out, "float_power")
 
 
-def xlogy(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
-    """input · log(other), 0 where input is 0."""
-    a, b = promote(input, other, FLOAT)
-    if not is_tensor(a):
-        a = b.new_tensor(a)
-    if not is_tensor(b):
-        b = a.new_tensor(b)
-    return deliver(_xlogy(a, b), out, "xlogy")
-
-
-def _has_zero(b: Any) -> bool:
-    return True if is_tensor(b) else b == 0
-
-
-def addcmul(
-    input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, out: Tensor | None = None
-) -> Tensor:
-    """input + value · tensor1 · tensor2."""
-    return deliver(add(input, mul(tensor1, tensor2), alpha=value), out, "addcmul")
-
-
-def addcdiv(
-    input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, out: Tensor | None = None
-) -> Tensor:
-    """input + value · tensor1 / tensor2."""
-    if _is_integral(tensor1, tensor2):
+def float_power_(self: Tensor, exponent: Any) -> Tensor:
+    """`float_power` in place, of double precision only."""
+    if self.dtype is not _dtype.float64:
         raise RuntimeError(
-            "Integer division with addcdiv is no longer supported, and in a future release "
-            "addcdiv will perform a true division of tensor1 and tensor2."
+            f"the base given to float_power_ has dtype {type_name(self.dtype)} but the "
+            "operation's result requires dtype Double"
         )
-    return deliver(add(input, div(tensor1, tensor2), alpha=value), out, "addcdiv")
-
-
-def lerp(input: Tensor, end: Tensor, weight: Any, *, out: Tensor | None = None) -> Tensor:
-    """input + weight · (end − input)."""
-    if input.dtype is not end.dtype:
-        raise RuntimeError(
-            f"expected dtype {input.dtype.name} for `end` but got dtype {end.dtype.name}"
-        )
-    gap = sub(end, input)
-    if not is_tensor(weight):
-        # From the nearer end, so that both ends are met exactly.
-        near = weight < 0.5
-        result = add(input, mul(gap, weight)) if near else sub(end, mul(gap, 1 - weight))
-    else:
-        result = (weight.abs() < 0.5).where(add(input, weight * gap), end - gap * (1 - weight))
-    return deliver(result, out, "lerp")
+    return self.pow_(exponent)

@@ -9,7 +9,8 @@ from xptorch import _dtype, _engine
 from xptorch._engine import op
 from xptorch.ops import linalg
 from xptorch.ops._common import need_tensor, shape_text, to_dtype, type_name
-from xptorch.ops._fused import column_sums, in_float32
+from xptorch.ops._fused import column_sums
+from xptorch.ops.comparison import where
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -116,7 +117,7 @@ def bilinear(
     rows = input1.reshape(-1, n1) if n1 else input1.new_zeros(math.prod(input1.shape[:-1]), 0)
     through = linear(rows, weight.transpose(1, 2).reshape(n_out * n2, n1))
     through = through.reshape(*input1.shape[:-1], n_out, n2)
-    y = (through * input2.unsqueeze(-2)).sum(-1)
+    y = (through * input2.unsqueeze(-2)).sum(-1, dtype=through.dtype)
     return y if bias is None else y + bias
 
 
@@ -151,7 +152,7 @@ def _embedding_reference(
     flat = index.reshape(-1)
     rows = weight[flat]
     if padding is not None:
-        rows = (flat == padding).unsqueeze(1).where(rows.detach(), rows)
+        rows = where((flat == padding).unsqueeze(1), rows.detach(), rows)
     if by_freq:
         ones = weight.new_ones(flat.shape)
         counts = weight.new_zeros(weight.shape[0]).index_add(0, flat, ones)[flat].unsqueeze(1)
@@ -225,5 +226,3 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     hot = on.xp.expand_dims(tensor._data, axis=-1) == places
     return to_dtype(_engine.wrap(hot, on), _dtype.int64)
 
-
-_ = in_float32

@@ -6,11 +6,10 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _engine
 from xptorch._engine import op
-from xptorch.ops import elementwise as e
 from xptorch.ops import index as indexing
-from xptorch.ops._fused import row_sums
+from xptorch.ops._fused import log1pexp, row_sums, sigmoid
+from xptorch.ops.comparison import where
 from xptorch.ops.softmax import log_softmax
 
 if TYPE_CHECKING:
@@ -112,10 +111,10 @@ def _nll_reference(
     a: Tensor, target: Tensor, weight: Tensor | None, *, ignore: int, reduction: str
 ) -> Tensor:
     valid = target != ignore
-    safe = valid.where(target, 0)
+    safe = where(valid, target, 0)
     picked = indexing.gather(a, 1, safe.unsqueeze(1)).squeeze(1)
-    w = valid.to(a.dtype) if weight is None else valid.where(weight[safe], 0.0)
-    losses = valid.where(-w * picked, 0.0)
+    w = valid.to(a.dtype) if weight is None else where(valid, weight[safe], 0.0)
+    losses = where(valid, -w * picked, 0.0)
     if reduction == "none":
         return losses
     return losses.sum() / w.sum() if reduction == "mean" else losses.sum()
@@ -241,7 +240,7 @@ def _bce_logits_vjp(
     g = _share(g, a_shape, reduction)
     if weight is not None:
         g = g * weight
-    s = 0.5 * xp.tanh(0.5 * a) + 0.5
+    s = sigmoid(xp, a)
     if pos_weight is None:
         to_a = (s - target) * g if needs[0] else None
         to_target = -a * g if needs[1] else None
@@ -250,12 +249,13 @@ def _bce_logits_vjp(
     to_a = (scale * s - pos_weight * target) * g if needs[0] else None
     to_target = None
     if needs[1]:
-        tail = xp.log1p(xp.exp(-xp.abs(a))) + xp.maximum(-a, xp.zeros_like(a))
-        to_target = (-a + (pos_weight - 1) * tail) * g
+        to_target = (-a + (pos_weight - 1) * log1pexp(xp, -a)) * g
     return to_a, to_target, None, None
 
 
-bce_with_logits = op("bce_with_logits", _bce_logits_forward, vjp=_bce_logits_vjp)
+bce_with_logits = op(
+    "bce_with_logits", _bce_logits_forward, vjp=_bce_logits_vjp, broadcast=True
+)
 
 
 def _bce_forward(xp: Any, a: Any, target: Any, weight: Any, *, reduction: str) -> Any:
@@ -289,4 +289,3 @@ def _bce_vjp(
 bce = op("bce", _bce_forward, vjp=_bce_vjp)
 
 __all__ = ["bce", "bce_with_logits", "cross_entropy", "huber", "l1", "mse", "nll", "smooth_l1"]
-_ = (_engine, e)

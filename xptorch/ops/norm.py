@@ -389,19 +389,18 @@ def batch_norm(
     """
     need_tensor(input, "batch_norm")
     need_floating("batch_norm", input)
-    if input.ndim < 2:
-        raise RuntimeError("batch_norm expects an input of at least two dimensions")
-    channels = input._data.shape[1]
+    channels = input._data.shape[1] if input.ndim > 1 else 0
     named = {"running_mean": running_mean, "running_var": running_var}
     for name, t in {**named, "weight": weight, "bias": bias}.items():
         if t is not None and t.numel() != channels:
             raise RuntimeError(f"{name} should contain {channels} elements not {t.numel()}")
-    if not training:
-        if running_mean is None or running_var is None:
-            raise RuntimeError("running_mean and running_var must be defined in evaluation mode")
-        return in_float32(_fixed_norm, input, running_mean, running_var, weight, bias, eps=eps)
     if input.numel() == 0:
         return input.clone()
+    if not training:
+        for name, t in named.items():
+            if t is None:
+                raise RuntimeError(f"{name} must be defined in evaluation mode")
+        return in_float32(_fixed_norm, input, running_mean, running_var, weight, bias, eps=eps)
     seen: list[Any] = []
     result = in_float32(_batch_norm, input, weight, bias, eps=eps, seen=seen)
     n = input.numel() // channels

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _engine
+from xptorch import _engine, _tensor
 from xptorch._engine import op, wrap
 from xptorch.ops._common import (
     Dim,
@@ -326,7 +326,7 @@ def broadcast_shapes(*shapes: Any) -> Any:
                     + " and ".join(map(str, shapes_))
                 )
             result[i] = s if s != 1 else result[i]
-    return _engine.setup.tensor.Size(result)
+    return _tensor.Size(result)
 
 
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:

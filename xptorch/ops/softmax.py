@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype
 from xptorch._engine import op
 from xptorch.ops._common import (
     COMPLEX,
@@ -113,18 +112,3 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False, *, out: Any = None
     else:
         result = in_float32(_logsumexp, x, axis=axes, keepdims=keepdim)
     return deliver(result, out, "logsumexp")
-
-
-def default_axis(name: str, ndim: int) -> int:
-    """The axis that PyTorch takes, with a warning, where none was named."""
-    import warnings
-
-    warnings.warn(
-        f"Implicit dimension choice for {name} has been deprecated. Change the call to include "
-        "dim=X as an argument.",
-        stacklevel=4,
-    )
-    return 0 if ndim in (0, 1, 3) else 1
-
-
-_ = _dtype

@@ -21,9 +21,10 @@ from typing import Any, NamedTuple
 from xptorch import _engine
 from xptorch._backend import window_count, window_slices
 from xptorch._engine import op
+from xptorch.ops._fused import column_sums
 
 Axes = tuple[int, ...]
-Block = tuple[slice, slice]  # some images, and some of their windows along the first axis
+Block = tuple[Any, ...]  # indices of some images, and some of their windows along the first axis
 
 LAST = {3: (0, 2, 1), 4: (0, 2, 3, 1), 5: (0, 2, 3, 4, 1)}  # channels moved behind the others
 FIRST = {3: (0, 2, 1), 4: (0, 3, 1, 2), 5: (0, 4, 1, 2, 3)}  # and back
@@ -100,11 +101,11 @@ def _blocks(how: Geometry, n: int, c: int) -> list[tuple[Block, Block]]:
     stride, reach = how.stride[0], how.dilation[0] * (how.kernel[0] - 1) + 1
     parts = []
     for i in range(0, max(n, 1), images):
-        some = slice(i, i + images)
+        some = slice(i, min(i + images, n))
         for r in range(0, first, rows):
             until = min(r + rows, first)
             source = slice(r * stride, (until - 1) * stride + reach)
-            parts.append(((some, source), (some, slice(r, until))))
+            parts.append(((some, source, ...), (some, slice(r, until), ...)))
     return parts
 
 
@@ -112,17 +113,17 @@ def _columns(xp: Any, x: Any, how: Geometry) -> Any:
     """The windows of the padded x (n, s…, c) as rows of a matrix, or of one for each group."""
     c, g, d = x.shape[-1], how.groups, len(how.kernel)
     taps = math.prod(how.kernel)
-    windows = x if taps == 1 and set(how.stride) == {1} else None
-    if windows is None:
-        windows = xp.unfold(x, how.kernel, how.stride, how.dilation)
+    pointwise = taps == 1 and set(how.stride) == {1}
+    windows = x if pointwise else xp.unfold(x, how.kernel, how.stride, how.dilation)
+    rows = math.prod(windows.shape[: d + 1])
     if g > 1:
-        windows = xp.reshape(windows, (-1, taps, g, c // g))
-        return xp.reshape(xp.permute_dims(windows, (2, 0, 1, 3)), (g, -1, taps * (c // g)))
-    if c > _FEW_CHANNELS or windows is x:
-        return xp.reshape(windows, (-1, taps * c))
+        windows = xp.reshape(windows, (rows, taps, g, c // g))
+        return xp.reshape(xp.permute_dims(windows, (2, 0, 1, 3)), (g, rows, taps * (c // g)))
+    if c > _FEW_CHANNELS or pointwise:
+        return xp.reshape(windows, (rows, taps * c))
     # With few channels the longest copies run along the windows, not inside them.
     axes = (*range(d + 1, 2 * d + 2), *range(d + 1))
-    return xp.matrix_transpose(xp.reshape(xp.permute_dims(windows, axes), (taps * c, -1)))
+    return xp.matrix_transpose(xp.reshape(xp.permute_dims(windows, axes), (taps * c, rows)))
 
 
 def _padded(xp: Any, x: Any, how: Geometry) -> Any:
@@ -159,7 +160,7 @@ def _convolve(xp: Any, x: Any, w: Any, b: Any, *, how: Geometry) -> Any:
         matrix = _matrix(xp, w, how.groups)
         blocks = _blocks(how, n, c)
         parts = [_columns(xp, x[where], how) @ matrix for where, _ in blocks]
-        rows = [_joined(xp, y, o) for y in parts] if how.groups > 1 else parts
+        rows = [_joined(xp, y) for y in parts] if how.groups > 1 else parts
         y = rows[0] if len(rows) == 1 else xp.concat(rows, axis=0)
     if b is not None:
         y = y + b
@@ -184,17 +185,16 @@ def _convolve_input(xp: Any, g: Any, w: Any, b: Any, *, how: Geometry) -> Any:
 
 def _spread(xp: Any, g: Any, w: Any, how: Geometry) -> Any:
     """Each g (n, counts…, o) over its window: the padded input's gradient (n, s…, c)."""
-    n, o, c = g.shape[0], g.shape[-1], w.shape[1] * how.groups
+    n, c = g.shape[0], w.shape[1] * how.groups
     matrix = xp.matrix_transpose(_matrix(xp, w, how.groups))
     blocks = _blocks(how, n, c)
     out = None
     for where, part in blocks:
-        rows = _apart(xp, xp.reshape(g[part], (-1, o)), how.groups) @ matrix
+        rows = _apart(xp, g[part], how.groups) @ matrix
         if how.groups > 1:
-            rows = xp.reshape(rows, (how.groups, rows.shape[1], -1, w.shape[1]))
+            rows = xp.reshape(rows, (*rows.shape[:2], math.prod(how.kernel), w.shape[1]))
             rows = xp.permute_dims(rows, (1, 2, 0, 3))
-        counts = g[part].shape[:-1]
-        windows = xp.reshape(rows, (*counts, *how.kernel, c))
+        windows = xp.reshape(rows, (*g[part].shape[:-1], *how.kernel, c))
         size = how.padded if len(blocks) == 1 else (where[1].stop - where[1].start, *how.padded[1:])
         piece = xp.fold(windows, size, how.kernel, how.stride, how.dilation)
         if len(blocks) == 1:
@@ -215,7 +215,7 @@ def _convolve_weight(xp: Any, x: Any, g: Any, *, how: Geometry) -> Any:
     else:
         w = None
         for where, part in _blocks(how, n, x.shape[-1]):
-            rows = _apart(xp, xp.reshape(g[part], (-1, o)), how.groups)
+            rows = _apart(xp, g[part], how.groups)
             product = xp.matrix_transpose(_columns(xp, x[where], how)) @ rows
             w = product if w is None else w + product
     w = xp.reshape(w, (how.groups, *how.kernel, c, o // how.groups))
@@ -225,10 +225,7 @@ def _convolve_weight(xp: Any, x: Any, g: Any, *, how: Geometry) -> Any:
 
 def _sum_channels(xp: Any, g: Any) -> Any:
     """(n, o, …) → (o): a bias's gradient."""
-    rows = xp.reshape(xp.permute_dims(g, LAST[g.ndim]), (-1, g.shape[1]))
-    # As a matrix product: libraries sum over a long first axis far slower than they multiply.
-    ones = xp.ones((rows.shape[0],), dtype=g.dtype, device=g.device)
-    return ones @ rows
+    return column_sums(xp, _apart(xp, xp.permute_dims(g, LAST[g.ndim]), 1))
 
 
 convolve = op(
@@ -270,10 +267,10 @@ def _matrix(xp: Any, w: Any, groups: int) -> Any:
     o, c, *kernel = w.shape
     if groups == 1:
         axes = (*range(2, w.ndim), 1, 0)
-        return xp.reshape(xp.permute_dims(w, axes), (-1, o))
+        return xp.reshape(xp.permute_dims(w, axes), (math.prod(kernel) * c, o))
     w = xp.reshape(w, (groups, o // groups, c, *kernel))
     w = xp.permute_dims(w, (0, *range(3, w.ndim), 2, 1))
-    return xp.reshape(w, (groups, -1, o // groups))
+    return xp.reshape(w, (groups, math.prod(kernel) * c, o // groups))
 
 
 def _turned(xp: Any, w: Any, groups: int) -> Any:
@@ -285,16 +282,19 @@ def _turned(xp: Any, w: Any, groups: int) -> Any:
     return xp.reshape(w, (groups * c, o // groups, *kernel))
 
 
-def _apart(xp: Any, rows: Any, groups: int) -> Any:
-    """Rows of channels as one matrix for each group."""
+def _apart(xp: Any, x: Any, groups: int) -> Any:
+    """x (n, s…, c) as rows of a matrix, or of one for each group."""
+    *lead, c = x.shape
+    rows = math.prod(lead)
     if groups == 1:
-        return rows
-    return xp.permute_dims(xp.reshape(rows, (rows.shape[0], groups, -1)), (1, 0, 2))
+        return xp.reshape(x, (rows, c))
+    return xp.permute_dims(xp.reshape(x, (rows, groups, c // groups)), (1, 0, 2))
 
 
-def _joined(xp: Any, rows: Any, o: int) -> Any:
+def _joined(xp: Any, rows: Any) -> Any:
     """The groups' matrices as rows of all channels."""
-    return xp.reshape(xp.permute_dims(rows, (1, 0, 2)), (-1, o))
+    g, n, c = rows.shape
+    return xp.reshape(xp.permute_dims(rows, (1, 0, 2)), (n, g * c))
 
 
 # ---- one channel a group: a matrix product would be all overhead, so tap by tap
@@ -307,23 +307,22 @@ def _taps(how: Geometry) -> list[tuple[slice, ...]]:
 
 def _by_tap(xp: Any, w: Any, c: int) -> Any:
     """w (c · m, 1, k…) as (taps, c, m)."""
-    return xp.permute_dims(xp.reshape(w, (c, w.shape[0] // c, -1)), (2, 0, 1))
+    return xp.permute_dims(xp.reshape(w, (c, w.shape[0] // c, math.prod(w.shape[2:]))), (2, 0, 1))
 
 
 def _depthwise(xp: Any, x: Any, w: Any, how: Geometry) -> Any:
     w = _by_tap(xp, w, how.groups)
-    x = xp.expand_dims(x, axis=-1)
     y = None
     for i, key in enumerate(_taps(how)):
-        product = x[key] * w[i, ...]
+        product = xp.expand_dims(x[key], axis=-1) * w[i, ...]
         y = product if y is None else xp.iadd(y, product)
-    return y
+    return xp.reshape(y, (*y.shape[:-2], w.shape[1] * w.shape[2]))
 
 
 def _spread_depthwise(xp: Any, g: Any, w: Any, how: Geometry) -> Any:
     c = how.groups
     w = _by_tap(xp, w, c)
-    g = xp.reshape(g, (*g.shape[:-1], c, -1))
+    g = xp.reshape(g, (*g.shape[:-1], c, g.shape[-1] // c))
     out = xp.zeros((g.shape[0], *how.padded, c), dtype=g.dtype, device=g.device)
     for i, key in enumerate(_taps(how)):
         product = g * w[i, ...]
@@ -334,10 +333,8 @@ def _spread_depthwise(xp: Any, g: Any, w: Any, how: Geometry) -> Any:
 
 def _depthwise_weight(xp: Any, x: Any, g: Any, how: Geometry) -> Any:
     c = how.groups
-    g = xp.reshape(g, (*g.shape[:-1], c, -1))
-    x = xp.expand_dims(x, axis=-1)
-    rows = math.prod(g.shape[:-2])
-    ones = xp.ones((rows,), dtype=g.dtype, device=g.device)
-    sums = [ones @ xp.reshape(x[key] * g, (rows, -1)) for key in _taps(how)]
-    w = xp.reshape(xp.stack(sums), (-1, c, g.shape[-1]))
+    g = xp.reshape(g, (*g.shape[:-1], c, g.shape[-1] // c))
+    shape = (math.prod(g.shape[:-2]), c * g.shape[-1])
+    sums = [column_sums(xp, xp.reshape(xp.expand_dims(x[key], axis=-1) * g, shape)) for key in _taps(how)]
+    w = xp.reshape(xp.stack(sums), (len(sums), c, g.shape[-1]))
     return xp.permute_dims(w, (1, 0, 2))

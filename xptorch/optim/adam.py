@@ -6,13 +6,9 @@ import math
 from typing import Any
 
 from xptorch._tensor import Tensor
-from xptorch.optim.optimizer import (
-    Closure,
-    Optimizer,
-    ParamsT,
-    add_square,
-    advance,
-    apply,
+from xptorch.optim._formula import (
+    FormulaOptimizer,
+    average_square,
     check_betas,
     check_lr,
     check_modes,
@@ -20,12 +16,11 @@ from xptorch.optim.optimizer import (
     decayed,
     lerp,
     number,
-    scalar_state,
-    zeros_state,
 )
+from xptorch.optim.optimizer import ParamsT
 
 
-class Adam(Optimizer):
+class Adam(FormulaOptimizer):
     r"""Steps of each element scaled by running averages of its gradient and squared gradient.
 
     .. math::
@@ -87,70 +82,50 @@ class Adam(Optimizer):
         }
         super().__init__(params, defaults)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        for group in self.param_groups:
-            for name in ("amsgrad", "maximize", "capturable", "differentiable"):
-                group.setdefault(name, False)
-            group.setdefault("decoupled_weight_decay", False)
-            group.setdefault("foreach", None)
-            group.setdefault("fused", None)
-        for s in self.state.values():
-            if s and not isinstance(s["step"], Tensor):  # written by an old release
-                s["step"] = scalar_state(float(s["step"]))
+    def _states(self, group: dict[str, Any]) -> dict[str, float]:
+        states = {"exp_avg": 0.0, "exp_avg_sq": 0.0}
+        return states | {"max_exp_avg_sq": 0.0} if group["amsgrad"] else states
 
-    def step(self, closure: Closure = None) -> Any:
-        loss = self._loss(closure)
-        for group in self.param_groups:
-            beta1, beta2 = map(number, group["betas"])
-            names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * group["amsgrad"]
-            settings = {
-                "lr": number(group["lr"]),
-                "beta1": beta1,
-                "beta2": beta2,
-                "eps": group["eps"],
-                "weight_decay": group["weight_decay"],
-                "decoupled": group["decoupled_weight_decay"],
-            }
-            for p, g, state in self._gradients(group):
-                if not state:
-                    state["step"] = scalar_state()
-                    for name in names:
-                        state[name] = zeros_state(p)
-                t = advance(state["step"])
-                apply(_adam, p, g, tuple([state[n] for n in names]), t=t, **settings)
-        return loss
+    def _settings(self, group: dict[str, Any]) -> dict[str, Any]:
+        beta1, beta2 = map(number, group["betas"])
+        return {
+            "lr": number(group["lr"]),
+            "beta1": beta1,
+            "beta2": beta2,
+            "eps": group["eps"],
+            "weight_decay": group["weight_decay"],
+            "decoupled": group["decoupled_weight_decay"],
+        }
 
-
-def _adam(
-    xp: Any,
-    p: Any,
-    g: Any,
-    m: Any,
-    v: Any,
-    largest: Any = None,
-    *,
-    t: float,
-    lr: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    weight_decay: float,
-    decoupled: bool,
-) -> tuple[Any, ...]:
-    if weight_decay and decoupled:
-        p *= 1 - lr * weight_decay
-    elif weight_decay:
-        g = decayed(g, p, weight_decay)
-    m = lerp(m, g, 1 - beta1)
-    v *= beta2
-    v = add_square(v, g, 1 - beta2)
-    if largest is not None:
-        largest = xp.assign(largest, ..., xp.maximum(largest, v))
-    denominator = xp.sqrt(v if largest is None else largest)
-    denominator /= math.sqrt(1 - beta2**t)
-    denominator += eps
-    change = m * (lr / (1 - beta1**t))
-    change /= denominator
-    p -= change
-    return (p, m, v) if largest is None else (p, m, v, largest)
+    @staticmethod
+    def update(
+        xp: Any,
+        p: Any,
+        g: Any,
+        m: Any,
+        v: Any,
+        largest: Any = None,
+        *,
+        t: float,
+        lr: float,
+        beta1: float,
+        beta2: float,
+        eps: float,
+        weight_decay: float,
+        decoupled: bool,
+    ) -> tuple[Any, ...]:
+        if weight_decay and decoupled:
+            p *= 1 - lr * weight_decay
+        elif weight_decay:
+            g = decayed(g, p, weight_decay)
+        m = lerp(m, g, 1 - beta1)
+        v = average_square(v, g, beta2)
+        if largest is not None:
+            largest = xp.assign(largest, ..., xp.maximum(largest, v))
+        denominator = xp.sqrt(v if largest is None else largest)
+        denominator /= math.sqrt(1 - beta2**t)
+        denominator += eps
+        change = m * (lr / (1 - beta1**t))
+        change /= denominator
+        p -= change
+        return (p, m, v) if largest is None else (p, m, v, largest)

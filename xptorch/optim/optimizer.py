@@ -6,14 +6,11 @@ import functools
 import itertools
 import warnings
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any, TypeAlias
 
-from xptorch import _dtype, _engine
-from xptorch._grad_mode import enable_grad
 from xptorch._tensor import Tensor
-from xptorch.ops import create
 from xptorch.utils.hooks import RemovableHandle
 
 Hooks = dict[int, Callable[..., Any]]
@@ -21,13 +18,13 @@ ParamsT: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tupl
 StateDict: TypeAlias = dict[str, Any]
 Closure = Callable[[], Any] | None
 
-_HOOKS = (
-    *("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks", "_optimizer_state_dict_pre_hooks", "_optimizer_state_dict_post_hooks"),
-    *("_optimizer_load_state_dict_pre_hooks", "_optimizer_load_state_dict_post_hooks"),
-)
+_HOOKS = [
+    f"_optimizer_{what}_{when}_hooks"
+    for what in ("step", "state_dict", "load_state_dict")
+    for when in ("pre", "post")
+]
 _global_pre_hooks: Hooks = OrderedDict()
 _global_post_hooks: Hooks = OrderedDict()
-_BLOCK = 1 << 16  # elements that one pass of a formula over host memory takes: they stay in cache
 
 
 class _RequiredParameter:
@@ -214,21 +211,6 @@ class Optimizer:
         """
         raise NotImplementedError
 
-    def _loss(self, closure: Closure) -> Any:
-        if closure is None:
-            return None
-        with enable_grad():
-            return closure()
-
-    def _gradients(self, group: dict[str, Any]) -> Iterator[tuple[Tensor, Any, dict[str, Any]]]:
-        """Each parameter of a group that has a gradient, the gradient's array, and its state."""
-        maximize = group["maximize"]
-        for p in group["params"]:
-            grad = p._grad
-            if grad is not None:
-                g = grad._data
-                yield p, -g if maximize else g, self.state[p]
-
     # ---- state dicts
 
     def state_dict(self) -> StateDict:
@@ -403,145 +385,3 @@ def _fitted(value: Any, p: Tensor, key: str = "") -> Any:
     if isinstance(value, list | tuple):
         return type(value)(_fitted(v, p) for v in value)
     return value
-
-
-# ---- what the optimizers are made of
-
-
-def check_range(name: str, value: Any) -> None:
-    """Raise ValueError unless 0 <= value."""
-    if not 0.0 <= value:
-        raise ValueError(f"Invalid {name}: {value}")
-
-
-def check_lr(lr: Any, foreach: bool | None = None, capturable: bool = False) -> None:
-    """Raise ValueError unless the learning rate is a number or a tensor of one, and not negative."""
-    if isinstance(lr, Tensor):
-        if foreach and not capturable:
-            raise ValueError(
-                "lr as a Tensor is not supported for capturable=False and foreach=True"
-            )
-        if lr.numel() != 1:
-            raise ValueError("Tensor lr must be 1-element")
-    check_range("learning rate", lr)
-
-
-def check_betas(betas: Any) -> None:
-    """Raise ValueError unless both betas are in [0, 1), and both numbers or both tensors."""
-    if isinstance(betas[0], Tensor) != isinstance(betas[1], Tensor):
-        raise ValueError("betas must be either both floats or both Tensors")
-    for i in range(2):
-        if not 0.0 <= betas[i] < 1.0:
-            raise ValueError(f"Invalid beta parameter at index {i}: {betas[i]}")
-
-
-def check_modes(
-    optimizer: Optimizer,
-    foreach: bool | None = None,
-    differentiable: bool = False,
-    capturable: bool = False,
-    fused: bool | None = None,
-) -> None:
-    """Raise for ways of working that exclude each other, or that XPTorch does not have.
-
-    `foreach` and `fused` only say how PyTorch groups the work: here they change nothing.
-    """
-    if fused and differentiable:
-        raise RuntimeError("`fused` does not support `differentiable`")
-    if fused and foreach:
-        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-    for name, value in (("differentiable", differentiable), ("capturable", capturable)):
-        if value:
-            raise NotImplementedError(f"{type(optimizer).__name__}: {name}=True is not supported")
-
-
-def number(value: Any) -> float:
-    """An option as a Python number: it may be a tensor of one."""
-    return value.item() if isinstance(value, Tensor) else value  # type: ignore[no-any-return]
-
-
-def scalar_state(value: float = 0.0) -> Tensor:
-    """A state of one number, such as the step count: on the host, whatever the parameter's device."""
-    wide = _dtype.get_default_dtype() is _dtype.float64
-    dt = _dtype.float64 if wide else _dtype.float32
-    return create.tensor(value, dtype=dt, device="cpu")
-
-
-def zeros_state(p: Tensor) -> Tensor:
-    """A state of zeros in the form of a parameter."""
-    return _engine.wrap(p._device.xp.zeros_like(p._data), p._device)
-
-
-def advance(step: Tensor) -> float:
-    """Add one to a step count and return it."""
-    x = step._data
-    x += 1
-    step._data = x
-    return float(x)
-
-
-def apply(
-    update: Callable[..., tuple[Any, ...]],
-    p: Tensor,
-    g: Any,
-    states: tuple[Tensor, ...] = (),
-    **settings: Any,
-) -> None:
-    """Run an update formula on a parameter, its gradient and its states.
-
-    Args:
-        update: ``update(xp, p, g, *states, **settings)`` over arrays, element by element. It returns
-            p and the states, which it changes in place where the library can.
-    """
-    x, xp = p._data, p._device.xp
-    if x.size > _BLOCK and p._device.type == "cpu":
-        arrays = [x, g, *[s._data for s in states]]
-        if _apply_in_blocks(update, xp, arrays, settings):
-            _engine.bump(p)
-            return
-    p._data, *changed = update(xp, x, g, *[s._data for s in states], **settings)
-    for state, array in zip(states, changed, strict=True):
-        state._data = array
-    _engine.bump(p)
-
-
-def _apply_in_blocks(
-    update: Callable[..., tuple[Any, ...]], xp: Any, arrays: list[Any], settings: dict[str, Any]
-) -> bool:
-    """Run a formula block by block, so that its temporaries stay in the cache; False if it cannot."""
-    flat = [xp.reshape_view(a, (-1,)) for a in arrays]
-    if any(f is None for f in flat) or not xp.aliases(flat[0], arrays[0]):
-        return False
-    for start in range(0, flat[0].size, _BLOCK):
-        update(xp, *[f[start : start + _BLOCK] for f in flat], **settings)
-    return True
-
-
-def lerp(start: Any, end: Any, weight: float) -> Any:
-    """`start`, changed in place to start + weight · (end − start)."""
-    if weight < 0.5:
-        change = end - start
-        change *= weight
-        start += change
-    else:  # the same, exact where weight is 1
-        start -= end
-        start *= 1 - weight
-        start += end
-    return start
-
-
-def decayed(g: Any, p: Any, weight_decay: float) -> Any:
-    """The gradient g + weight_decay · p."""
-    if weight_decay == 0:
-        return g
-    decay = p * weight_decay
-    decay += g
-    return decay
-
-
-def add_square(average: Any, g: Any, weight: float) -> Any:
-    """`average`, changed in place to average + weight · g²."""
-    square = g * weight
-    square *= g
-    average += square
-    return average

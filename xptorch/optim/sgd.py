@@ -5,21 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from xptorch._tensor import Tensor
-from xptorch.optim.optimizer import (
-    Closure,
-    Optimizer,
-    ParamsT,
+from xptorch.optim._formula import (
+    FormulaOptimizer,
     apply,
     check_lr,
     check_modes,
     check_range,
     decayed,
     number,
-    zeros_state,
+    full_state,
 )
+from xptorch.optim.optimizer import Closure, ParamsT
 
 
-class SGD(Optimizer):
+class SGD(FormulaOptimizer):
     r"""Gradient descent, with momentum if wanted.
 
     .. math::
@@ -83,14 +82,6 @@ class SGD(Optimizer):
         }
         super().__init__(params, defaults)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        for group in self.param_groups:
-            for name in ("nesterov", "maximize", "differentiable"):
-                group.setdefault(name, False)
-            group.setdefault("foreach", None)
-            group.setdefault("fused", None)
-
     def step(self, closure: Closure = None) -> Any:
         loss = self._loss(closure)
         for group in self.param_groups:
@@ -102,7 +93,7 @@ class SGD(Optimizer):
                     continue
                 first = state.get("momentum_buffer") is None
                 if first:
-                    state["momentum_buffer"] = zeros_state(p)
+                    state["momentum_buffer"] = full_state(p)
                 apply(
                     _with_momentum,
                     p,

@@ -60,7 +60,8 @@ def clip_grads_with_norm_(
         total_norm: the norm that the gradients have, see `get_total_norm`.
         foreach: how PyTorch computes it; it does not change the result.
     """
-    factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
+    # PyTorch divides a number by a tensor in these two steps: so the last unit agrees.
+    factor = ((total_norm + 1e-6).reciprocal() * float(max_norm)).clamp(max=1.0)
     for g in _gradients(parameters):
         g.mul_(factor.to(g.device))
 

@@ -21,7 +21,7 @@ def _is_named_tuple(data: Any) -> bool:
 
 
 def _like_mapping(model: Any, items: dict[Any, Any]) -> Any:
-    """`items` as a mapping of the model's type where that can be made, else as the dict they are."""
+    """`items` as a mapping of the model's type where that can be made, else as a dict."""
     try:
         if isinstance(model, MutableMapping):
             same = copy.copy(model)
@@ -40,7 +40,7 @@ def _like_sequence(model: Any, items: list[Any]) -> Any:
             for i, item in enumerate(items):
                 same[i] = item
             return same
-        return type(model)(items)  # type: ignore[call-arg]
+        return type(model)(items)
     except TypeError:
         return items
 
@@ -114,9 +114,8 @@ def _collate_arrays(batch: Sequence[Any]) -> Any:
     first = batch[0]
     if first.dtype.kind in "SUO":
         raise _unfit(first.dtype)
-    if all(isinstance(x, np.ndarray) for x in batch):
-        if len({(x.dtype, x.shape) for x in batch}) == 1:
-            return create.as_tensor(np.stack(batch))
+    if len({(type(x), getattr(x, "dtype", None), np.shape(x)) for x in batch}) == 1:
+        return create.as_tensor(np.stack(batch))
     return stack([create.as_tensor(x) for x in batch], 0)
 
 

@@ -35,9 +35,22 @@ from xptorch.utils.data.sampler import (
 from xptorch.utils.data.worker import BATCH, END, Job, Pool, Worker, get_worker_info
 
 __all__ = [
-    *("DataLoader", "get_worker_info", "default_collate", "default_convert", "random_split"),
-    *("Dataset", "IterableDataset", "TensorDataset", "StackDataset", "ConcatDataset"),
-    *("ChainDataset", "Subset", "Sampler", "SequentialSampler", "RandomSampler", "BatchSampler"),
+    "BatchSampler",
+    "ChainDataset",
+    "ConcatDataset",
+    "DataLoader",
+    "Dataset",
+    "IterableDataset",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "StackDataset",
+    "Subset",
+    "TensorDataset",
+    "default_collate",
+    "default_convert",
+    "get_worker_info",
+    "random_split",
 ]
 
 T_co = TypeVar("T_co", covariant=True)
@@ -356,8 +369,8 @@ def _check_workers(
         raise ValueError("timeout option should be non-negative")
     if num_workers == 0 and prefetch_factor is not None:
         raise ValueError(
-            "prefetch_factor option could only be specified in multiprocessing. Let num_workers > 0 "
-            "to enable multiprocessing, otherwise set prefetch_factor to None."
+            "prefetch_factor option could only be specified in multiprocessing. "
+            "Let num_workers > 0 to enable multiprocessing, otherwise set prefetch_factor to None."
         )
     if prefetch_factor is not None and prefetch_factor < 0:
         raise ValueError("prefetch_factor option should be non-negative")

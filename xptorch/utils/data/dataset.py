@@ -21,8 +21,8 @@ T = TypeVar("T")
 class Dataset(Generic[T_co]):
     """Samples under integer (or other) keys. Subclasses define ``__getitem__`` and ``__len__``.
 
-    A subclass may also define ``__getitems__(indices)`` that returns the samples of a whole batch at
-    once; `DataLoader` then calls it.
+    A subclass may also define ``__getitems__(indices)`` that returns the samples of a whole batch;
+    `DataLoader` then calls it.
     """
 
     def __getitem__(self, index: Any) -> T_co:
@@ -125,7 +125,7 @@ class StackDataset(Dataset[Any]):
 def _items(dataset: Any, indices: Sequence[Any]) -> Sequence[Any]:
     """The samples under `indices`, at once where the dataset can."""
     if callable(getattr(dataset, "__getitems__", None)):
-        return dataset.__getitems__(indices)  # type: ignore[no-any-return]
+        return dataset.__getitems__(indices)
     return [dataset[i] for i in indices]
 
 
@@ -248,7 +248,7 @@ def random_split(
         ValueError: the lengths do not sum to the length of the dataset, or a fraction is not
             between 0 and 1.
     """
-    total = sum(lengths)
+    total: Any = sum(lengths)
     if math.isclose(total, 1) and total <= 1:
         lengths = _whole_lengths(lengths, len(dataset))  # type: ignore[arg-type]
         total = sum(lengths)

@@ -150,7 +150,7 @@ class WeightedRandomSampler(Sampler[int]):
         generator: the source of randomness; the default one if None.
 
     Raises:
-        ValueError: `num_samples` is no positive integer, `replacement` no bool, or `weights` not 1-D.
+        ValueError: `num_samples` is no positive integer, `replacement` no bool, `weights` not 1-D.
     """
 
     num_samples: int
@@ -215,9 +215,7 @@ class BatchSampler(Sampler[list[int]]):
                 f"batch_size should be a positive integer value, but got batch_size={batch_size}"
             )
         if not isinstance(drop_last, bool):
-            raise ValueError(
-                f"drop_last should be a boolean value, but got drop_last={drop_last}"
-            )
+            raise ValueError(f"drop_last should be a boolean value, but got drop_last={drop_last}")
         self.sampler = sampler
         self.batch_size = batch_size
         self.drop_last = drop_last

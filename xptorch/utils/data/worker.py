@@ -1,8 +1,9 @@
 """Worker processes of a DataLoader, and the pool by which the main process talks to them.
 
-A worker has two pipes: tasks come in by one, answers go out by the other, in the tasks' order. Inside
-the worker a thread reads and a thread writes, so that neither process ever waits for the other to
-take something in. Tensors cross as NumPy arrays and arrive on the main process's default device.
+A worker has two pipes: tasks come in by one, answers go out by the other, in the tasks' order.
+Inside the worker a thread reads and a thread writes, so that neither process ever waits for the
+other to take something in. Tensors cross as NumPy arrays and arrive on the main process's default
+device.
 """
 
 from __future__ import annotations
@@ -69,12 +70,11 @@ class Job:
     on_host: bool  # the main process computes on a GPU, which a worker must leave alone
 
     def fetcher(self) -> Callable[[Any], Any]:
-        return fetcher(
-            self.dataset, self.iterable, self.batched, self.collate_fn, self.drop_last
-        )
+        return fetcher(self.dataset, self.iterable, self.batched, self.collate_fn, self.drop_last)
 
 
 # ---- errors
+
 
 @dataclass
 class WorkerError:
@@ -111,6 +111,7 @@ class _Verbatim(str):
 
 # ---- what crosses
 
+
 class _Packer(ForkingPickler):
     def reducer_override(self, obj: Any) -> Any:
         if type(obj) is not Tensor:
@@ -141,13 +142,15 @@ def _dumps_error(epoch: int, error: WorkerError) -> Any:
 
 # ---- in the worker
 
+
 def _work(worker_id: int, job: Job, tasks: Connection, answers: Connection) -> None:
     """A worker's life: answer (epoch, key) tasks until None comes or the main process is gone."""
     global _info
     seed = job.base_seed + worker_id
     random.seed(seed)
     manual_seed(seed)
-    np.random.seed(np.random.SeedSequence([worker_id, job.base_seed]).generate_state(4))
+    words = np.random.SeedSequence([worker_id, job.base_seed]).generate_state(4)
+    np.random.seed(words)  # noqa: NPY002  # the global state that datasets may draw from
     _info = WorkerInfo(worker_id, job.num_workers, seed, job.dataset)
     place = _backend.device("cpu") if job.on_host else contextlib.nullcontext()
     inbox = _Inbox(tasks)
@@ -213,6 +216,7 @@ def _send_all(outbox: queue.SimpleQueue[Any], answers: Connection) -> None:
 
 # ---- in the main process
 
+
 @dataclass(eq=False)
 class Worker:
     """A worker process as the main process sees it."""
@@ -230,9 +234,10 @@ class Worker:
     def read(self) -> None:
         """Take in the answers that are there, and note whether more can come."""
         try:
+            dead = not self.process.is_alive()  # before reading: what is read then is all
             while self.answers.poll():
                 self.received.append(pickle.loads(self.answers.recv_bytes()))
-            self.dead = not self.process.is_alive()
+            self.dead = dead
         except (EOFError, OSError):
             self.dead = True
 

@@ -1,0 +1,164 @@
+"""`backward` and `grad`: gradients into the leaves' `.grad`, or as results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from xptorch import _engine
+from xptorch.autograd import _hooks
+from xptorch.ops import create, shape
+from xptorch.ops._common import is_tensor
+
+if TYPE_CHECKING:
+    from xptorch._tensor import Tensor
+
+
+def backward(
+    tensors: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    grad_variables: Any = None,
+    inputs: Any = None,
+) -> None:
+    """Add the gradients of `tensors` to the `.grad` of the leaves they were computed from.
+
+    Args:
+        tensors: a tensor, or a sequence of them.
+        grad_tensors: for each the gradient that comes in from outside; may be left out, or None,
+            for tensors of one element.
+        retain_graph: keep the graph for another backward pass; by default as `create_graph` says.
+        create_graph: record the pass itself, for derivatives of derivatives.
+        grad_variables: an old name of `grad_tensors`.
+        inputs: add to the `.grad` of these tensors only (they need not be leaves).
+
+    Raises:
+        RuntimeError: a tensor requires no gradients, a gradient does not fit, or `inputs` is empty.
+    """
+    if grad_variables is not None:
+        if grad_tensors is not None:
+            raise RuntimeError(
+                "`grad_tensors` and `grad_variables` (deprecated) arguments both passed to "
+                "`backward()`. Please only use `grad_tensors`."
+            )
+        grad_tensors = grad_variables
+    outputs = _sequence(tensors)
+    ins = None if inputs is None else _inputs(inputs, "backward")
+    grads = _roots(outputs, grad_tensors)
+    retain = create_graph if retain_graph is None else retain_graph
+    for t in ins or ():
+        _hooks.retain(t)
+    _engine.differentiate(outputs, grads, ins, create_graph, retain, store=True)
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[Any, ...]:
+    """The gradients of the sum of `outputs` with respect to `inputs`; no `.grad` is touched.
+
+    Args:
+        outputs: a tensor, or a sequence of them.
+        inputs: likewise; they need not be leaves.
+        grad_outputs: for each output the gradient that comes in from outside; may be left out, or
+            None, for outputs of one element.
+        retain_graph: keep the graph for another backward pass; by default as `create_graph` says.
+        create_graph: record the pass itself, for derivatives of derivatives.
+        allow_unused: give None for inputs on which the outputs do not depend.
+        is_grads_batched: `grad_outputs` have a first axis more; the results have it, too.
+        materialize_grads: give zeros for inputs on which the outputs do not depend.
+
+    Raises:
+        RuntimeError: an output or input requires no gradients, an input is unused, or a gradient
+            does not fit.
+    """
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
+            f"allow_unused={allow_unused}."
+        )
+    outs, ins = _sequence(outputs), _inputs(inputs, "grad")
+    retain = create_graph if retain_graph is None else retain_graph
+    if is_grads_batched:
+        found = _batched(outs, ins, grad_outputs, create_graph, retain)
+    else:
+        grads = _roots(outs, grad_outputs)
+        found = _engine.differentiate(outs, grads, ins, create_graph, retain)
+    if materialize_grads:
+        return tuple(
+            create.zeros_like(t) if g is None else g for t, g in zip(ins, found, strict=True)
+        )
+    if not allow_unused and None in found:
+        index = next(i for i, g in enumerate(found) if g is None)
+        raise RuntimeError(
+            f"The differentiated Tensor at index {index} appears to not have been used in the "
+            "graph. Set allow_unused=True if this is the desired behavior."
+        )
+    return tuple(found)
+
+
+def _batched(
+    outs: Sequence[Any], ins: Sequence[Any], grad_outputs: Any, create_graph: bool, retain: bool
+) -> list[Any]:
+    """One pass for each entry along the first axis of the gradients."""
+    given = _sequence(grad_outputs)
+    count = len(given[0])
+    rows = []
+    for i in range(count):
+        grads = _roots(outs, [g[i] for g in given])
+        keep = retain or i < count - 1
+        rows.append(_engine.differentiate(outs, grads, ins, create_graph, keep))
+    columns = zip(*rows, strict=True)
+    return [None if column[0] is None else shape.stack(list(column)) for column in columns]
+
+
+def _sequence(x: Any) -> tuple[Any, ...]:
+    return (x,) if is_tensor(x) else tuple(x)
+
+
+def _inputs(inputs: Any, function: str) -> tuple[Any, ...]:
+    ins = _sequence(inputs)
+    if not ins:
+        raise RuntimeError(f"`inputs` argument to `{function}()` cannot be empty.")
+    for t in ins:
+        if not is_tensor(t):
+            raise RuntimeError(
+                "all inputs have to be Tensors or GradientEdges, but got " + type(t).__name__
+            )
+        if not t.requires_grad and function == "grad":
+            raise RuntimeError("One of the differentiated Tensors does not require grad")
+    return ins
+
+
+def _roots(outputs: Sequence[Tensor], given: Any) -> list[Tensor]:
+    """The gradient that comes in at each output."""
+    grads = [None] * len(outputs) if given is None else list(_sequence(given))
+    if len(grads) != len(outputs):
+        raise RuntimeError(f"got {len(outputs)} tensors and {len(grads)} gradients")
+    for i, (t, g) in enumerate(zip(outputs, grads, strict=True)):
+        if g is not None and not is_tensor(g):
+            raise TypeError(
+                f"gradients can be either Tensors or None, but got {type(g).__name__}"
+            )
+        if g is not None and g.shape != t.shape:
+            raise RuntimeError(
+                f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] "
+                f"has a shape of {t.shape}."
+            )
+    roots = []
+    for i, (t, g) in enumerate(zip(outputs, grads, strict=True)):
+        if not t.requires_grad:
+            raise RuntimeError(
+                f"element {i} of tensors does not require grad and does not have a grad_fn"
+            )
+        if g is None and t.numel() != 1:
+            raise RuntimeError("grad can be implicitly created only for scalar outputs")
+        roots.append(create.ones_like(t) if g is None else g.to(t.dtype))
+    return roots

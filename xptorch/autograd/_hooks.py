@@ -1,0 +1,209 @@
+"""Hooks on the backward pass: of tensors, of leaves after accumulation, and of graph nodes."""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from xptorch import _engine
+from xptorch._engine import Node
+from xptorch.utils.hooks import RemovableHandle
+
+Hook = Callable[..., Any]
+
+
+def register(t: Any, hook: Hook) -> RemovableHandle:
+    """Call ``hook(grad)`` when the gradient of `t` is known; what it returns replaces it.
+
+    Raises:
+        RuntimeError: `t` does not require gradients.
+    """
+    if not t.requires_grad:
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    if t.grad_fn is not None:
+        return _add(of(t.grad_fn).of_tensor, hook)
+    if t._hooks is None:
+        t._hooks = OrderedDict()
+        _watch(t)
+    return _add(t._hooks, hook)
+
+
+def register_after(t: Any, hook: Hook) -> RemovableHandle:
+    """Call ``hook(t)`` after the `.grad` of the leaf `t` was updated.
+
+    Raises:
+        RuntimeError: `t` does not require gradients, or is no leaf.
+    """
+    if not t.requires_grad:
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    if t.grad_fn is not None:
+        raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+    if t._after_hooks is None:
+        t._after_hooks = OrderedDict()
+        _watch(t)
+    return _add(t._after_hooks, hook)
+
+
+def retain(t: Any) -> None:
+    """Keep the gradient of `t` in `.grad` though it is no leaf.
+
+    Raises:
+        RuntimeError: `t` does not require gradients.
+    """
+    if not t.requires_grad:
+        raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+    if t.grad_fn is not None and not t._retains:
+        of(t.grad_fn).retaining = weakref.ref(t)
+        t._retains = True
+
+
+def _add(hooks: OrderedDict[int, Hook], hook: Hook) -> RemovableHandle:
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = hook
+    return handle
+
+
+def _watch(leaf: Any) -> None:
+    """Tell the engine that this leaf wants its gradient as soon as it is complete."""
+    key = id(leaf)
+
+    def forget(_: Any) -> None:
+        _engine.hooked.pop(key, None)
+
+    _engine.hooked[key] = weakref.ref(leaf, forget)
+
+
+# ---- nodes
+
+
+def of(node: Node) -> NodeHooks:
+    """The hooks of a node, made when first asked for."""
+    if node.hooks is None:
+        node.hooks = NodeHooks()
+    hooks: NodeHooks = node.hooks
+    return hooks
+
+
+def register_before_node(node: Node, hook: Hook) -> RemovableHandle:
+    """Call ``hook(grad_outputs)`` before the node's step; a tuple that it returns replaces them."""
+    return _add(of(node).before, hook)
+
+
+def register_after_node(node: Node, hook: Hook) -> RemovableHandle:
+    """Call ``hook(grad_inputs, grad_outputs)`` after the node's step; it may replace the former."""
+    return _add(of(node).after, hook)
+
+
+class NodeHooks:
+    """Who looks on when the backward pass comes to a node."""
+
+    def __init__(self) -> None:
+        self.of_tensor: OrderedDict[int, Hook] = OrderedDict()
+        self.before: OrderedDict[int, Hook] = OrderedDict()
+        self.after: OrderedDict[int, Hook] = OrderedDict()
+        self.retaining: Any = None  # a weak reference to the tensor whose `.grad` to fill
+        self.metadata: dict[Any, Any] = {}
+
+    def handed_on(self, node: Node) -> None:
+        """The tensor that retains its gradient was changed in place, and stands at `node` now."""
+        of(node).retaining, self.retaining = self.retaining, None
+
+    def arrived(self, node: Node, g: Any, create_graph: bool) -> Any:
+        """The gradient as the tensor's hooks leave it."""
+        if self.of_tensor:
+            g = _engine.run_hooks(self.of_tensor.values(), g, node.device, create_graph)
+        t = None if self.retaining is None else self.retaining()
+        if t is not None:
+            grad = g if create_graph else _engine.lifted(g, node.device)
+            t._grad = grad.clone() if t._grad is None else t._grad + grad
+        return g
+
+    def gradients(self, node: Node, g: Any, create_graph: bool) -> Sequence[Any]:
+        """The node's own step between the hooks before it and those after it."""
+        single = node.outputs is None
+        outputs = _shown((g,) if single else g, node, create_graph)
+        for hook in list(self.before.values()):
+            outputs = _changed(hook, hook(outputs), outputs)
+        given = _hidden(outputs, create_graph)
+        gradients = node.gradients(given[0] if single else given, create_graph)
+        if not self.after:
+            return gradients
+        inputs = _shown(gradients, node, create_graph)
+        for hook in list(self.after.values()):
+            inputs = _changed(hook, hook(inputs, outputs), inputs)
+        return _hidden(inputs, create_graph)
+
+
+def _shown(gradients: Sequence[Any], node: Node, create_graph: bool) -> tuple[Any, ...]:
+    """Gradients as Tensors."""
+    if create_graph:
+        return tuple(gradients)
+    return tuple(_lifted(g, node) for g in gradients)
+
+
+def _lifted(g: Any, node: Node) -> Any:
+    slots = isinstance(g, list)  # of a node with several outputs: the engine's own affair
+    return g if g is None or slots else _engine.lifted(g, node.device)
+
+
+def _hidden(gradients: Sequence[Any], create_graph: bool) -> tuple[Any, ...]:
+    """What `_shown` made Tensors of, as arrays again."""
+    if create_graph:
+        return tuple(gradients)
+    return tuple(getattr(g, "_data", g) for g in gradients)
+
+
+def _changed(hook: Hook, returned: Any, before: tuple[Any, ...]) -> tuple[Any, ...]:
+    if returned is None:
+        return before
+    changed = returned if isinstance(returned, tuple) else (returned,)
+    if len(changed) != len(before):
+        raise RuntimeError(
+            f"hook '{getattr(hook, '__name__', type(hook).__name__)}' has returned an incorrect "
+            f"number of values (got {len(changed)}, but expected {len(before)})"
+        )
+    return tuple(
+        new if new is None or old is None else _engine.checked(hook, new, old)
+        for new, old in zip(changed, before, strict=True)
+    )
+
+
+class AccumulateGrad:
+    """Where the graph ends in a leaf: shown by `next_functions`, with the leaf as `variable`."""
+
+    def __init__(self, variable: Any) -> None:
+        self.variable = variable
+        self.next_functions: tuple[Any, ...] = ()
+
+    def name(self) -> str:
+        """PyTorch's name for it."""
+        return "xptorch::autograd::AccumulateGrad"
+
+    def register_hook(self, hook: Hook) -> RemovableHandle:
+        """Call ``hook(grad_inputs, grad_outputs)`` after the leaf's `.grad` was updated.
+
+        The gradient itself is not at hand any more: `grad_outputs` holds the leaf's `.grad`.
+        """
+        return register_after(self.variable, lambda leaf: hook((), (leaf.grad,)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AccumulateGrad) and other.variable is self.variable
+
+    def __hash__(self) -> int:
+        return id(self.variable)
+
+    def __repr__(self) -> str:
+        return f"<AccumulateGrad object at {id(self.variable):#x}>"
+
+
+def edge_of(edge: Any) -> tuple[Any, int]:
+    """An edge as PyTorch shows it: the node, and which of its outputs."""
+    if edge is None:
+        return None, 0
+    if not isinstance(edge, Node):
+        return AccumulateGrad(edge), 0
+    if isinstance(edge, _engine._Output):
+        return edge.edges[0], edge.index
+    return edge, 0

@@ -1,0 +1,115 @@
+"""Anomaly detection: find the operation whose gradient fails or is NaN."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from xptorch import _engine
+from xptorch._engine import Node
+
+_check_nan = True
+_recorder = _engine._record  # what records an operation outside anomaly mode
+
+
+def set_detect_anomaly_state(mode: bool, check_nan: bool) -> None:
+    """Switch anomaly detection, which costs nothing while it is off: it replaces the recorder."""
+    global _check_nan
+    _check_nan = check_nan
+    _engine.anomaly = _watched if mode else None
+    # Looked up by name at every call, so that the mode needs no test where operations are recorded.
+    setattr(_engine, "_record", _traced if mode else _recorder)  # noqa: B010
+
+
+def _traced(*args: Any) -> Node:
+    node = _recorder(*args)
+    note(node)
+    return node
+
+
+def note(node: Node) -> None:
+    """Remember where in the program a node was made, if anomaly detection is on."""
+    if _engine.anomaly is not None:
+        frames = traceback.extract_stack(sys._getframe(2))
+        node.metadata["traceback_"] = traceback.StackSummary.from_list(frames).format()
+
+
+def _watched(
+    node: Node, step: Callable[..., Sequence[Any]], g: Any, create_graph: bool
+) -> Sequence[Any]:
+    """A node's gradients; tells where the node was made if they cannot be had or hold NaN."""
+    try:
+        gradients = step(g, create_graph)
+        if _check_nan:
+            for i, x in enumerate(gradients):
+                if _has_nan(x):
+                    raise RuntimeError(
+                        f"Function '{node.name()}' returned nan values in its {i}th output."
+                    )
+    except Exception:
+        made = node.metadata.get("traceback_")
+        where = (
+            f"Traceback of forward call that caused the error:\n{''.join(made)}"
+            if made
+            else "No forward pass information available. Enable detect anomaly during forward "
+            "pass for more information."
+        )
+        warnings.warn(f"Error detected in {node.name()}. {where}", stacklevel=2)
+        raise
+    return gradients
+
+
+def _has_nan(x: Any) -> bool:
+    value = getattr(x, "_data", x)
+    return value is not None and hasattr(value, "dtype") and bool((value != value).any())
+
+
+class set_detect_anomaly:
+    """Switch anomaly detection on or off: at once, or for a block.
+
+    While it is on, every recorded operation remembers where it was made; a backward step that
+    fails, or (with `check_nan`) returns NaN, raises, after a warning that shows that place.
+    """
+
+    def __init__(self, mode: bool, check_nan: bool = True) -> None:
+        self.before = (_engine.anomaly is not None, _check_nan)
+        set_detect_anomaly_state(mode, check_nan)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc: object) -> None:
+        set_detect_anomaly_state(*self.before)
+
+
+class detect_anomaly:
+    """`set_detect_anomaly(True)` for a block."""
+
+    def __init__(self, check_nan: bool = True) -> None:
+        self.check_nan = check_nan
+        self.before: list[tuple[bool, bool]] = []
+        warnings.warn(
+            "Anomaly Detection has been enabled. This mode will increase the runtime and should "
+            "only be enabled for debugging.",
+            stacklevel=2,
+        )
+
+    def __enter__(self) -> None:
+        self.before.append((_engine.anomaly is not None, _check_nan))
+        set_detect_anomaly_state(True, self.check_nan)
+
+    def __exit__(self, *exc: object) -> None:
+        set_detect_anomaly_state(*self.before.pop())
+
+
+def is_anomaly_enabled() -> bool:
+    """Whether anomaly detection is on."""
+    return _engine.anomaly is not None
+
+
+def is_anomaly_check_nan_enabled() -> bool:
+    """Whether anomaly detection looks for NaN."""
+    return _check_nan

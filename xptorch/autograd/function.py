@@ -1,0 +1,419 @@
+"""Function: operations of the user's own, with a forward and a backward in Python."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import warnings
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from xptorch import _engine
+from xptorch._dtype import FLOAT
+from xptorch._engine import Node
+from xptorch._grad_mode import mode, no_grad
+from xptorch.autograd import anomaly_mode
+from xptorch.ops._common import is_tensor
+
+
+class FunctionCtx:
+    """What `forward` leaves for `backward`: saved tensors, marks, and any attributes you set."""
+
+    needs_input_grad: tuple[bool, ...] = ()
+    materialize_grads: bool = True
+    _to_save: Sequence[Any] = ()
+    _dirty: tuple[Any, ...] = ()
+    _constant: tuple[Any, ...] = ()
+    _saved: Sequence[Callable[[], Any]] | None = ()
+
+    def save_for_backward(self, *tensors: Any) -> None:
+        """Keep tensors (inputs, outputs or others; None is allowed) for `backward`.
+
+        Raises:
+            TypeError: something that is no tensor.
+        """
+        for i, t in enumerate(tensors):
+            if t is not None and not is_tensor(t):
+                raise TypeError(
+                    "save_for_backward can only save variables, but argument "
+                    f"{i} is of type {type(t).__name__}"
+                )
+        self._to_save = tensors
+
+    @property
+    def saved_tensors(self) -> tuple[Any, ...]:
+        """The tensors given to `save_for_backward`.
+
+        Raises:
+            RuntimeError: the graph was freed, or a tensor was changed in place since.
+        """
+        if self._saved is None:
+            raise RuntimeError(_engine.FREED)
+        return tuple(unpack() for unpack in self._saved)
+
+    def mark_dirty(self, *args: Any) -> None:
+        """Say which inputs `forward` changes in place; it must return them."""
+        self._dirty = args
+
+    def mark_non_differentiable(self, *args: Any) -> None:
+        """Say through which outputs no gradient flows."""
+        self._constant = args
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Whether `backward` gets zeros (the default) or None for outputs nobody used."""
+        self.materialize_grads = value
+
+
+class _BackwardNode(Node):
+    """A call of a Function in the graph; shows its context's attributes as its own."""
+
+    __slots__ = ("ctx", "function", "likes")
+    ctx: FunctionCtx
+    function: type[Function]
+    likes: list[Any]  # of each argument its shape, dtype and device; None for what is no tensor
+
+    def __init__(self, function: type[Function], ctx: FunctionCtx, inputs: Sequence[Any]) -> None:
+        tensors = [t for t in inputs if is_tensor(t)]
+        super().__init__(f"{function.__name__}Backward", (), tensors[0]._device)
+        self.function, self.ctx = function, ctx
+        self.edges = tuple(
+            _engine._place(t) if needed else None
+            for t, needed in zip(inputs, ctx.needs_input_grad, strict=True)
+        )
+        self.likes = [
+            (t._data.shape, t._data.dtype, t._device) if is_tensor(t) else None for t in inputs
+        ]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in ("ctx", "op"):
+            raise AttributeError(name)
+        return getattr(self.ctx, name)
+
+    def __repr__(self) -> str:
+        return f"<xptorch.autograd.function.{self.name()} object at {id(self):#x}>"
+
+    def free(self) -> None:
+        if self.ctx._saved:
+            self.ctx._saved = None
+
+    def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
+        slots = (g,) if self.outputs is None else g
+        given = [
+            x if x is None or create_graph else _engine.lifted(x, self.device) for x in slots
+        ]
+        returned = self.function._backward()(self.ctx, *given)
+        gradients = _as_tuple(returned)
+        if len(gradients) < len(self.edges) or any(
+            x is not None for x in gradients[len(self.edges) :]
+        ):
+            raise RuntimeError(
+                f"function {self.name()} returned an incorrect number of gradients "
+                f"(expected {len(self.edges)}, got {len(gradients)})"
+            )
+        return [self._fitted(i, x, create_graph) for i, x in enumerate(gradients[: len(self.edges)])]
+
+    def _fitted(self, i: int, x: Any, create_graph: bool) -> Any:
+        """A gradient that `backward` returned, checked, in the shape and dtype of its input."""
+        if x is None:
+            return None
+        if not is_tensor(x):
+            raise RuntimeError(f"expected Variable or None (got {type(x).__name__})")
+        if self.likes[i] is None:
+            raise RuntimeError(
+                f"function {self.name()} returned a gradient different than None at position "
+                f"{i + 1}, but the corresponding forward input was not a Variable"
+            )
+        if self.edges[i] is None:
+            return None
+        shape, dtype, on = self.likes[i]
+        wrong = f"Function {self.name()} returned an invalid gradient at index {i}"
+        if x._device is not on:
+            raise RuntimeError(f"{wrong} - expected device {on} but got {x._device}")
+        if x._data.shape != shape:
+            if not _expandable(shape, x._data.shape):
+                got, expected = list(x._data.shape), list(shape)
+                raise RuntimeError(
+                    f"{wrong} - got {got} but expected shape compatible with {expected}"
+                )
+            x = _engine.sum_to(_engine.setup.namespace, x, shape)
+        if x._data.dtype != dtype:
+            x = x.to(on.dtype_of[dtype])
+        return x if create_graph else x._data
+
+
+def _as_tuple(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, list):
+        return tuple(value)
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _expandable(shape: Sequence[int], to: Sequence[int]) -> bool:
+    """Whether `shape` broadcasts to `to`."""
+    if len(shape) > len(to):
+        return False
+    return all(
+        a in (1, b) for a, b in zip(reversed(shape), reversed(to), strict=False)
+    )
+
+
+class Function:
+    """An operation of your own: subclass it, write `forward` and `backward`, call `apply`.
+
+    ``forward(ctx, *args)`` computes on tensors outside the graph and returns a tensor or a tuple;
+    ``backward(ctx, *grads)`` gets the gradient of each output and returns one for each argument
+    (None where there is none). Or write ``forward(*args)`` and
+    ``setup_context(ctx, inputs, output)``. Written with differentiable operations, `backward` can
+    itself be differentiated.
+
+    >>> import xptorch as torch
+    >>> class Cube(torch.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x ** 3
+    ...     @staticmethod
+    ...     def backward(ctx, g):
+    ...         (x,) = ctx.saved_tensors
+    ...         return g * 3 * x ** 2
+    >>> x = torch.tensor(2.0, requires_grad=True)
+    >>> Cube.apply(x).backward()
+    >>> x.grad
+    tensor(12.)
+    """
+
+    generate_vmap_rule: ClassVar[bool] = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        warnings.warn(
+            f"{type(self)} should not be instantiated. Methods on autograd functions are all "
+            "static, so you should invoke them on the class itself. Instantiating an autograd "
+            "function will raise an error in a future version of PyTorch.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(
+            "Legacy autograd function with non-static forward method is deprecated. Please use "
+            "new-style autograd function with static forward method. (Example: "
+            "https://pytorch.org/docs/stable/autograd.html#torch.autograd.Function)"
+        )
+
+    @staticmethod
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        """Compute the outputs: ``forward(ctx, *args)``, or ``forward(*args)`` with setup_context."""
+        raise NotImplementedError(
+            "You must implement the forward function for custom autograd.Function."
+        )
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> Any:
+        """Save what `backward` needs, for a `forward` that takes no `ctx`."""
+        raise NotImplementedError("setup_context is not implemented.")
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        """The gradients of the arguments from those of the outputs."""
+        raise NotImplementedError(
+            "You must implement either the backward or vjp method for your custom "
+            "autograd.Function to use it with backward mode AD."
+        )
+
+    vjp = backward  # another name under which it may be written
+
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+        """Forward-mode derivatives are not supported."""
+        raise NotImplementedError("autograd.Function.jvp: forward-mode AD is not supported")
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
+        """vmap is not supported."""
+        raise NotImplementedError("autograd.Function.vmap: vmap is not supported")
+
+    @classmethod
+    def _backward(cls) -> Callable[..., Any]:
+        has_backward = cls.backward is not Function.backward
+        has_vjp = cls.vjp is not Function.vjp
+        if has_backward and has_vjp:
+            raise RuntimeError(
+                "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You "
+                "should only implement one of them."
+            )
+        return cls.vjp if has_vjp else cls.backward
+
+    @classmethod
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
+        """Call the function, and record it where an argument requires gradients."""
+        separate = cls.setup_context is not Function.setup_context
+        if separate:
+            args = _bound(cls.forward, args, kwargs)
+        elif kwargs:
+            name = next(iter(kwargs))
+            raise TypeError(f"forward() got an unexpected keyword argument {name!r}")
+        ctx = FunctionCtx()
+        ctx.needs_input_grad = tuple(is_tensor(a) and a.requires_grad for a in args)
+        recording = mode.enabled and any(ctx.needs_input_grad)
+        with no_grad():
+            output = cls.forward(*args) if separate else cls.forward(ctx, *args)
+            if separate:
+                cls.setup_context(ctx, args, output)
+        return _finished(cls, ctx, args, output, recording)
+
+
+def _bound(forward: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, ...]:
+    bound = inspect.signature(forward).bind(*args, **kwargs)
+    bound.apply_defaults()
+    return bound.args
+
+
+def _finished(
+    cls: type[Function], ctx: Any, args: tuple[Any, ...], output: Any, recording: bool
+) -> Any:
+    """The outputs at their place in the graph, and what was saved in the context."""
+    several = isinstance(output, tuple)
+    outputs = output if several else (output,)
+    for t in ctx._dirty:
+        if not any(t is out for out in outputs):
+            raise RuntimeError(
+                "Some elements marked as dirty during the forward method were not returned as "
+                "output. The inputs that are modified inplace must all be outputs of the Function."
+            )
+        _engine.check_writable(t)
+    node = None
+    if recording:
+        node = _BackwardNode(cls, ctx, args)
+        anomaly_mode.note(node)
+        node.device = next((t._device for t in outputs if is_tensor(t)), node.device)
+        if several:
+            node.outputs = [_like(ctx, t) for t in outputs]
+    made = [_placed(ctx, node, i, out, args) for i, out in enumerate(outputs)]
+    if node is not None:
+        _pack(ctx, node, args, outputs, made)
+    ctx._to_save = ctx._dirty = ctx._constant = ()
+    return tuple(made) if several else made[0]
+
+
+def _like(ctx: Any, t: Any) -> Any:
+    """The shape and dtype of zeros for an output that nobody used; None if none are wanted."""
+    return (t._data.shape, t._data.dtype) if ctx.materialize_grads and is_tensor(t) else None
+
+
+def _placed(
+    ctx: Any, node: _BackwardNode | None, i: int, out: Any, args: Sequence[Any]
+) -> Any:
+    """An output as the caller gets it: the tensor that `forward` returned, in the graph."""
+    if not is_tensor(out):
+        return out
+    dirty = any(out is t for t in ctx._dirty)
+    if dirty:
+        _engine.bump(out)
+    elif any(out is a for a in args) or (out._needs and out._node is None):
+        out = out.detach()  # an input returned as it is, or a leaf from elsewhere
+    constant = node is None or out.dtype.category < FLOAT or any(out is t for t in ctx._constant)
+    if constant:
+        if not dirty:
+            out._node, out._needs, out._base = None, False, None
+        return out
+    place = node if node.outputs is None else _engine._Output(node, i)  # type: ignore[union-attr]
+    if dirty:
+        return _engine.rebase(out, _engine.attach(out._data, out._device, place))
+    out._node, out._needs, out._base = place, True, None
+    return out
+
+
+def _pack(
+    ctx: Any, node: _BackwardNode, args: Sequence[Any], outputs: Sequence[Any], made: Sequence[Any]
+) -> None:
+    """Save the tensors so that outputs do not keep their own node alive in a circle."""
+    ctx._saved = [
+        _nothing if t is None else _unpacker(t, node, args, outputs, made) for t in ctx._to_save
+    ]
+
+
+def _nothing() -> None:
+    return None
+
+
+def _unpacker(
+    t: Any, node: _BackwardNode, args: Sequence[Any], outputs: Sequence[Any], made: Sequence[Any]
+) -> Callable[[], Any]:
+    for i, out in enumerate(outputs):
+        if t is out and made[i]._needs:
+            place = functools.partial(_output_place, weakref.ref(node), i)
+            return _Unpack(made[i], place)
+    if t._node is not None and any(t is a for a in args):
+        return _Unpack(t, functools.partial(_as_it_is, t._node))
+    return _Unpack(t, None)
+
+
+def _as_it_is(place: Any) -> Any:
+    return place
+
+
+def _output_place(ref: Any, index: int) -> Any:
+    node = ref()
+    return node if node is None or node.outputs is None else _engine._Output(node, index)
+
+
+class _Unpack:
+    """A saved tensor: gives it back, after a look whether it was changed in place since.
+
+    Args:
+        place: tells where in the graph it stands; without it the tensor itself is kept.
+    """
+
+    def __init__(self, t: Any, place: Callable[[], Any] | None) -> None:
+        if t._counter is None:
+            t._counter = [0]
+        self.data, self.on, self.place = t._data, t._device, place
+        self.tensor = t if place is None else None
+        self.counter, self.seen = t._counter, t._counter[0]
+
+    def __call__(self) -> Any:
+        place = None if self.place is None else self.place()
+        if self.counter[0] != self.seen:
+            raise _engine.changed_in_place(self.data, place, self.on, self.counter[0], self.seen)
+        return self.tensor if self.place is None else _engine.attach(self.data, self.on, place)
+
+
+# ---- derivatives of derivatives
+
+
+def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a `backward` that cannot itself be differentiated: an attempt raises."""
+
+    @functools.wraps(function)
+    def wrapper(ctx: Any, *args: Any) -> Any:
+        with no_grad():
+            outputs = function(ctx, *args)
+        inputs = [a for a in args if is_tensor(a) and a.requires_grad]
+        if not mode.enabled or not inputs:
+            return outputs
+        made = [_once(out, inputs) if is_tensor(out) else out for out in _as_tuple(outputs)]
+        return tuple(made) if isinstance(outputs, tuple) else made[0]
+
+    return wrapper
+
+
+def _once(t: Any, inputs: Sequence[Any]) -> Any:
+    out = t.detach()
+    out._node, out._needs = _Undifferentiable(inputs), True
+    return out
+
+
+class _Undifferentiable(Node):
+    """Stands where a derivative would have to go through a `once_differentiable` backward."""
+
+    __slots__ = ()
+
+    def __init__(self, inputs: Sequence[Any]) -> None:
+        super().__init__("DelayedErrorBackward", inputs, inputs[0]._device)
+
+    def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
+        raise RuntimeError(
+            "trying to differentiate twice a function that was marked with @once_differentiable"
+        )
+
+

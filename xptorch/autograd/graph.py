@@ -1,0 +1,3 @@
+"""The recorded graph: its nodes."""
+
+from xptorch._engine import Node as Node

@@ -1,0 +1,41 @@
+"""Variable: what tensors that take part in autograd were before PyTorch 0.4."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from xptorch import _engine
+from xptorch.ops import create
+
+
+class _VariableMeta(type):
+    def __instancecheck__(cls, obj: object) -> bool:
+        return isinstance(obj, _engine.setup.tensor)
+
+
+class Variable(metaclass=_VariableMeta):
+    """A tensor over the memory of another, outside its graph; every tensor is a Variable.
+
+    Args:
+        data: a tensor; an empty one by default.
+        requires_grad: whether gradients flow to it.
+        volatile: has no effect, as in PyTorch; use `no_grad`.
+
+    Raises:
+        TypeError: `data` is no tensor.
+    """
+
+    def __new__(cls, data: Any = None, requires_grad: bool = False, volatile: bool = False) -> Any:
+        if volatile:
+            warnings.warn(
+                "volatile was removed and now has no effect. Use `with xptorch.no_grad():` "
+                "instead.",
+                stacklevel=2,
+            )
+        if data is None:
+            data = create.empty(0)
+        elif not isinstance(data, _engine.setup.tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(data).__name__}")
+        t = data.detach()
+        return t.requires_grad_() if requires_grad else t

@@ -1,0 +1,58 @@
+"""Makers of public functions over declared ops of one and two inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from xptorch.ops._common import deliver, floating, need_tensor, promote
+from xptorch.ops._fused import in_float32
+
+if TYPE_CHECKING:
+    from xptorch._tensor import Tensor
+
+Function = Callable[..., "Tensor"]
+
+
+def unary(
+    core: Function, name: str | None = None, *, real: bool = False, rounds: bool = False
+) -> Function:
+    """``f(input, *, out=None)``.
+
+    Args:
+        real: integers are taken in the default dtype.
+        rounds: the forward rounds more than once, so that half precision goes through float32.
+    """
+    label = name or core.__name__
+    compute = partial(in_float32, core) if rounds else core
+
+    def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+        need_tensor(input, label)
+        if real:
+            input = floating(input)
+        result = compute(input)
+        return result if out is None else deliver(result, out, label)
+
+    function.__name__ = function.__qualname__ = label
+    return function
+
+
+def binary(
+    core: Function, name: str | None = None, *, least: int = 0, tensors: int = 0
+) -> Function:
+    """``f(input, other, *, out=None)`` with type promotion.
+
+    Args:
+        least: the lowest category of the result.
+        tensors: how many of the two must be Tensors.
+    """
+    label = name or core.__name__
+
+    def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
+        a, b = promote(input, other, least, tensors, label)
+        result = core(a, b)
+        return result if out is None else deliver(result, out, label)
+
+    function.__name__ = function.__qualname__ = label
+    return function

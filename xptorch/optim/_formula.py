@@ -1,0 +1,220 @@
+"""What the optimizers are made of: checks of options, states, and formulas over arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+from xptorch import _dtype, _engine
+from xptorch._grad_mode import enable_grad
+from xptorch._tensor import Tensor
+from xptorch.ops import create
+from xptorch.optim.optimizer import Closure, Optimizer
+
+_BLOCK = 1 << 16  # elements that one pass of a formula over host memory takes: they stay in cache
+
+
+def check_range(name: str, value: Any) -> None:
+    """Raise ValueError unless value >= 0."""
+    if not value >= 0.0:
+        raise ValueError(f"Invalid {name}: {value}")
+
+
+def check_lr(lr: Any, foreach: bool | None = None, capturable: bool = False) -> None:
+    """Raise ValueError unless the learning rate is one number, and not negative."""
+    if isinstance(lr, Tensor):
+        if foreach and not capturable:
+            raise ValueError(
+                "lr as a Tensor is not supported for capturable=False and foreach=True"
+            )
+        if lr.numel() != 1:
+            raise ValueError("Tensor lr must be 1-element")
+    check_range("learning rate", lr)
+
+
+def check_betas(betas: Any) -> None:
+    """Raise ValueError unless both betas are in [0, 1), and both numbers or both tensors."""
+    if isinstance(betas[0], Tensor) != isinstance(betas[1], Tensor):
+        raise ValueError("betas must be either both floats or both Tensors")
+    for i in range(2):
+        if not 0.0 <= betas[i] < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {i}: {betas[i]}")
+
+
+def check_modes(
+    optimizer: Optimizer,
+    foreach: bool | None = None,
+    differentiable: bool = False,
+    capturable: bool = False,
+    fused: bool | None = None,
+) -> None:
+    """Raise for ways of working that exclude each other, or that XPTorch does not have.
+
+    `foreach` and `fused` only say how PyTorch groups the work: here they change nothing.
+    """
+    if fused and differentiable:
+        raise RuntimeError("`fused` does not support `differentiable`")
+    if fused and foreach:
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+    for name, value in (("differentiable", differentiable), ("capturable", capturable)):
+        if value:
+            raise NotImplementedError(f"{type(optimizer).__name__}: {name}=True is not supported")
+
+
+def number(value: Any) -> float:
+    """An option as a Python number: it may be a tensor of one."""
+    return value.item() if isinstance(value, Tensor) else value
+
+
+def scalar_state(value: float = 0.0) -> Tensor:
+    """A state of one number, such as the step count: on the host, wherever the parameter is."""
+    wide = _dtype.get_default_dtype() is _dtype.float64
+    dt = _dtype.float64 if wide else _dtype.float32
+    return create.tensor(value, dtype=dt, device="cpu")
+
+
+def full_state(p: Tensor, value: float = 0.0) -> Tensor:
+    """A state of one value everywhere, in the form of a parameter."""
+    xp, x = p._device.xp, p._data
+    made = xp.full_like(x, value) if value else xp.zeros_like(x)
+    return _engine.wrap(made, p._device)
+
+
+def advance(step: Tensor) -> float:
+    """Add one to a step count and return it."""
+    x = step._data
+    x += 1
+    step._data = x
+    return float(x)
+
+
+class FormulaOptimizer(Optimizer):
+    """An optimizer that is a formula over a parameter, its gradient and a few states.
+
+    A subclass gives the formula as `update`, and what goes into it: `_states` and `_settings`.
+    """
+
+    update: ClassVar[Callable[..., tuple[Any, ...]]]
+    _later: ClassVar[dict[str, Any]] = {  # options that files of older releases do not have
+        **dict.fromkeys(("amsgrad", "nesterov", "decoupled_weight_decay", "centered"), False),
+        **dict.fromkeys(("maximize", "capturable", "differentiable"), False),
+        **dict.fromkeys(("foreach", "fused"), None),
+    }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:
+            for name, value in self._later.items():
+                if name in self.defaults:
+                    group.setdefault(name, value)
+        for s in self.state.values():
+            if isinstance(s.get("step"), int | float):  # as older releases wrote it
+                s["step"] = scalar_state(float(s["step"]))
+
+    def _states(self, group: dict[str, Any]) -> dict[str, float]:
+        """The states that `update` takes, and what they are filled with at first."""
+        raise NotImplementedError
+
+    def _settings(self, group: dict[str, Any]) -> dict[str, Any]:
+        """The numbers that `update` takes."""
+        raise NotImplementedError
+
+    def _numbers(self, state: dict[str, Any], group: dict[str, Any], t: float) -> dict[str, Any]:
+        """More of them, that belong to one parameter."""
+        return {}
+
+    def step(self, closure: Closure = None) -> Any:
+        loss = self._loss(closure)
+        for group in self.param_groups:
+            starts, settings = self._states(group), self._settings(group)
+            for p, g, state in self._gradients(group):
+                if "step" not in state:
+                    state["step"] = scalar_state()
+                    state.update({name: full_state(p, start) for name, start in starts.items()})
+                t = advance(state["step"])
+                own = self._numbers(state, group, t)
+                apply(self.update, p, g, tuple([state[n] for n in starts]), t=t, **settings, **own)
+        return loss
+
+    def _loss(self, closure: Closure) -> Any:
+        if closure is None:
+            return None
+        with enable_grad():
+            return closure()
+
+    def _gradients(self, group: dict[str, Any]) -> Iterator[tuple[Tensor, Any, dict[str, Any]]]:
+        """Each parameter of a group that has a gradient, the gradient's array, and its state."""
+        maximize = group["maximize"]
+        for p in group["params"]:
+            grad = p._grad
+            if grad is not None:
+                g = grad._data
+                yield p, -g if maximize else g, self.state[p]
+
+
+def apply(
+    update: Callable[..., tuple[Any, ...]],
+    p: Tensor,
+    g: Any,
+    states: tuple[Tensor, ...] = (),
+    **settings: Any,
+) -> None:
+    """Run an update formula on a parameter, its gradient and its states.
+
+    Args:
+        update: ``update(xp, p, g, *states, **settings)`` over arrays, element by element. It
+            returns p and the states, which it changes in place where the library can.
+    """
+    x, xp = p._data, p._device.xp
+    if x.size > _BLOCK and p._device.type == "cpu":
+        arrays = [x, g, *[s._data for s in states]]
+        if _apply_in_blocks(update, xp, arrays, settings):
+            _engine.bump(p)
+            return
+    p._data, *changed = update(xp, x, g, *[s._data for s in states], **settings)
+    for state, array in zip(states, changed, strict=True):
+        state._data = array
+    _engine.bump(p)
+
+
+def _apply_in_blocks(
+    update: Callable[..., tuple[Any, ...]], xp: Any, arrays: list[Any], settings: dict[str, Any]
+) -> bool:
+    """Run a formula block by block, so that its temporaries stay in the cache, if that can be."""
+    flat = [xp.reshape_view(a, (-1,)) for a in arrays]
+    if any(f is None for f in flat) or not xp.aliases(flat[0], arrays[0]):
+        return False
+    for start in range(0, flat[0].size, _BLOCK):
+        update(xp, *[f[start : start + _BLOCK] for f in flat], **settings)
+    return True
+
+
+def lerp(start: Any, end: Any, weight: float) -> Any:
+    """`start`, changed in place to start + weight · (end − start)."""
+    if weight < 0.5:
+        change = end - start
+        change *= weight
+        start += change
+    else:  # the same, exact where weight is 1
+        start -= end
+        start *= 1 - weight
+        start += end
+    return start
+
+
+def decayed(g: Any, p: Any, weight_decay: float) -> Any:
+    """The gradient g + weight_decay · p."""
+    if weight_decay == 0:
+        return g
+    decay = p * weight_decay
+    decay += g
+    return decay
+
+
+def average_square(average: Any, g: Any, beta: float) -> Any:
+    """`average`, changed in place to beta · average + (1 − beta) · g²."""
+    square = g * (1 - beta)
+    square *= g
+    average *= beta
+    average += square
+    return average
