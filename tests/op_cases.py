@@ -14,137 +14,22 @@ and second derivative, empty and 0-d inputs, and memory out of order.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-# What values an input may take: functions of a random generator and a shape.
-DOMAINS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], Any]] = {
-    "real": lambda rng, shape: rng.standard_normal(shape),
-    "positive": lambda rng, shape: rng.uniform(0.3, 2.7, shape),
-    "unit": lambda rng, shape: rng.uniform(0.1, 0.9, shape) * rng.choice([-1, 1], shape),
-    "above_one": lambda rng, shape: rng.uniform(1.2, 3.0, shape),
-    # far from where rounding, signs and kinks are
-    "away": lambda rng, shape: (rng.integers(0, 3, shape) + 0.7) * rng.choice([-1, 1], shape),
-    "distinct": lambda rng, shape: rng.permutation(_ladder(shape)).reshape(shape),
-}
-
-
-def _ladder(shape: tuple[int, ...]) -> np.ndarray:
-    size = int(np.prod(shape))
-    return np.arange(size) * 0.31 - 0.11 * size + 0.05
-
-
-@dataclass(frozen=True)
-class Input:
-    """How to make one input: its shape, the domain of its values, its dtype where that is fixed."""
-
-    domain: str
-    shape: tuple[int, ...]
-    dtype: str | None = None
-    high: int = 0
-
-    def make(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-        if self.domain == "index":
-            return rng.integers(0, self.high, shape).astype("int64")
-        values = np.asarray(DOMAINS[self.domain](rng, shape))
-        dtype = self.dtype or dtype
-        if dtype == "bool":
-            return values > 0.5
-        if dtype.startswith(("int", "uint")):
-            values = np.sign(values) * np.ceil(np.abs(values))  # no zeros
-            values = np.abs(values) if dtype.startswith("u") else values
-        return values.astype(dtype)
-
-
-def _maker(domain: str) -> Callable[..., Input]:
-    return lambda *shape, dtype=None: Input(domain, shape or (3, 4), dtype)
-
-
-real, positive, unit, above_one, away, distinct = map(_maker, DOMAINS)
-
-
-def index(high: int, *shape: int) -> Input:
-    """Indices below `high`."""
-    return Input("index", shape, "int64", high)
-
-
-def mask(*shape: int) -> Input:
-    """Truth values."""
-    return Input("positive", shape or (3, 4), "bool")
-
-
-def scalar(*shape: int) -> Input:
-    return Input("positive", ())
-
-
-@dataclass(frozen=True)
-class OpCase:
-    """One way to call an operation; see `case`."""
-
-    name: str
-    inputs: tuple[Input, ...]
-    call: str | Callable[..., Any]
-    note: str = ""
-    static: dict[str, Any] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return f"{self.name}-{self.note}" if self.note else self.name
-
-    def arrays(self, dtype: str = "float64", variation: str = "plain") -> list[np.ndarray]:
-        """The inputs, the same in every run. Variations: empty, scalar (0-d)."""
-        rng = np.random.default_rng(zlib.crc32(str(self).encode()))
-        first = self.inputs[0].shape
-        return [i.make(rng, _SHAPES[variation](i.shape, first), dtype) for i in self.inputs]
-
-    def run(self, torch: Any, *tensors: Any) -> Any:
-        """Call the operation in XPTorch or in PyTorch."""
-        if callable(self.call):
-            return self.call(torch, *tensors, **self.static)
-        for name in self.call.split("."):
-            torch = getattr(torch, name)
-        return torch(*tensors, **self.static)
-
-
-_SHAPES: dict[str, Callable[[Any, Any], tuple[int, ...]]] = {
-    "plain": lambda shape, first: shape,
-    # axis 0 of the first input, and of those that share its length, becomes empty
-    "empty": lambda shape, first: (0, *shape[1:]) if shape[:1] == first[:1] else shape,
-    "scalar": lambda shape, first: () if shape == first else shape,
-}
-
-
-def case(
-    name: str,
-    *inputs: Input,
-    call: str | Callable[..., Any] | None = None,
-    note: str = "",
-    **static: Any,
-) -> OpCase:
-    """A line of the table.
-
-    Args:
-        name: the declared op, as in `_engine.OPS`.
-        inputs: a maker for each tensor.
-        call: PyTorch's name of the function, or ``f(torch, *tensors, **static)``.
-        note: tells apart the cases of one op.
-        static: keyword arguments.
-    """
-    return OpCase(name, inputs, call or name, note, static)
-
-
-def backward_of(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The gradient of half the sum of squares of `function`: for ops that only VJPs use."""
-
-    def call(torch: Any, x: Any, *others: Any) -> Any:
-        x = x if x.requires_grad else x.detach().requires_grad_()
-        y = function(torch, x, *others)
-        return torch.autograd.grad(y, x, y, create_graph=True)[0]
-
-    return call
+from tests.op_case import (
+    above_one,
+    away,
+    backward_of,
+    case,
+    distinct,
+    index,
+    mask,
+    positive,
+    real,
+    seeded,
+    unit,
+)
 
 
 def _set_rows(torch: Any, x: Any, i: Any, v: Any) -> Any:
@@ -159,6 +44,31 @@ def _add_rows(torch: Any, x: Any, i: Any, v: Any) -> Any:
 
 def _scatter_add(torch: Any, x: Any, i: Any, v: Any) -> Any:
     return x.scatter_add(0, i, v)
+
+
+def _over(what: Any, name: str) -> Callable[..., Any]:
+    """A function whose first argument after the input says what it normalises over."""
+    return lambda torch, x, *rest: getattr(torch.nn.functional, name)(x, what, *rest)
+
+
+def _batch_norm(torch: Any, x: Any, *rest: Any) -> Any:
+    return torch.nn.functional.batch_norm(x, None, None, *rest, training=True)
+
+
+def _bce_with_logits(torch: Any, x: Any, target: Any, weight: Any) -> Any:
+    return torch.nn.functional.binary_cross_entropy_with_logits(
+        x, target, weight, pos_weight=weight + 1, reduction="sum"
+    )
+
+
+def _bce(torch: Any, x: Any, target: Any) -> Any:
+    return torch.nn.functional.binary_cross_entropy(x.sigmoid(), target.sigmoid())
+
+
+def _ctc(torch: Any, x: Any) -> Any:
+    targets = torch.tensor([[1, 2, 2], [3, 1, 0]], device=x.device)
+    lengths = [torch.tensor(n, device=x.device) for n in ([6, 5], [3, 2])]
+    return torch.nn.functional.ctc_loss(x.log_softmax(2), targets, *lengths)
 
 
 ELEMENTWISE = [
@@ -236,7 +146,7 @@ SHAPE = [
     case("roll", real(), shifts=(1, -2), dims=(0, 1)),
     case("copy", real(), call="clone"),
     case("alias", real(), call=lambda torch, x: x.view_as(x)),
-    case("contiguous", real(), call=lambda torch, x: x.mT.contiguous()),
+    case("contiguous", real(), call=lambda torch, x: x.t().contiguous()),
     case("concat", real(3, 4), real(3, 2), call=lambda torch, *xs: torch.cat(xs, dim=1)),
     case("stack", real(3, 4), real(3, 4), call=lambda torch, *xs: torch.stack(xs, dim=1)),
     case("split", real(5, 2), split_size_or_sections=(1, 4)),
@@ -316,4 +226,155 @@ ACTIVATION = [
     case("glu", real(4, 6), call="nn.functional.glu", dim=1),
 ]
 
-CASES = [*ELEMENTWISE, *BINARY, *REDUCE, *SHAPE, *INDEX, *LINALG, *ACTIVATION]
+NORMALISE = [
+    *[case(n, real(2, 3, 4), dim=1) for n in ("softmax", "log_softmax", "logsumexp")],
+    case("batch_norm", real(5, 3), real(3), real(3), call=_batch_norm),
+    case("batch_norm", real(5, 3, 2), call=_batch_norm, note="plain"),
+    case(
+        "batch_norm_fixed",
+        real(5, 3, 2),
+        real(3).constant(),
+        positive(3).constant(),
+        real(3),
+        real(3),
+        call="nn.functional.batch_norm",
+    ),
+    case("layer_norm", real(2, 3, 4), real(3, 4), real(3, 4), call=_over((3, 4), "layer_norm")),
+    case("layer_norm", real(2, 4), call=_over((4,), "layer_norm"), note="plain"),
+    case("rms_norm", real(2, 3, 4), real(4), call=_over((4,), "rms_norm")),
+    case("group_norm", real(2, 4, 3), real(4), real(4), call=_over(2, "group_norm")),
+]
+
+LOSS = [
+    *[
+        case(
+            n,
+            real(5, 4),
+            index(4, 5),
+            call=f"nn.functional.{f}",
+            note=reduction,
+            reduction=reduction,
+        )
+        for n, f in {"cross_entropy": "cross_entropy", "nll": "nll_loss"}.items()
+        for reduction in ("none", "mean", "sum")
+    ],
+    case(
+        "cross_entropy",
+        real(2, 4, 3),
+        index(4, 2, 3),
+        positive(4).constant(),
+        call="nn.functional.cross_entropy",
+        note="weight",
+        ignore_index=2,
+    ),
+    *[
+        case(
+            n,
+            real(5, 4),
+            distinct(5, 4),
+            call=f"nn.functional.{n}_loss",
+            note=reduction,
+            reduction=reduction,
+        )
+        for n in ("mse", "l1", "smooth_l1", "huber")
+        for reduction in ("none", "mean")
+    ],
+    case("bce_with_logits", real(5, 4), unit(5, 4), positive(4).constant(), call=_bce_with_logits),
+    case("bce", real(5, 4), real(5, 4), call=_bce),
+    case("ctc", real(6, 2, 4), call=_ctc),
+]
+
+NET = [
+    case("linear", real(2, 3, 4), real(5, 4), real(5), call="nn.functional.linear"),
+    case("linear", real(3, 4), real(5, 4), call="nn.functional.linear", note="no bias"),
+    case(
+        "embedding",
+        real(5, 3),
+        index(5, 2, 4),
+        call=lambda torch, w, i: torch.nn.functional.embedding(i, w),
+    ),
+    case("dropout", real(), call=seeded(lambda torch, x: torch.nn.functional.dropout(x, 0.4))),
+    case("random", real(), call=seeded(lambda torch, x: x.clone().uniform_(-1, 1))),
+    case(
+        "attention",
+        real(2, 3, 4),
+        real(2, 5, 4),
+        real(2, 5, 3),
+        call="nn.functional.scaled_dot_product_attention",
+    ),
+    case(
+        "attention",
+        real(2, 3, 4),
+        real(2, 3, 4),
+        real(2, 3, 4),
+        note="causal",
+        call="nn.functional.scaled_dot_product_attention",
+        is_causal=True,
+    ),
+]
+
+WINDOW = [
+    case(
+        "unfold",
+        real(2, 3, 7, 5),
+        call="nn.functional.unfold",
+        kernel_size=(3, 2),
+        stride=2,
+        padding=1,
+    ),
+    case(
+        "fold",
+        real(2, 18, 6),
+        call="nn.functional.fold",
+        output_size=(5, 4),
+        kernel_size=(3, 2),
+        stride=(2, 1),
+    ),
+    case("convolve", real(2, 4, 9), real(6, 2, 3), real(6), call="nn.functional.conv1d", groups=2),
+    case(
+        "convolve",
+        real(2, 3, 6, 7),
+        real(4, 3, 3, 2),
+        call="nn.functional.conv2d",
+        note="2d",
+        stride=(2, 1),
+        padding=1,
+        dilation=(1, 2),
+    ),
+    case(
+        "convolve",
+        real(1, 2, 4, 5, 4),
+        real(3, 2, 1, 3, 3),
+        call="nn.functional.conv3d",
+        note="3d",
+        padding="same",
+    ),
+    case(
+        "convolve_input",
+        real(2, 4, 5, 4),
+        real(4, 3, 3, 2),
+        real(3),
+        call="nn.functional.conv_transpose2d",
+        stride=2,
+        padding=1,
+        output_padding=1,
+    ),
+    case(
+        "convolve_weight",
+        real(4, 3, 3, 2),
+        real(2, 3, 6, 7),
+        call=backward_of(lambda torch, w, x: torch.nn.functional.conv2d(x, w)),
+    ),
+    case(
+        "sum_channels",
+        real(4),
+        real(2, 3, 6),
+        real(4, 3, 2),
+        call=backward_of(lambda torch, b, x, w: torch.nn.functional.conv1d(x, w, b)),
+    ),
+]
+
+CASES = [
+    *(*ELEMENTWISE, *BINARY, *REDUCE, *SHAPE, *INDEX, *LINALG),
+    *(*ACTIVATION, *NORMALISE, *LOSS, *NET, *WINDOW),
+]

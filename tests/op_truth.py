@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.op_cases import CASES, OpCase
+from tests.op_case import OpCase
+from tests.op_cases import CASES
 
 FILE = Path(__file__).parent / "op_truth.npz"
 torch: Any = importlib.import_module("torch") if importlib.util.find_spec("torch") else None

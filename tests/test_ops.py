@@ -11,11 +11,14 @@ import pytest
 
 import xptorch
 from tests.columns import Column, host
-from tests.op_cases import CASES, OpCase
-from tests.op_truth import TRUTH, torch
+from tests.op_case import OpCase
+from tests.op_cases import CASES
+from tests.op_truth import TRUTH, read, torch
 from xptorch import _engine
 
 DTYPES = ("float32", "float64", "float16", "int64", "uint8", "bool")
+NO_GRADIENT_IN_TORCH = ("floor_divide",)
+COARSE = ("astype",)  # float32 results: too coarse for a numerical derivative
 cases = pytest.mark.parametrize("case", CASES, ids=str)
 needs_torch = pytest.mark.skipif(torch is None, reason="PyTorch is the reference")
 
@@ -30,6 +33,16 @@ def test_every_case_names_an_op_once() -> None:
     assert not unknown, f"cases for what is no op: {sorted(unknown)}"
     twice = [name for name, n in Counter(map(str, CASES)).items() if n > 1]
     assert not twice, f"cases that need a note to tell them apart: {twice}"
+
+
+@needs_torch
+def test_truth_file_is_current() -> None:
+    """What is used without PyTorch: `python -m tests.op_truth` writes it."""
+    stored = read()
+    assert list(stored) == list(TRUTH)
+    for name, arrays in TRUTH.items():
+        for a, b in zip(stored[name], arrays, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12, err_msg=name)
 
 
 @cases
@@ -47,10 +60,11 @@ def test_gradient(case: OpCase, backend: Column) -> None:
     found = projected_gradients(case, inputs)
     if found is None:
         return
-    assert_slope(lambda *xs: projection(case, xs), inputs, found, backend)
-    if torch is not None:
+    if case.name not in COARSE:
+        assert_slope(lambda *xs: projection(case, xs), inputs, found, backend)
+    if torch is not None and case.name not in NO_GRADIENT_IN_TORCH:
         theirs = [torch.from_numpy(host(x).copy()).requires_grad_(x.requires_grad) for x in inputs]
-        for mine, yours in zip(found, projected_gradients(case, theirs) or (), strict=True):
+        for mine, yours in zip(found, projected_gradients(case, theirs), strict=True):
             backend.assert_close(mine, backend.tensor(yours.numpy()))
 
 
@@ -117,8 +131,10 @@ def test_reference(case: OpCase, backend: Column) -> None:
 def tensors(
     case: OpCase, backend: Column, requires_grad: bool = False, strided: bool = False
 ) -> list[Any]:
+    pairs = zip(case.arrays(), case.inputs, strict=True)
     return [
-        backend.tensor(a, requires_grad and a.dtype == "float64", strided) for a in case.arrays()
+        backend.tensor(a, requires_grad and a.dtype == "float64" and not i.fixed, strided)
+        for a, i in pairs
     ]
 
 

@@ -51,6 +51,7 @@ from xptorch.ops.elementwise import *
 from xptorch.ops.index import *
 from xptorch.ops.linalg import *
 from xptorch.ops.linear import *
+from xptorch.ops.memory import *
 from xptorch.ops.norm import *
 from xptorch.ops.random import *
 from xptorch.ops.reduce import *

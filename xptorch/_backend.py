@@ -61,10 +61,14 @@ class Backend:
 
     name: ClassVar[str]
     hint: ClassVar[str] = ""
+    block: ClassVar[int] = 1 << 19  # elements that large operations should work on at a time
+    cached: ClassVar[int] = 0  # elements that stay in a core's cache; 0 where blocks do not pay
     ON_XP: ClassVar[tuple[str, ...]] = (
         *("unfold", "fold", "pad", "index_add", "index_put", "keep", "erf", "erfc", "relu", "astype"),
         *("place", "add_rows", "add_along", "put_along"),
-        *("aliases", "owns", "strides", "reshape_view", "assign", "iadd", "add_to"),
+        *("aliases", "owns", "strides", "reshape_view", "assign", "iadd", "add_to", "block"),
+        "memory_order",
+        "cached",
     )
 
     def __init__(self, library: Namespace) -> None:
@@ -124,6 +128,11 @@ class Backend:
         """Steps in elements along each axis; C order where the library does not tell."""
         counts = (math.prod(x.shape[i + 1 :]) for i in range(len(x.shape)))
         return tuple(max(n, 1) for n in counts)
+
+    def memory_order(self, x: Array) -> tuple[int, ...]:
+        """The axes in the order in which they lie in memory, the one of the smallest step last."""
+        steps = self.xp.strides(x)
+        return tuple(sorted(range(x.ndim), key=lambda i: (-steps[i], i)))
 
     def reshape_view(self, x: Array, shape: tuple[int, ...]) -> Array | None:
         """`x` in another shape without a copy, or None where that cannot be."""

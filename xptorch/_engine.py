@@ -12,6 +12,7 @@ import heapq
 import itertools
 import operator
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -637,15 +638,17 @@ def rebase(target: Any, value: Any) -> Any:
         refresh(target)
     else:
         # A leaf's place is the leaf itself: what was copied from it needs a node of its own.
-        leaf = value._needs and value._node is None
-        _place_at(target, _Copied(value) if leaf else value._node, value._needs)
+        node = value._node
+        if node is None:
+            node = _Copied(value) if value._needs else _Overwritten(target)
+        _place_at(target, node, True)
     return target
 
 
 def _place_at(t: Any, node: Any, needs: bool) -> None:
     """Give a tensor that was changed in place its new place in the graph."""
     if t._retains and t._node is not None and node is not None:
-        node.hooks = t._node.hooks.handed_on(node)
+        t._node.hooks.handed_on(node)
     t._node, t._needs = node, needs
 
 
@@ -691,6 +694,18 @@ class _Copied(Node):
 
     def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
         return (g,)
+
+
+class _Overwritten(Node):
+    """A tensor that was overwritten by constants: it gets a gradient of zeros."""
+
+    __slots__ = ()
+
+    def __init__(self, before: Any) -> None:
+        super().__init__("CopyBackwards", (before,), before._device)
+
+    def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
+        return ((setup.namespace if create_graph else self.device.xp).zeros_like(g),)
 
 
 class _PutView(Node):
@@ -759,11 +774,15 @@ def differentiate(
             g, hooks = pending.pop(node), node.hooks
             if node.outputs is not None:
                 g = _filled(node, g, create_graph)
+            last = useful is not None and not any(e in useful for e in node.edges if e is not None)
+            captured = wanted is not None and node in wanted
+            if captured:
+                found[node] = g
             if hooks is not None:
                 g = hooks.arrived(node, g, create_graph)
-            if wanted is not None and node in wanted:
-                found[node] = g
-            if useful is not None and not any(e in useful for e in node.edges if e is not None):
+            if last:
+                if captured:  # PyTorch shows what hooks made of it only where the way ends
+                    found[node] = g
                 continue
             if hooks is None and anomaly is None:
                 gradients = node.gradients(g, create_graph)
@@ -830,8 +849,7 @@ def _edges_to_hooked(roots: Sequence[Any], useful: set[Any] | None) -> dict[Any,
     """How many gradients each leaf that has hooks will get, so that it is seen when it has all."""
     leaves = {t for t in (r() for r in list(hooked.values())) if t is not None}
     nodes = _reachable(roots) if useful is None else _reachable(roots) & useful
-    edges = [e for n in nodes for e in n.edges if e in leaves]
-    return {leaf: edges.count(leaf) for leaf in set(edges)}
+    return Counter(e for n in nodes for e in n.edges if e in leaves)
 
 
 def _complete(node: Node, awaited: dict[Any, int]) -> list[Any]:

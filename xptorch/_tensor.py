@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -253,31 +254,58 @@ class Tensor:
         """The recorded operation that made it, None for leaves."""
         if self._base is not None:
             _engine.refresh(self)
-        return self._node
+        node = self._node
+        return node.edges[0] if node.__class__ is _engine._Output else node
+
+    @property
+    def output_nr(self) -> int:
+        """Which of the outputs of `grad_fn` it is."""
+        node = self._node
+        return node.index if node.__class__ is _engine._Output else 0
 
     @property
     def grad(self) -> Tensor | None:
         """The gradient that `backward` has added up so far."""
+        if self._grad is None and self._node is not None and not self._retains:
+            warnings.warn(
+                "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its "
+                ".grad attribute won't be populated during autograd.backward(). If you indeed want "
+                "the .grad field to be populated for a non-leaf Tensor, use .retain_grad() on the "
+                "non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you "
+                "access the leaf Tensor instead.",
+                stacklevel=2,
+            )
         return self._grad
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
         if value is not None:
-            if not isinstance(value, Tensor):
-                raise TypeError(
-                    f"assigned grad expected to be a Tensor or None but got grad of type "
-                    f"{type(value).__name__!r}"
-                )
-            if value._data.shape != self._data.shape:
-                raise RuntimeError(
-                    f"assigned grad has data of a different size: expected {tuple(self.shape)}, "
-                    f"got {tuple(value.shape)}"
-                )
-            if value.dtype is not self.dtype:
-                raise RuntimeError("assigned grad has data of a different type")
-            if value._device is not self._device:
-                raise RuntimeError("assigned grad has data located on a different device")
+            self._check_grad(value)
         self._grad = value
+
+    def _check_grad(self, value: Any) -> None:
+        if not isinstance(value, Tensor):
+            kind = type(value).__name__
+            raise TypeError(
+                f"assigned grad expected to be a Tensor or None but got grad of type {kind}"
+            )
+        if value._data.shape != self._data.shape:
+            raise RuntimeError(
+                f"attempting to assign a gradient of size '{list(value.shape)}' to a tensor of "
+                f"size '{list(self.shape)}'. Please ensure that the gradient and the tensor are "
+                "the same size"
+            )
+        if value.dtype is not self.dtype:
+            raise RuntimeError(
+                f"attempting to assign a gradient with dtype '{value.dtype.name}' to a tensor "
+                f"with dtype '{self.dtype.name}'. The gradient must match the tensor's dtype"
+            )
+        if value._device is not self._device:
+            raise RuntimeError(
+                f"attempting to assign a gradient with device type '{value._device}' to a tensor "
+                f"with device type '{self._device}'. Please ensure that the gradient and the "
+                "tensor are on the same device"
+            )
 
     @grad.deleter
     def grad(self) -> None:

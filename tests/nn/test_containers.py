@@ -40,7 +40,11 @@ def test_sequential_grows_and_shrinks(torch: Any) -> Any:
         *(lambda: s.insert(1, nn.GELU()), lambda: s.insert(-1, nn.SiLU()), lambda: s.pop(0)),
         *(lambda: s.pop(-1), lambda: s.insert(len(s), nn.Identity()), lambda: s.pop(slice(0, 2))),
         *(lambda: s.__setitem__(0, nn.Softsign()), lambda: s.__delitem__(0)),
-        *(lambda: s.__iadd__(nn.Sequential(*s)), lambda: s.__imul__(2), lambda: s.__delitem__(slice(1, 3))),
+        *(
+            lambda: s.__iadd__(nn.Sequential(*s)),
+            lambda: s.__imul__(2),
+            lambda: s.__delitem__(slice(1, 3)),
+        ),
         *(lambda: s.append(3), lambda: s.insert(1, 3)[0], lambda: s.insert(99, nn.ReLU())),
         *(lambda: s.__setitem__(99, nn.ReLU()), lambda: s.__delitem__(99), lambda: s.pop(99)),
         *(lambda: s + 3, lambda: s.__iadd__(3), lambda: s * 2.0, lambda: s * 0),
@@ -78,7 +82,7 @@ def test_module_list(torch: Any) -> Any:
     return [
         *(m, nn.ModuleList(), len(m), list(reversed(m)), m[0] in m, nn.ReLU() in m),
         *(said(lambda i=i: m[i]) for i in (0, -1, 7, -9, "0", 1.0, slice(0, 2))),
-        *(said(lambda: m(1)), m + [nn.Tanh()], said(lambda: m + 3)[0], said(lambda: m.pop())[0]),
+        *(said(lambda: m(1)), m.__add__([nn.Tanh()]), said(lambda: m + 3)[0], said(lambda: m.pop())[0]),
         *(said(lambda: nn.ModuleList(3)), said(lambda: m.extend(nn.ReLU()))),
         *(said(lambda: m.append(3)), said(lambda: m.__setitem__(0, 3))),
     ]

@@ -95,7 +95,11 @@ def test_errors_and_warnings(torch: Any) -> Any:
         lambda: init._calculate_fan_in_and_fan_out(e(3, 4, 5, 6)),
         *(lambda: init.kaiming_uniform_(e(3, 4), mode="x"), lambda: init.kaiming_normal_(e(3))),
         *(lambda: init.kaiming_uniform_(e(3, 0)), lambda: init.kaiming_normal_(e(3, 0))),
-        *(lambda: init.eye_(e(3)), lambda: init.dirac_(e(3, 3)), lambda: init.dirac_(e(3, 3, 3), 2)),
+        *(
+            lambda: init.eye_(e(3)),
+            lambda: init.dirac_(e(3, 3)),
+            lambda: init.dirac_(e(3, 3, 3), 2),
+        ),
         *(lambda: init.orthogonal_(e(3)), lambda: init.sparse_(e(3), 0.1)),
         lambda: init.kaiming_uniform_(e(2, 2), nonlinearity="x"),
         *(lambda: init.constant(e(2), 1), lambda: init.eye(e(2, 2))),

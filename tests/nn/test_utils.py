@@ -33,7 +33,10 @@ def test_clip_grad_norm(torch: Any) -> Any:
     results += [utils.clip_grad_norm_(iter(p), 100.0), p[2].grad]
     results += [utils.clip_grad_norm_(p[0], 1.0), p[0].grad]
     results += [utils.clip_grad_norm_([], 1.0), utils.get_total_norm([]).item()]
-    results += [utils.clip_grad_norm_(p, 1.0, foreach=False), said(lambda: utils.clip_grad_norm(p, 1))]
+    results += [
+        utils.clip_grad_norm_(p, 1.0, foreach=False),
+        said(lambda: utils.clip_grad_norm(p, 1)),
+    ]
     return [round(r.item(), 6) if hasattr(r, "ndim") and r.ndim == 0 else r for r in results]
 
 

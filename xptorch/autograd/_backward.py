@@ -95,7 +95,7 @@ def grad(
         return tuple(
             create.zeros_like(t) if g is None else g for t, g in zip(ins, found, strict=True)
         )
-    if not allow_unused and None in found:
+    if not allow_unused and any(g is None for g in found):
         index = next(i for i, g in enumerate(found) if g is None)
         raise RuntimeError(
             f"The differentiated Tensor at index {index} appears to not have been used in the "

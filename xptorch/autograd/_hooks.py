@@ -22,8 +22,8 @@ def register(t: Any, hook: Hook) -> RemovableHandle:
     """
     if not t.requires_grad:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-    if t.grad_fn is not None:
-        return _add(of(t.grad_fn).of_tensor, hook)
+    if t._node is not None:
+        return _add(of(t._node).of_tensor, hook)
     if t._hooks is None:
         t._hooks = OrderedDict()
         _watch(t)
@@ -38,7 +38,7 @@ def register_after(t: Any, hook: Hook) -> RemovableHandle:
     """
     if not t.requires_grad:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-    if t.grad_fn is not None:
+    if t._node is not None:
         raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
     if t._after_hooks is None:
         t._after_hooks = OrderedDict()
@@ -54,8 +54,8 @@ def retain(t: Any) -> None:
     """
     if not t.requires_grad:
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-    if t.grad_fn is not None and not t._retains:
-        of(t.grad_fn).retaining = weakref.ref(t)
+    if t._node is not None and not t._retains:
+        of(t._node).retaining = weakref.ref(t)
         t._retains = True
 
 

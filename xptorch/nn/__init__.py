@@ -4,6 +4,7 @@ from xptorch.nn import functional as functional
 from xptorch.nn import init as init
 from xptorch.nn import utils as utils
 from xptorch.nn.activation import *  # noqa: F403
+from xptorch.nn.attention import *  # noqa: F403
 from xptorch.nn.batchnorm import *  # noqa: F403
 from xptorch.nn.container import *  # noqa: F403
 from xptorch.nn.conv import *  # noqa: F403

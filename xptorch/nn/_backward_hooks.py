@@ -59,6 +59,13 @@ class BackwardWatch:
         return grads
 
     def _call_without_inputs(self) -> None:
+        warnings.warn(
+            "Full backward hook is firing when gradients are computed with respect to module "
+            "outputs since no inputs require gradients. See "
+            "https://docs.pytorch.org/docs/main/generated/torch.nn.Module.html"
+            "#torch.nn.Module.register_full_backward_hook for more details.",
+            stacklevel=5,
+        )
         nothing = (None,) * self.input_count
         for hook in self.hooks:
             changed = hook(self.module, nothing, self.grad_output)
@@ -90,8 +97,7 @@ def _replaced(grads: Gradients, changed: Any, who: str, what: str) -> Gradients:
     new = _as_tuple(changed)
     if len(new) != len(grads):
         raise RuntimeError(
-            f"{who} returned an invalid number of {what}, got {len(new)}, "
-            f"but expected {len(grads)}"
+            f"{who} returned an invalid number of {what}, got {len(new)}, but expected {len(grads)}"
         )
     return new
 
@@ -99,47 +105,49 @@ def _replaced(grads: Gradients, changed: Any, who: str, what: str) -> Gradients:
 def _tapped(
     values: tuple[Any, ...], see: _hooks.Hook, fill: bool = False
 ) -> tuple[tuple[Any, ...], bool]:
-    """`values` with those that need gradients led through a `_Tap`, and whether there were any."""
-    places = [i for i, v in enumerate(values) if isinstance(v, _tensor.Tensor) and v.requires_grad]
+    """`values` with those that need gradients led through a `_Tap`, and whether there were any.
+
+    Args:
+        values: tensors, and anything else.
+        see: is shown the gradients, None where there is none, and returns those to go on with.
+        fill: show zeros for tensors without a gradient.
+    """
+    tensors = {i: v for i, v in enumerate(values) if isinstance(v, _tensor.Tensor)}
+    places = [i for i, t in tensors.items() if t.requires_grad]
     if not places or not is_grad_enabled():
         return values, False
+    likes = {i: (t.shape, t.dtype, t.device) for i, t in tensors.items()}
+
+    def exchange(grads: Sequence[Any]) -> list[Any]:
+        known = dict(zip(places, grads, strict=True))
+        shown = [known.get(i) for i in range(len(values))]
+        if fill:
+            shown = [_or_zeros(g, likes.get(i)) for i, g in enumerate(shown)]
+        new = see(tuple(shown))
+        return [_or_zeros(new[i], likes[i]) for i in places]
+
     led = list(values)
-
-    def see_all(grads: Sequence[Any]) -> list[Any]:
-        every: list[Any] = [None] * len(values)
-        for i, g in zip(places, grads, strict=True):
-            every[i] = g
-        seen = see(tuple(every))
-        return [seen[i] for i in places]
-
-    outs = _Tap.apply(see_all, fill, *[values[i] for i in places])
-    for i, out in zip(places, outs, strict=True):
+    for i, out in zip(places, _Tap.apply(exchange, *map(tensors.get, places)), strict=True):
         led[i] = out
     return tuple(led), True
 
 
-class _Tap(autograd.Function):
-    """The identity on some tensors; on the way back `see` is shown, and may change, the gradients.
+def _or_zeros(g: Any, like: tuple[Any, Any, Any] | None) -> Any:
+    if g is not None or like is None:
+        return g
+    shape, dtype, device = like
+    return create.zeros(shape, dtype=dtype, device=device)
 
-    A missing gradient is shown as None where outputs are tapped, and as zeros where inputs are.
-    """
+
+class _Tap(autograd.Function):
+    """The identity on some tensors; on the way back their gradients go through `exchange`."""
 
     @staticmethod
-    def forward(ctx: Any, see: _hooks.Hook, fill: bool, *tensors: Any) -> Any:
-        ctx.see, ctx.fill = see, fill
-        ctx.likes = [(t.shape, t.dtype, t.device) for t in tensors]
+    def forward(ctx: Any, exchange: _hooks.Hook, *tensors: Any) -> Any:
+        ctx.exchange = exchange
         ctx.set_materialize_grads(False)
         return tuple(t.view_as(t) for t in tensors)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        if ctx.fill:
-            grads = _filled(grads, ctx.likes)
-        return None, None, *_filled(ctx.see(grads), ctx.likes)
-
-
-def _filled(grads: Sequence[Any], likes: Sequence[tuple[Any, Any, Any]]) -> Gradients:
-    return tuple(
-        create.zeros(shape, dtype=dtype, device=device) if g is None else g
-        for g, (shape, dtype, device) in zip(grads, likes, strict=True)
-    )
+        return None, *ctx.exchange(grads)

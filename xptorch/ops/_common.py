@@ -289,8 +289,12 @@ def _returned(function: str, results: dict[str, Any]) -> Returned:
 # ---- out= and in-place forms
 
 
-def deliver(result: Tensor, out: Tensor | None, function: str) -> Tensor:
-    """The result, stored in `out` where one was given."""
+def deliver(result: Tensor, out: Tensor | None, function: str, exact: bool = False) -> Tensor:
+    """The result, stored in `out` where one was given.
+
+    Args:
+        exact: `out` must have the result's dtype.
+    """
     if out is None:
         return result
     if mode.enabled and (result._needs or out._needs):
@@ -298,12 +302,47 @@ def deliver(result: Tensor, out: Tensor | None, function: str) -> Tensor:
             f"{function}(): functions with out=... arguments don't support automatic "
             "differentiation, but one of the arguments requires grad."
         )
+    if exact and out.dtype is not result.dtype:
+        wanted, got = (_C_NAMES.get(t.dtype.name, t.dtype.name) for t in (result, out))
+        raise RuntimeError(f"Expected out tensor to have dtype {wanted}, but got {got} instead")
     check_cast(result.dtype, out.dtype)
     if out._device is not result._device:
         raise _engine.different_devices(out._device, result._device)
+    check_single(out)
     if out.shape != result.shape:
         out.resize_(result.shape)
-    return _engine.write(out, to_dtype(result, out.dtype))  # type: ignore[no-any-return]
+    return _engine.write(out, to_dtype(result, out.dtype))
+
+
+def check_single(target: Tensor) -> None:
+    """Raise if several elements of a tensor to write to lie at one place, as after `expand`."""
+    x = target._data
+    if any(n > 1 and s == 0 for n, s in zip(x.shape, target._device.xp.strides(x), strict=True)):
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a "
+            "single memory location. Please clone() the tensor before performing the operation."
+        )
+
+
+def check_apart(out: Tensor | None, input: Tensor) -> None:
+    """Raise if `out` lies in the input's memory, for functions that read after they write."""
+    if out is not None and out.numel() and out._device.xp.aliases(out._data, input._data):
+        raise RuntimeError(
+            "unsupported operation: some elements of the input tensor and the written-to tensor "
+            "refer to a single memory location. Please clone() the tensor before performing the "
+            "operation."
+        )
+
+
+def write(target: Tensor, result: Tensor) -> Tensor:
+    """`_engine.write`, for targets whose elements all have places of their own."""
+    if target._base is not None:
+        check_single(target)
+    try:
+        return _engine.write(target, result)
+    except ValueError:  # NumPy protects the memory of expanded arrays
+        check_single(target)
+        raise
 
 
 def check_cast(source: dtype, target: dtype) -> None:
@@ -360,5 +399,4 @@ def store(target: Tensor, result: Tensor) -> Tensor:
             f"output with shape {shape_text(target.shape)} doesn't match the broadcast shape "
             f"{shape_text(result.shape)}"
         )
-    return _engine.write(target, result)  # type: ignore[no-any-return]
-
+    return write(target, result)

@@ -13,6 +13,8 @@ from xptorch.ops import elementwise as e
 from xptorch.ops._common import (
     BOOL,
     COMPLEX,
+    FLOAT,
+    floating,
     inplace,
     need_tensor,
     refuse,
@@ -249,7 +251,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tens
     need_tensor(input, "hardtanh")
     if input.dtype.category == BOOL:
         raise RuntimeError("Bool inputs not supported for hardtanh")
-    if input.dtype.category < e.FLOAT:
+    if input.dtype.category < FLOAT:
         if not input.dtype.is_signed and (min_val < 0 or max_val < 0):
             raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
         min_val, max_val = int(min_val), int(max_val)
@@ -383,12 +385,12 @@ hardswish = smooth(_hardswish, "hardswish", "hardswish_cpu")
 
 def softsign(input: Tensor) -> Tensor:
     """input / (1 + |input|)."""
-    return _softsign(e.floating(input))  # type: ignore[no-any-return]
+    return _softsign(floating(input))  # type: ignore[no-any-return]
 
 
 def tanhshrink(input: Tensor) -> Tensor:
     """input − tanh(input)."""
-    return in_float32(_tanhshrink, e.floating(input))
+    return in_float32(_tanhshrink, floating(input))
 
 
 def rrelu(
@@ -398,7 +400,7 @@ def rrelu(
     training: bool = False,
     generator: Any = None,
 ) -> Tensor:
-    """`leaky_relu`; in training each slope is drawn from [lower, upper], else it is their middle."""
+    """`leaky_relu`; in training with slopes drawn from [lower, upper], else with their middle."""
     need_tensor(input, "rrelu")
     if lower > upper:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")

@@ -9,8 +9,8 @@ from xptorch import _dtype, _engine
 from xptorch._engine import op
 from xptorch.ops import linalg
 from xptorch.ops._common import need_tensor, shape_text, type_name
-from xptorch.ops.comparison import where
 from xptorch.ops._fused import in_float32, need_floating
+from xptorch.ops.comparison import where
 from xptorch.ops.softmax import softmax
 
 if TYPE_CHECKING:
@@ -126,9 +126,9 @@ def scaled_dot_product_attention(
         attn_mask = _engine.wrap(on.xp.tril(ones), on)
     bias = attn_mask
     if attn_mask is not None and attn_mask.dtype is _dtype.bool_:
-        zero = on.xp.zeros(attn_mask._data.shape, dtype=query._data.dtype, device=query._data.device)
-        low = on.xp.full_like(zero, -math.inf)
-        bias = _engine.wrap(on.xp.where(attn_mask._data, zero, low), on)
+        allowed = attn_mask._data
+        zero = on.xp.zeros(allowed.shape, dtype=query._data.dtype, device=allowed.device)
+        bias = _engine.wrap(on.xp.where(allowed, zero, on.xp.full_like(zero, -math.inf)), on)
     if scale is None:
         scale = 1 / math.sqrt(query._data.shape[-1]) if query._data.shape[-1] else math.inf
     noise = None

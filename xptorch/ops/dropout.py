@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from xptorch._dtype import FLOAT, get_default_dtype
 from xptorch._engine import op, wrap
 from xptorch.ops import random
 from xptorch.ops._common import check_cast, inplace, need_tensor
-from xptorch._dtype import FLOAT, get_default_dtype
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -21,7 +21,9 @@ __all__ = [
 # α of SELU: what units that are switched off become, up to sign.
 _ALPHA = 1.7580993408473766
 
-_scaled = op("dropout", lambda xp, a, noise: a * noise, broadcast=True, a=lambda xp, g, noise: g * noise)
+_scaled = op(
+    "dropout", lambda xp, a, noise: a * noise, broadcast=True, a=lambda xp, g, noise: g * noise
+)
 
 
 def _prepared(name: str, input: Tensor, p: float) -> None:
@@ -32,7 +34,8 @@ def _prepared(name: str, input: Tensor, p: float) -> None:
 
 def _drawn(input: Tensor, p: float, features: bool) -> Tensor:
     """Ones with probability 1 − p, else zeros: for each element, or each (sample, channel)."""
-    check_cast(get_default_dtype(), input.dtype) if input.dtype.category < FLOAT else None
+    if input.dtype.category < FLOAT:
+        check_cast(get_default_dtype(), input.dtype)
     if features:
         if input.ndim < 2:
             raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")

@@ -137,7 +137,7 @@ nll = op("nll", _nll_forward, vjp=_nll_vjp, reference=_nll_reference, aux=True)
 
 
 def check_targets(target: Tensor, classes: int, ignore: int) -> None:
-    """Raise for a class that there is not; only on the CPU, elsewhere the look would cost a wait."""
+    """Raise for a class out of range; only on the CPU, elsewhere the look would cost a wait."""
     raw = target._data
     if target._device.type != "cpu" or not math.prod(raw.shape):
         return

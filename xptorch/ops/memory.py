@@ -8,10 +8,33 @@ from typing import TYPE_CHECKING, Any
 from xptorch import _engine
 from xptorch._engine import op
 from xptorch._grad_mode import mode
-from xptorch.ops._common import as_shape, is_tensor, shape_text, to_dtype
+from xptorch.ops._common import (
+    as_shape,
+    fitting,
+    is_tensor,
+    need_tensor,
+    shape_text,
+    to_dtype,
+    write,
+)
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
+
+
+__all__ = ["fill", "fill_", "resize_as_", "zero_"]
+
+_overwrite = op(
+    "overwrite",
+    lambda xp, a, b: b,
+    a=lambda xp, g: xp.zeros_like(g),
+    b=lambda xp, g: g,
+)
+_fill = op(
+    "fill",
+    lambda xp, a, *, value: xp.full_like(a, value),
+    a=lambda xp, g: xp.zeros_like(g),
+)
 
 
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
@@ -24,12 +47,13 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     value = to_dtype(src, self.dtype)
     if value._data.shape != self._data.shape:
         value = value.expand(self._data.shape)
-    return _engine.write(self, value)  # type: ignore[no-any-return]
+    if mode.enabled and self._needs:
+        value = _overwrite(self, value)
+    return write(self, value)
 
 
 def fill_(self: Tensor, value: Any) -> Tensor:
     """Set every element to one value."""
-    _engine.check_writable(self)
     if is_tensor(value):
         if value.ndim:
             raise RuntimeError(
@@ -37,11 +61,14 @@ def fill_(self: Tensor, value: Any) -> Tensor:
                 f"{value.ndim} dimensions."
             )
         return copy_(self, value)
-    if mode.enabled and self.requires_grad:
-        return _engine.write(self, self.detach().new_full(self._data.shape, value))  # type: ignore[no-any-return]
-    self._data = self._device.xp.assign(self._data, ..., value)
-    _engine.bump(self)
-    return self
+    _engine.check_writable(self)
+    return write(self, _fill(self, value=fitting(value, self.dtype)))
+
+
+def fill(input: Tensor, value: Any) -> Tensor:
+    """One value in the shape and dtype of the input."""
+    need_tensor(input, "fill")
+    return fill_(input.clone(), value)
 
 
 def zero_(self: Tensor) -> Tensor:

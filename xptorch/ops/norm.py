@@ -196,8 +196,9 @@ def _column(xp: Any, v: Any) -> Any:
 
 
 def _layer_norm_forward(
-    xp: Any, a: Any, weight: Any, bias: Any, *, width: int, eps: float
+    xp: Any, a: Any, weight: Any, bias: Any, *, shape: tuple[int, ...], eps: float
 ) -> Any:
+    width = math.prod(shape)
     x = _rows(xp, a, width)
     mean = row_sums(xp, x) / width
     y = x - _column(xp, mean)
@@ -216,19 +217,18 @@ def _layer_norm_vjp(
     needs: Any,
     a: Any,
     weight: Any,
-    weight_shape: Any,
-    bias_shape: Any,
     aux: Any,
-    width: int,
+    shape: tuple[int, ...],
 ) -> Any:
     mean, rstd = aux
+    width = math.prod(shape)
     g, centred = _rows(xp, g, width), _rows(xp, a, width) - _column(xp, mean)
     to_a = to_weight = to_bias = None
     product = g * centred
     if needs[1]:
-        to_weight = xp.reshape(rstd @ product, weight_shape)
+        to_weight = xp.reshape(rstd @ product, shape)
     if needs[2]:
-        to_bias = xp.reshape(column_sums(xp, g), bias_shape)
+        to_bias = xp.reshape(column_sums(xp, g), shape)
     if needs[0]:
         if weight is None:
             total, along, to_a = row_sums(xp, g), row_sums(xp, product), g * _column(xp, rstd)
@@ -244,9 +244,9 @@ def _layer_norm_vjp(
 
 
 def _layer_norm_reference(
-    a: Tensor, weight: Tensor | None, bias: Tensor | None, *, width: int, eps: float
+    a: Tensor, weight: Tensor | None, bias: Tensor | None, *, shape: tuple[int, ...], eps: float
 ) -> Tensor:
-    rows = a.reshape(-1, width)
+    rows = a.reshape(-1, math.prod(shape))
     centred = rows - reduce.mean(rows, 1, True)
     y = centred * e.rsqrt(reduce.var(rows, 1, correction=0, keepdim=True) + eps)
     return _affine(y.reshape(a.shape), weight, bias)
@@ -261,7 +261,8 @@ _layer_norm = op(
 )
 
 
-def _rms_norm_forward(xp: Any, a: Any, weight: Any, *, width: int, eps: float) -> Any:
+def _rms_norm_forward(xp: Any, a: Any, weight: Any, *, shape: tuple[int, ...], eps: float) -> Any:
+    width = math.prod(shape)
     x = _rows(xp, a, width)
     rstd = 1 / xp.sqrt(xp.vecdot(x, x) / width + eps)
     y = x * _column(xp, rstd)
@@ -271,13 +272,14 @@ def _rms_norm_forward(xp: Any, a: Any, weight: Any, *, width: int, eps: float) -
 
 
 def _rms_norm_vjp(
-    xp: Any, g: Any, needs: Any, a: Any, weight: Any, weight_shape: Any, aux: Any, width: int
+    xp: Any, g: Any, needs: Any, a: Any, weight: Any, aux: Any, shape: tuple[int, ...]
 ) -> Any:
+    width = math.prod(shape)
     rstd, x, g = aux, _rows(xp, a, width), _rows(xp, g, width)
     product = g * x
     to_a = to_weight = None
     if needs[1]:
-        to_weight = xp.reshape(rstd @ product, weight_shape)
+        to_weight = xp.reshape(rstd @ product, shape)
     if needs[0]:
         if weight is None:
             along, to_a = row_sums(xp, product), g * _column(xp, rstd)
@@ -290,8 +292,10 @@ def _rms_norm_vjp(
     return to_a, to_weight
 
 
-def _rms_norm_reference(a: Tensor, weight: Tensor | None, *, width: int, eps: float) -> Tensor:
-    rows = a.reshape(-1, width)
+def _rms_norm_reference(
+    a: Tensor, weight: Tensor | None, *, shape: tuple[int, ...], eps: float
+) -> Tensor:
+    rows = a.reshape(-1, math.prod(shape))
     y = rows * e.rsqrt(reduce.mean(rows * rows, 1, True) + eps)
     return _affine(y.reshape(a.shape), weight, None)
 
@@ -306,7 +310,7 @@ def _group_norm_forward(
 ) -> Any:
     n, c = a.shape[:2]
     width = math.prod(a.shape) // (n * groups)
-    y, (mean, rstd) = _layer_norm_forward(xp, a, None, None, width=width, eps=eps)
+    y, (mean, rstd) = _layer_norm_forward(xp, a, None, None, shape=(width,), eps=eps)
     y = xp.reshape(y, (n, c, -1))
     if weight is not None:
         y *= xp.reshape(weight, (c, 1))
@@ -351,7 +355,7 @@ def _group_norm_reference(
     a: Tensor, weight: Tensor | None, bias: Tensor | None, *, groups: int, eps: float
 ) -> Tensor:
     width = a.numel() // (a.shape[0] * groups)
-    y = _layer_norm_reference(a, None, None, width=width, eps=eps)
+    y = _layer_norm_reference(a, None, None, shape=(width,), eps=eps)
     shape = _channel_shape(a.ndim)
     weight, bias = (None if t is None else t.reshape(shape) for t in (weight, bias))
     return _affine(y, weight, bias)
@@ -464,7 +468,7 @@ def layer_norm(
     need_floating("LayerNormKernelImpl", input)
     if input.numel() == 0:
         return _affine(input * 1.0, weight, bias)
-    return in_float32(_layer_norm, input, weight, bias, width=math.prod(shape), eps=eps)
+    return in_float32(_layer_norm, input, weight, bias, shape=shape, eps=eps)
 
 
 def rms_norm(
@@ -482,13 +486,13 @@ def rms_norm(
         eps = _dtype.finfo(wide).eps
     if input.numel() == 0:
         return _affine(input * 1.0, weight, None)
-    return in_float32(_rms_norm, input, weight, width=math.prod(shape), eps=eps)
+    return in_float32(_rms_norm, input, weight, shape=shape, eps=eps)
 
 
 def _check_normalized(
     name: str, input: Tensor, normalized_shape: Any, weight: Any, bias: Any
 ) -> tuple[int, ...]:
-    if isinstance(normalized_shape, int) or not all(hasattr(s, "__index__") for s in normalized_shape):
+    if isinstance(normalized_shape, int):
         raise TypeError(
             f"{name}(): argument 'normalized_shape' (position 2) must be tuple of ints, "
             f"not {type(normalized_shape).__name__}"

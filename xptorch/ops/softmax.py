@@ -60,7 +60,9 @@ def _logsumexp_forward(xp: Any, a: Any, *, axis: tuple[int, ...], keepdims: bool
     return xp.reshape(y, tuple(s for i, s in enumerate(a.shape) if i not in axis))
 
 
-def _logsumexp_slope(xp: Any, g: Any, a: Any, y: Any, a_shape: Any, axis: Any, keepdims: Any) -> Any:
+def _logsumexp_slope(
+    xp: Any, g: Any, a: Any, y: Any, a_shape: Any, axis: Any, keepdims: bool
+) -> Any:
     share = xp.exp(a - spread(xp, y, a_shape, axis, keepdims))
     return spread(xp, g, a_shape, axis, keepdims) * share
 

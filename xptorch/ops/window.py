@@ -29,7 +29,6 @@ Block = tuple[Any, ...]  # indices of some images, and some of their windows alo
 LAST = {3: (0, 2, 1), 4: (0, 2, 3, 1), 5: (0, 2, 3, 4, 1)}  # channels moved behind the others
 FIRST = {3: (0, 2, 1), 4: (0, 3, 1, 2), 5: (0, 4, 1, 2, 3)}  # and back
 _FEW_CHANNELS = 4
-_BLOCK = 1 << 19  # elements of the window matrix worked on at a time: what a cache holds
 
 
 def either(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -92,12 +91,13 @@ class Geometry(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def _blocks(how: Geometry, n: int, c: int) -> list[tuple[Block, Block]]:
-    """Parts of the work that a cache holds: where each lies in the padded input and the output."""
+def _blocks(how: Geometry, n: int, c: int, most: int) -> list[tuple[Block, Block]]:
+    """Parts of the work, of at most that many elements of windows, so that a cache holds them:
+    where each lies in the padded input, and where in the output."""
     first, *others = how.counts
     per_row = max(math.prod(others) * math.prod(how.kernel) * c, 1)
-    rows = min(max(_BLOCK // per_row, 1), first)
-    images = max(_BLOCK // (per_row * first), 1) if rows == first else 1
+    rows = min(max(most // per_row, 1), first)
+    images = max(most // (per_row * first), 1) if rows == first else 1
     stride, reach = how.stride[0], how.dilation[0] * (how.kernel[0] - 1) + 1
     parts = []
     for i in range(0, max(n, 1), images):
@@ -117,8 +117,9 @@ def _columns(xp: Any, x: Any, how: Geometry) -> Any:
     windows = x if pointwise else xp.unfold(x, how.kernel, how.stride, how.dilation)
     rows = math.prod(windows.shape[: d + 1])
     if g > 1:
-        windows = xp.reshape(windows, (rows, taps, g, c // g))
-        return xp.reshape(xp.permute_dims(windows, (2, 0, 1, 3)), (g, rows, taps * (c // g)))
+        windows = xp.reshape(windows, (*windows.shape[:-1], g, c // g))
+        axes = (windows.ndim - 2, *range(windows.ndim - 2), windows.ndim - 1)
+        return xp.reshape(xp.permute_dims(windows, axes), (g, rows, taps * (c // g)))
     if c > _FEW_CHANNELS or pointwise:
         return xp.reshape(windows, (rows, taps * c))
     # With few channels the longest copies run along the windows, not inside them.
@@ -155,15 +156,14 @@ def _convolve(xp: Any, x: Any, w: Any, b: Any, *, how: Geometry) -> Any:
     n, c, o = x.shape[0], x.shape[1], w.shape[0]
     x = _padded(xp, x, how)
     if how.groups == c > 1:
-        y = _depthwise(xp, x, w, how)
+        y = _depthwise(xp, x, w, b, how)
     else:
         matrix = _matrix(xp, w, how.groups)
-        blocks = _blocks(how, n, c)
-        parts = [_columns(xp, x[where], how) @ matrix for where, _ in blocks]
-        rows = [_joined(xp, y) for y in parts] if how.groups > 1 else parts
-        y = rows[0] if len(rows) == 1 else xp.concat(rows, axis=0)
-    if b is not None:
-        y = y + b
+        parts = []
+        for where, _ in _blocks(how, n, c, xp.block):
+            y = _joined(xp, _columns(xp, x[where], how) @ matrix)
+            parts.append(y if b is None else xp.iadd(y, b))
+        y = parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
     y = xp.reshape(y, (n, *how.counts, o))
     return xp.permute_dims(y, FIRST[y.ndim])
 
@@ -187,7 +187,7 @@ def _spread(xp: Any, g: Any, w: Any, how: Geometry) -> Any:
     """Each g (n, counts…, o) over its window: the padded input's gradient (n, s…, c)."""
     n, c = g.shape[0], w.shape[1] * how.groups
     matrix = xp.matrix_transpose(_matrix(xp, w, how.groups))
-    blocks = _blocks(how, n, c)
+    blocks = _blocks(how, n, c, xp.block)
     out = None
     for where, part in blocks:
         rows = _apart(xp, g[part], how.groups) @ matrix
@@ -214,7 +214,7 @@ def _convolve_weight(xp: Any, x: Any, g: Any, *, how: Geometry) -> Any:
         w = _depthwise_weight(xp, x, g, how)
     else:
         w = None
-        for where, part in _blocks(how, n, x.shape[-1]):
+        for where, part in _blocks(how, n, x.shape[-1], xp.block):
             rows = _apart(xp, g[part], how.groups)
             product = xp.matrix_transpose(_columns(xp, x[where], how)) @ rows
             w = product if w is None else w + product
@@ -293,6 +293,8 @@ def _apart(xp: Any, x: Any, groups: int) -> Any:
 
 def _joined(xp: Any, rows: Any) -> Any:
     """The groups' matrices as rows of all channels."""
+    if rows.ndim == 2:
+        return rows
     g, n, c = rows.shape
     return xp.reshape(xp.permute_dims(rows, (1, 0, 2)), (n, g * c))
 
@@ -301,40 +303,59 @@ def _joined(xp: Any, rows: Any) -> Any:
 
 
 @lru_cache(maxsize=1024)
-def _taps(how: Geometry) -> list[tuple[slice, ...]]:
-    return window_slices(how.padded, how.kernel, how.stride, how.dilation)
+def _taps(how: Geometry, rows: int) -> list[tuple[slice, ...]]:
+    """For each tap, what it meets of the input that so many rows of windows lie over."""
+    reach = (rows - 1) * how.stride[0] + how.dilation[0] * (how.kernel[0] - 1) + 1
+    return window_slices((reach, *how.padded[1:]), how.kernel, how.stride, how.dilation)
 
 
-def _by_tap(xp: Any, w: Any, c: int) -> Any:
-    """w (c · m, 1, k…) as (taps, c, m)."""
-    return xp.permute_dims(xp.reshape(w, (c, w.shape[0] // c, math.prod(w.shape[2:]))), (2, 0, 1))
+def _by_tap(xp: Any, w: Any, how: Geometry) -> Any:
+    """w (c · m, 1, k…) as (taps, count of the last axis, c, m)."""
+    o, taps = w.shape[0], math.prod(how.kernel)
+    w = xp.reshape(xp.permute_dims(xp.reshape(w, (o, taps)), (1, 0)), (taps, 1, o))
+    # Repeated along the last axis, so that the product's innermost loop runs along a whole row.
+    row = xp.reshape(xp.broadcast_to(w, (taps, how.counts[-1], o)), (taps, how.counts[-1] * o))
+    return xp.reshape(row, (taps, how.counts[-1], how.groups, o // how.groups))
 
 
-def _depthwise(xp: Any, x: Any, w: Any, how: Geometry) -> Any:
-    w = _by_tap(xp, w, how.groups)
-    y = None
-    for i, key in enumerate(_taps(how)):
-        product = xp.expand_dims(x[key], axis=-1) * w[i, ...]
-        y = product if y is None else xp.iadd(y, product)
-    return xp.reshape(y, (*y.shape[:-2], w.shape[1] * w.shape[2]))
+def _depthwise(xp: Any, x: Any, w: Any, b: Any, how: Geometry) -> Any:
+    w = _by_tap(xp, w, how)
+    parts = []
+    for where, (_, rows, _) in _blocks(how, x.shape[0], x.shape[-1], xp.block):
+        y, some = None, xp.expand_dims(x[where], axis=-1)
+        for i, key in enumerate(_taps(how, rows.stop - rows.start)):
+            product = some[(*key, slice(None))] * w[i, ...]
+            y = product if y is None else xp.iadd(y, product)
+        y = xp.reshape(y, (math.prod(y.shape[:-2]), w.shape[-2] * w.shape[-1]))
+        parts.append(y if b is None else xp.iadd(y, b))
+    return parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
 
 
 def _spread_depthwise(xp: Any, g: Any, w: Any, how: Geometry) -> Any:
-    c = how.groups
-    w = _by_tap(xp, w, c)
+    n, c = g.shape[0], how.groups
+    w = _by_tap(xp, w, how)
     g = xp.reshape(g, (*g.shape[:-1], c, g.shape[-1] // c))
-    out = xp.zeros((g.shape[0], *how.padded, c), dtype=g.dtype, device=g.device)
-    for i, key in enumerate(_taps(how)):
-        product = g * w[i, ...]
-        product = product[..., 0] if g.shape[-1] == 1 else xp.sum(product, axis=-1)
-        out = xp.add_to(out, key, product)
+    out = xp.zeros((n, *how.padded, c), dtype=g.dtype, device=g.device)
+    for (images, source, _), part in _blocks(how, n, c, xp.block):
+        for i, (_, first, *rest) in enumerate(_taps(how, part[1].stop - part[1].start)):
+            product = g[part] * w[i, ...]
+            product = product[..., 0] if g.shape[-1] == 1 else xp.sum(product, axis=-1)
+            first = slice(source.start + first.start, source.start + first.stop, first.step)
+            out = xp.add_to(out, (images, first, *rest), product)
     return out
 
 
 def _depthwise_weight(xp: Any, x: Any, g: Any, how: Geometry) -> Any:
     c = how.groups
     g = xp.reshape(g, (*g.shape[:-1], c, g.shape[-1] // c))
-    shape = (math.prod(g.shape[:-2]), c * g.shape[-1])
-    sums = [column_sums(xp, xp.reshape(xp.expand_dims(x[key], axis=-1) * g, shape)) for key in _taps(how)]
-    w = xp.reshape(xp.stack(sums), (len(sums), c, g.shape[-1]))
-    return xp.permute_dims(w, (1, 0, 2))
+    total = None
+    for where, part in _blocks(how, x.shape[0], c, xp.block):
+        some, factor = xp.expand_dims(x[where], axis=-1), g[part]
+        shape = (math.prod(factor.shape[:-2]), c * factor.shape[-1])
+        sums = [
+            column_sums(xp, xp.reshape(some[(*key, slice(None))] * factor, shape))
+            for key in _taps(how, factor.shape[1])
+        ]
+        w = xp.stack(sums)
+        total = w if total is None else total + w
+    return xp.permute_dims(xp.reshape(total, (-1, c, g.shape[-1])), (1, 0, 2))

@@ -1,9 +1,31 @@
-"""Optimizers."""
+"""Optimizers, and schedulers of their learning rates."""
 
 from xptorch.optim import optimizer
+from xptorch.optim.adadelta import Adadelta
+from xptorch.optim.adagrad import Adagrad
 from xptorch.optim.adam import Adam
+from xptorch.optim.adamax import Adamax
 from xptorch.optim.adamw import AdamW
+from xptorch.optim.asgd import ASGD
+from xptorch.optim.nadam import NAdam
 from xptorch.optim.optimizer import Optimizer
+from xptorch.optim.radam import RAdam
+from xptorch.optim.rmsprop import RMSprop
+from xptorch.optim.rprop import Rprop
 from xptorch.optim.sgd import SGD
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "optimizer"]
+__all__ = [
+    "ASGD",
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "optimizer",
+]

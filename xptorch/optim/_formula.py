@@ -32,13 +32,20 @@ def check_lr(lr: Any, foreach: bool | None = None, capturable: bool = False) -> 
     check_range("learning rate", lr)
 
 
-def check_betas(betas: Any) -> None:
-    """Raise ValueError unless both betas are in [0, 1), and both numbers or both tensors."""
+def check_betas(betas: Any, foreach: bool | None = None, capturable: bool = False) -> None:
+    """Raise ValueError unless both betas are in [0, 1), and both numbers or both tensors of one."""
     if isinstance(betas[0], Tensor) != isinstance(betas[1], Tensor):
         raise ValueError("betas must be either both floats or both Tensors")
-    for i in range(2):
-        if not 0.0 <= betas[i] < 1.0:
-            raise ValueError(f"Invalid beta parameter at index {i}: {betas[i]}")
+    for i, beta in enumerate(betas[:2]):
+        if isinstance(beta, Tensor):
+            if foreach and not capturable:
+                raise ValueError(
+                    f"betas[{i}] as a Tensor is not supported for capturable=False and foreach=True"
+                )
+            if beta.numel() != 1:
+                raise ValueError(f"Tensor betas[{i}] must be 1-element")
+        if not 0.0 <= beta < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
 
 
 def check_modes(
@@ -115,6 +122,10 @@ class FormulaOptimizer(Optimizer):
         """The states that `update` takes, and what they are filled with at first."""
         raise NotImplementedError
 
+    def _scalars(self, group: dict[str, Any]) -> dict[str, Tensor]:
+        """States of one number, with what they start from."""
+        return {"step": scalar_state()}
+
     def _settings(self, group: dict[str, Any]) -> dict[str, Any]:
         """The numbers that `update` takes."""
         raise NotImplementedError
@@ -127,9 +138,10 @@ class FormulaOptimizer(Optimizer):
         loss = self._loss(closure)
         for group in self.param_groups:
             starts, settings = self._states(group), self._settings(group)
-            for p, g, state in self._gradients(group):
+            for p, g in self._gradients(group):
+                state = self.state[p]
                 if "step" not in state:
-                    state["step"] = scalar_state()
+                    state.update(self._scalars(group))
                     state.update({name: full_state(p, start) for name, start in starts.items()})
                 t = advance(state["step"])
                 own = self._numbers(state, group, t)
@@ -142,14 +154,14 @@ class FormulaOptimizer(Optimizer):
         with enable_grad():
             return closure()
 
-    def _gradients(self, group: dict[str, Any]) -> Iterator[tuple[Tensor, Any, dict[str, Any]]]:
-        """Each parameter of a group that has a gradient, the gradient's array, and its state."""
+    def _gradients(self, group: dict[str, Any]) -> Iterator[tuple[Tensor, Any]]:
+        """Each parameter of a group that has a gradient, and the gradient's array."""
         maximize = group["maximize"]
         for p in group["params"]:
             grad = p._grad
             if grad is not None:
                 g = grad._data
-                yield p, -g if maximize else g, self.state[p]
+                yield p, -g if maximize else g
 
 
 def apply(
@@ -166,7 +178,7 @@ def apply(
             returns p and the states, which it changes in place where the library can.
     """
     x, xp = p._data, p._device.xp
-    if x.size > _BLOCK and p._device.type == "cpu":
+    if p._device.type == "cpu" and x.size > _BLOCK:
         arrays = [x, g, *[s._data for s in states]]
         if _apply_in_blocks(update, xp, arrays, settings):
             _engine.bump(p)

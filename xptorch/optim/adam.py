@@ -64,7 +64,7 @@ class Adam(FormulaOptimizer):
     ) -> None:
         check_lr(lr, foreach, capturable)
         check_range("epsilon value", eps)
-        check_betas(betas)
+        check_betas(betas, foreach, capturable)
         check_range("weight_decay value", weight_decay)
         check_modes(self, foreach, differentiable, capturable, fused)
         defaults = {

@@ -12,8 +12,8 @@ from xptorch.optim._formula import (
     check_modes,
     check_range,
     decayed,
-    number,
     full_state,
+    number,
 )
 from xptorch.optim.optimizer import Closure, ParamsT
 
@@ -87,10 +87,11 @@ class SGD(FormulaOptimizer):
         for group in self.param_groups:
             lr, momentum = number(group["lr"]), group["momentum"]
             weight_decay = number(group["weight_decay"])
-            for p, g, state in self._gradients(group):
+            for p, g in self._gradients(group):
                 if momentum == 0:
                     apply(_plain, p, g, lr=lr, weight_decay=weight_decay)
                     continue
+                state = self.state[p]
                 first = state.get("momentum_buffer") is None
                 if first:
                     state["momentum_buffer"] = full_state(p)

@@ -149,7 +149,7 @@ def _check_dims(q: Any, k: Any, v: Any, padding: Any, mask: Any, heads: int) -> 
     """Whether there is a batch axis."""
     if q.ndim not in (2, 3):
         raise AssertionError(
-            f"query should be unbatched 2D or batched 3D tensor but received {q.ndim}-D query tensor"
+            f"query should be unbatched 2D or batched 3D tensor but received {q.ndim}-D tensor"
         )
     if k.ndim != q.ndim or v.ndim != q.ndim:
         raise AssertionError(
@@ -158,8 +158,8 @@ def _check_dims(q: Any, k: Any, v: Any, padding: Any, mask: Any, heads: int) -> 
         )
     if padding is not None and padding.ndim != q.ndim - 1:
         raise AssertionError(
-            f"For {q.ndim}-D query expected key_padding_mask to be None or {q.ndim - 1}-D but found "
-            f"{padding.ndim}-D tensor instead"
+            f"For {q.ndim}-D query expected key_padding_mask to be None or {q.ndim - 1}-D but "
+            f"found {padding.ndim}-D tensor instead"
         )
     if mask is not None:
         if mask.ndim not in (2, 3):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
 from xptorch.nn.functional._reduction import chosen, reduced
-from xptorch.ops import create, elementwise, shape
+from xptorch.ops import create, shape, special
 from xptorch.ops import loss as ops
 from xptorch.ops._common import (
     FLOAT,
@@ -429,7 +429,7 @@ def kl_div(
     if log_target:
         losses = target.exp() * (target - input)
     else:
-        losses = elementwise.xlogy(target, target) - target * input
+        losses = special.xlogy(target, target) - target * input
     total = reduced(losses, reduction)
     return total / input.shape[0] if batch and input.ndim else total
 
@@ -586,6 +586,8 @@ def linear_cross_entropy(
     """
     if options is not None:
         raise NotImplementedError("linear_cross_entropy: options (chunking)")
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.ndim}")
     out = linear_weight.shape[:-1]
     bias = None if linear_bias is None else linear_bias.reshape(-1)
     logits = linear(input, linear_weight.reshape(-1, linear_weight.shape[-1]), bias)

@@ -39,7 +39,8 @@ def batch_norm(
         values = size[0] * math.prod(size[2:]) if size else 0
         if values == 1:
             raise ValueError(
-                f"Expected more than 1 value per channel when training, got input size {input.shape}"
+                "Expected more than 1 value per channel when training, got input size "
+                f"{input.shape}"
             )
     return ops.batch_norm(
         input, weight, bias, running_mean, running_var, training, momentum, eps
@@ -113,7 +114,9 @@ def group_norm(
         ValueError: a group has one value only.
     """
     if input.ndim < 2:
-        raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.ndim}")
+        raise RuntimeError(
+            f"Expected at least 2 dimensions for input tensor but received {input.ndim}"
+        )
     values = input.shape[0] * input.shape[1] * math.prod(input.shape[2:])
     if num_groups > 0 and input.shape[0] * num_groups == values and values:
         _refuse_single(input, num_groups)
@@ -150,7 +153,8 @@ def local_response_norm(
     total = padded[:, :channels]
     for i in range(1, size):
         total = total + padded[:, i : i + channels]
-    mean = total.reshape(shape) / size if input.is_floating_point() else total.reshape(shape) // size
+    total = total.reshape(shape)
+    mean = total / size if input.is_floating_point() else total // size
     return input / (mean * alpha + k) ** beta
 
 

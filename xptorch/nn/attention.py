@@ -1,0 +1,148 @@
+"""Multi-head attention."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xptorch._tensor import Tensor
+from xptorch.nn import functional as F
+from xptorch.nn import init
+from xptorch.nn.linear import Linear
+from xptorch.nn.module import Module
+from xptorch.nn.parameter import empty_parameter
+
+__all__ = ["MultiheadAttention"]
+
+
+class NonDynamicallyQuantizableLinear(Linear):
+    """A Linear; the name is PyTorch's, and shows in the repr of attention."""
+
+
+class MultiheadAttention(Module):
+    r"""Attention in several heads side by side, between linear maps.
+
+    .. math:: y = \mathrm{concat}_h(\mathrm{softmax}(Q_h K_h^T / \sqrt{d}) V_h) \, W^O
+
+    Args:
+        embed_dim: size of queries and outputs, parted among the heads.
+        num_heads: the heads.
+        dropout: the probability of a zero among the attention weights, in training.
+        bias: whether the maps have biases.
+        add_bias_kv: whether a learned key and value are added to all others.
+        add_zero_attn: whether a key and value of zeros are added to all others.
+        kdim: size of the keys; embed_dim by default.
+        vdim: size of the values; embed_dim by default.
+        batch_first: whether the shapes are (n, l, e) in place of (l, n, e).
+        device: where the parameters live.
+        dtype: of the parameters.
+
+    Attributes:
+        in_proj_weight: (3 · embed_dim, embed_dim), the maps of queries, keys and values; three
+            separate `q_proj_weight`, … where their sizes differ.
+        in_proj_bias: (3 · embed_dim), zeros at first.
+        out_proj: the map behind the heads.
+
+    Shape: queries (l, n, e) or (l, e), keys (s, n, kdim), values (s, n, vdim) → (l, n, e), and the
+    attention weights (n, l, s), or None unless `need_weights`.
+
+    Raises:
+        ValueError, AssertionError: `num_heads` does not divide `embed_dim`, or is not positive.
+
+    Source: Vaswani et al., Attention is all you need (2017).
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        dropout: float = 0.0,
+        bias: bool = True,
+        add_bias_kv: bool = False,
+        add_zero_attn: bool = False,
+        kdim: int | None = None,
+        vdim: int | None = None,
+        batch_first: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        if embed_dim <= 0 or num_heads <= 0:
+            raise ValueError(
+                "embed_dim and num_heads must be greater than 0, "
+                f"got embed_dim={embed_dim} and num_heads={num_heads} instead"
+            )
+        super().__init__()
+        self.embed_dim = embed_dim
+        self.kdim = embed_dim if kdim is None else kdim
+        self.vdim = embed_dim if vdim is None else vdim
+        self._qkv_same_embed_dim = self.kdim == self.vdim == embed_dim
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.batch_first = batch_first
+        self.head_dim = embed_dim // num_heads
+        if self.head_dim * num_heads != embed_dim:
+            raise AssertionError("embed_dim must be divisible by num_heads")
+        self._register_maps(bias, device, dtype)
+        for name in ("bias_k", "bias_v"):
+            added = None
+            if add_bias_kv:
+                added = empty_parameter(1, 1, embed_dim, device=device, dtype=dtype)
+            setattr(self, name, added)
+        self.add_zero_attn = add_zero_attn
+        self._reset_parameters()
+
+    def _register_maps(self, bias: bool, device: Any, dtype: Any) -> None:
+        e = self.embed_dim
+        one = {"in_proj_weight": (3 * e, e)}
+        three = {"q_proj_weight": (e, e), "k_proj_weight": (e, self.kdim)}
+        three["v_proj_weight"] = (e, self.vdim)
+        used, unused = (one, three) if self._qkv_same_embed_dim else (three, one)
+        for name, shape in used.items():
+            self.register_parameter(name, empty_parameter(*shape, device=device, dtype=dtype))
+        for name in unused:
+            self.register_parameter(name, None)
+        new = empty_parameter(3 * e, device=device, dtype=dtype) if bias else None
+        self.register_parameter("in_proj_bias", new)
+        self.out_proj = NonDynamicallyQuantizableLinear(e, e, bias=bias, device=device, dtype=dtype)
+
+    def _reset_parameters(self) -> None:
+        for name in ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"):
+            weight = getattr(self, name)
+            if weight is not None:
+                init.xavier_uniform_(weight)
+        if self.in_proj_bias is not None:
+            init.zeros_(self.in_proj_bias)
+            init.zeros_(self.out_proj.bias)
+        for added in (self.bias_k, self.bias_v):
+            if added is not None:
+                init.xavier_normal_(added)
+
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        key_padding_mask: Tensor | None = None,
+        need_weights: bool = True,
+        attn_mask: Tensor | None = None,
+        average_attn_weights: bool = True,
+        is_causal: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        turned = self.batch_first and query.ndim == 3
+        if turned:
+            query, key, value = (t.transpose(0, 1) for t in (query, key, value))
+        output, weights = F.multi_head_attention_forward(
+            *(query, key, value, self.embed_dim, self.num_heads),
+            *(self.in_proj_weight, self.in_proj_bias, self.bias_k, self.bias_v),
+            *(self.add_zero_attn, self.dropout, self.out_proj.weight, self.out_proj.bias),
+            training=self.training,
+            key_padding_mask=key_padding_mask,
+            need_weights=need_weights,
+            attn_mask=attn_mask,
+            use_separate_proj_weight=not self._qkv_same_embed_dim,
+            q_proj_weight=self.q_proj_weight,
+            k_proj_weight=self.k_proj_weight,
+            v_proj_weight=self.v_proj_weight,
+            average_attn_weights=average_attn_weights,
+            is_causal=is_causal,
+        )
+        return output.transpose(0, 1) if turned else output, weights
