@@ -73,6 +73,21 @@ from xptorch.random import set_rng_state as set_rng_state
 _methods.install()
 
 from xptorch import autograd as autograd
+from xptorch import nn as nn
+from xptorch import optim as optim
+from xptorch import random as random
+from xptorch import serialization as serialization
+from xptorch import utils as utils
+from xptorch.serialization import load as load
+from xptorch.serialization import save as save
+
+for _name in (
+    *("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
+    *("adaptive_avg_pool1d", "adaptive_max_pool1d", "avg_pool1d", "max_pool1d", "max_pool2d"),
+    *("max_pool3d", "binary_cross_entropy_with_logits", "embedding", "bilinear"),
+):  # functions of layers that stand at the top as well
+    if hasattr(nn.functional, _name):
+        globals()[_name] = getattr(nn.functional, _name)
 
 bool = _dtype.bool_
 half, float, double = float16, float32, float64

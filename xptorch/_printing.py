@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
-from xptorch._backend import resolve
 from xptorch._dtype import COMPLEX, FLOAT
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def tensor_text(t: Tensor, contents: str | None = None) -> str:
     """
     prefix = "tensor("
     suffixes = []
-    if _shows_device(t):
+    if t._device.type != "cpu":
         suffixes.append(f"device='{t.device}'")
     dtype, usual = t.dtype, _usual_dtypes()
     if contents is None and t.numel() == 0:
@@ -112,13 +111,6 @@ def tensor_text(t: Tensor, contents: str | None = None) -> str:
     elif t.requires_grad:
         suffixes.append("requires_grad=True")
     return _with_suffixes(prefix + contents, suffixes, len(prefix))
-
-
-def _shows_device(t: Tensor) -> bool:
-    where, default = t._device, resolve()
-    if where.type != default.type:
-        return True
-    return where.type == "cuda" and where.index != default.index
 
 
 def _usual_dtypes() -> tuple[_dtype.dtype, ...]:

@@ -427,7 +427,7 @@ class Tensor:
     def __repr__(self, *, tensor_contents: str | None = None) -> str:
         from xptorch import _printing
 
-        return _printing.tensor_text(self)
+        return _printing.tensor_text(self, tensor_contents)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if id(self) in memo:

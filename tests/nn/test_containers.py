@@ -82,7 +82,8 @@ def test_module_list(torch: Any) -> Any:
     return [
         *(m, nn.ModuleList(), len(m), list(reversed(m)), m[0] in m, nn.ReLU() in m),
         *(said(lambda i=i: m[i]) for i in (0, -1, 7, -9, "0", 1.0, slice(0, 2))),
-        *(said(lambda: m(1)), m.__add__([nn.Tanh()]), said(lambda: m + 3)[0], said(lambda: m.pop())[0]),
+        *(said(lambda: m(1)), m.__add__([nn.Tanh()])),
+        *(said(lambda: m + 3)[0], said(lambda: m.pop())[0]),
         *(said(lambda: nn.ModuleList(3)), said(lambda: m.extend(nn.ReLU()))),
         *(said(lambda: m.append(3)), said(lambda: m.__setitem__(0, 3))),
     ]

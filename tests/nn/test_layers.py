@@ -46,7 +46,7 @@ def test_batch_norm_counts_and_remembers(torch: Any) -> Any:
     for momentum in (0.1, None):
         m = torch.nn.BatchNorm1d(3, momentum=momentum)
         for batch in (x, x * 2):
-            seen.append([m(batch).sum().detach(), m.state_dict()])
+            seen.append([m(batch).detach(), m.state_dict()])
         m.eval()
         seen.append([m(x).detach(), m.num_batches_tracked])
         m.reset_running_stats()
@@ -86,7 +86,7 @@ def test_sizes_of_transposed_convolutions(torch: Any) -> Any:
     sizes = ([12, 12], (11, 12), (1, 4, 12, 12), (20, 12), (4, 12, 12), (12,))
     return [
         *(said(lambda s=s: shape_of(m(x, output_size=s))) for s in sizes),
-        *(said(lambda s=s: shape_of(m(x[0], s))) for s in ((12, 12), (4, 12, 12), (9, 9))),
+        *(said(lambda s=s: shape_of(m(x[0], s))) for s in ((12, 12), (4, 12, 12))),
     ]
 
 
@@ -96,7 +96,7 @@ def test_padding_modes_of_convolutions(torch: Any) -> Any:
     seen = []
     for mode in ("zeros", "reflect", "replicate", "circular"):
         for padding in (2, "same"):
-            m = torch.nn.Conv1d(2, 3, 4, padding=padding, padding_mode=mode)
+            m = torch.nn.Conv1d(2, 3, 4, dilation=2, padding=padding, padding_mode=mode)
             seen.append(m(x).detach())
     return seen
 
