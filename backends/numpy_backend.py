@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from xptorch._backend import Array, Backend, window_count
+from xptorch.backends import _blas
 
 
 class NumpyBackend(Backend):
@@ -14,7 +15,6 @@ class NumpyBackend(Backend):
 
     name = "numpy"
     hint = "pip install numpy"
-    cached = 1 << 16
 
     def __init__(self) -> None:
         super().__init__(np)
@@ -22,6 +22,7 @@ class NumpyBackend(Backend):
         self.xp.reshape = _reshape
         self.xp.permute_dims = _permute_dims
         self.xp.argsort, self.xp.sort = _argsort, _sort
+        self.xp.matmul = _blas.matmul()
         self.xp.sum, self.xp.max, self.xp.min = _sum, _max, _min
 
     def raw_device(self, index: int | None) -> Any:
@@ -47,11 +48,36 @@ class NumpyBackend(Backend):
         return x.astype(dtype, copy=False)
 
     def strides(self, x: Array) -> tuple[int, ...]:
+        if not x.size:  # NumPy calls the steps of an empty array 0
+            return super().strides(x)
         return tuple(s // x.itemsize for s in x.strides)
 
     def reshape_view(self, x: Array, shape: tuple[int, ...]) -> Array | None:
         y = x.reshape(shape)
         return y if self.aliases(y, x) else None
+
+    def assign(self, x: Array, key: Any, value: Any) -> Array:
+        try:
+            x[key] = value
+        except ValueError:
+            # broadcast_to protects also what lies at one place only
+            if x.flags.writeable or any(n > 1 and not s for n, s in zip(x.shape, x.strides)):
+                raise
+            x.flags.writeable = True
+            x[key] = value
+        return x
+
+    def windows(self, x: Array, axis: int, size: int, step: int) -> Array:
+        count = (x.shape[axis] - size) // step + 1
+        shape = (*x.shape[:axis], count, *x.shape[axis + 1 :], size)
+        gap = x.strides[axis]
+        strides = (*x.strides[:axis], gap * step, *x.strides[axis + 1 :], gap)
+        return np.lib.stride_tricks.as_strided(x, shape, strides)
+
+    def diagonal(self, x: Array, offset: int) -> Array:
+        y = np.diagonal(x, offset, -2, -1)
+        y.flags.writeable = x.flags.writeable
+        return y
 
     def unfold(
         self, x: Array, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
@@ -66,6 +92,27 @@ class NumpyBackend(Backend):
         if x.flags.c_contiguous:  # the constructor costs a fifth of as_strided
             return np.ndarray(shape, x.dtype, x, 0, strides)
         return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
+
+    def weigh(self, windows: Array, w: Array) -> Array:
+        *kernel, c = w.shape
+        d = len(kernel)
+        taps = range(d + 1, 2 * d + 1)
+        row = windows.shape[d]
+        if windows.strides[d] != c * windows.strides[-1]:
+            axes = [*range(2 * d + 1), 2 * d + 1]
+            return np.einsum(windows, axes, w, [*taps, 2 * d + 1], [*range(d + 1), 2 * d + 1])
+        # Neighbouring windows lie side by side: with the channels they make one long axis.
+        rows = windows.transpose(*range(d), *taps, d, 2 * d + 1)
+        rows = rows.reshape(*rows.shape[:-2], row * c)
+        w = np.broadcast_to(w[..., None, :], (*kernel, row, c)).reshape(*kernel, row * c)
+        y = np.einsum(rows, [*range(d), *taps, d], w, [*taps, d], [*range(d + 1)])
+        return y.reshape(*windows.shape[: d + 1], c)
+
+    def match(self, windows: Array, g: Array) -> Array:
+        d = g.ndim - 2
+        axes, last = [*range(2 * d + 1), 2 * d + 1], 2 * d + 1
+        taps = [*range(d + 1, 2 * d + 1), last]
+        return np.einsum(windows, axes, g, [*range(d + 1), last], taps)
 
     def add_to(self, x: Array, key: Any, value: Array) -> Array:
         x[key] += value
@@ -105,7 +152,11 @@ class NumpyBackend(Backend):
         out = np.empty_like(x)
         bits = out.view(words)
         bits[...] = mask.view(np.int8)
-        bits *= x.view(words)
+        if words is np.int64:  # whose product is slow
+            np.negative(bits, out=bits)
+            bits &= x.view(words)
+        else:
+            bits *= x.view(words)
         return out
 
     def erf(self, x: Array) -> Array:
@@ -144,8 +195,8 @@ _ERF32 += (-1.91830718e-04, 0.1027690557, 1.128379274)
 def _erf32(x: Array) -> Array:
     out = np.empty_like(x)
     source, target = x.ravel(order="K"), out.ravel(order="K")
-    for start in range(0, x.size, 1 << 15):
-        part = source[start : start + (1 << 15)]
+    for start in range(0, x.size, 1 << 16):
+        part = source[start : start + (1 << 16)]
         square = part * part
         y = square * _ERF32[0]
         for a in _ERF32[1:-1]:
@@ -153,7 +204,7 @@ def _erf32(x: Array) -> Array:
             y *= square
         y += _ERF32[-1]
         y *= part
-        np.tanh(y, out=target[start : start + (1 << 15)])
+        np.tanh(y, out=target[start : start + (1 << 16)])
     return out
 
 

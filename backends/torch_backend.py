@@ -35,6 +35,12 @@ class TorchBackend(Backend):
     def strides(self, x: Array) -> tuple[int, ...]:
         return tuple(x.stride())
 
+    def windows(self, x: Array, axis: int, size: int, step: int) -> Array:
+        return x.unfold(axis, size, step)
+
+    def diagonal(self, x: Array, offset: int) -> Array:
+        return x.diagonal(offset, -2, -1)
+
     def reshape_view(self, x: Array, shape: tuple[int, ...]) -> Array | None:
         y = x.reshape(shape)
         return y if self.aliases(y, x) else None

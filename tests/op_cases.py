@@ -151,6 +151,8 @@ SHAPE = [
     case("stack", real(3, 4), real(3, 4), call=lambda torch, *xs: torch.stack(xs, dim=1)),
     case("split", real(5, 2), split_size_or_sections=(1, 4)),
     case("unstack", real(), call="unbind", dim=1),
+    case("overwrite", real(3, 4), real(4), call=lambda torch, x, y: x.clone().copy_(y)),
+    case("fill", real(), call=lambda torch, x: x.clone().fill_(2.5)),
     case("pad", real(), call="nn.functional.pad", pad=(1, 2, 0, 1), value=0.5),
 ]
 
@@ -313,6 +315,13 @@ NET = [
     ),
 ]
 
+_POOL = {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True}
+
+
+def _avg_pool(torch: Any, x: Any) -> Any:
+    return torch.nn.functional.avg_pool1d(x, 3, 2)
+
+
 WINDOW = [
     case(
         "unfold",
@@ -372,6 +381,10 @@ WINDOW = [
         real(4, 3, 2),
         call=backward_of(lambda torch, b, x, w: torch.nn.functional.conv1d(x, w, b)),
     ),
+    case("max_pool", distinct(2, 3, 7, 8), call="nn.functional.max_pool2d", **_POOL),
+    case("sum_pool", real(2, 3, 7, 8), call="nn.functional.avg_pool2d", **_POOL),
+    case("sum_pool", real(2, 3, 7), call="nn.functional.avg_pool1d", note="1d", kernel_size=3),
+    case("spread_pool", real(2, 3, 7), call=backward_of(_avg_pool)),
 ]
 
 CASES = [

@@ -220,7 +220,8 @@ def assert_as_torch(case: OpCase, backend: Column, arrays: list[np.ndarray], abo
         if failure is None:
             actual = leaves(case.run(xptorch, *inputs))
             backend.assert_close(actual, [backend.tensor(a) for a in expected])
-        elif "not implemented for" not in str(failure):  # a dtype that we may well support
+        elif backend.device.type == "cpu" and "not implemented for" not in str(failure):
+            # Elsewhere what depends on values is not checked: that would wait for the device.
             with pytest.raises(type(failure)):
                 case.run(xptorch, *inputs)
     except BaseException as error:

@@ -49,6 +49,7 @@ from xptorch.ops.distance import *
 from xptorch.ops.dropout import *
 from xptorch.ops.elementwise import *
 from xptorch.ops.index import *
+from xptorch.ops.layout import *
 from xptorch.ops.linalg import *
 from xptorch.ops.linear import *
 from xptorch.ops.memory import *

@@ -62,13 +62,11 @@ class Backend:
     name: ClassVar[str]
     hint: ClassVar[str] = ""
     block: ClassVar[int] = 1 << 19  # elements that large operations should work on at a time
-    cached: ClassVar[int] = 0  # elements that stay in a core's cache; 0 where blocks do not pay
     ON_XP: ClassVar[tuple[str, ...]] = (
-        *("unfold", "fold", "pad", "index_add", "index_put", "keep", "erf", "erfc", "relu", "astype"),
-        *("place", "add_rows", "add_along", "put_along"),
+        *("unfold", "fold", "weigh", "match", "pad", "index_add", "index_put", "keep", "erf", "erfc", "relu", "astype"),
+        *("place", "add_rows", "add_along", "put_along", "windows", "diagonal"),
         *("aliases", "owns", "strides", "reshape_view", "assign", "iadd", "add_to", "block"),
         "memory_order",
-        "cached",
     )
 
     def __init__(self, library: Namespace) -> None:
@@ -126,8 +124,8 @@ class Backend:
 
     def strides(self, x: Array) -> tuple[int, ...]:
         """Steps in elements along each axis; C order where the library does not tell."""
-        counts = (math.prod(x.shape[i + 1 :]) for i in range(len(x.shape)))
-        return tuple(max(n, 1) for n in counts)
+        sizes = [max(s, 1) for s in x.shape]
+        return tuple(math.prod(sizes[i + 1 :]) for i in range(len(sizes)))
 
     def memory_order(self, x: Array) -> tuple[int, ...]:
         """The axes in the order in which they lie in memory, the one of the smallest step last."""
@@ -159,6 +157,26 @@ class Backend:
         """`x` in another dtype, itself if it has it."""
         return self.xp.library.astype(x, dtype, copy=False)
 
+    def windows(self, x: Array, axis: int, size: int, step: int) -> Array:
+        """Windows of `size` along an axis, `step` apart, as a new last axis: a view if possible."""
+        xp, every = self.xp, (slice(None),) * axis
+        count = (x.shape[axis] - size) // step + 1
+        if not size:
+            shape = (*x.shape[:axis], count, *x.shape[axis + 1 :], 0)
+            return xp.zeros(shape, dtype=x.dtype, device=x.device)
+        reach = (count - 1) * step + 1
+        taps = [x[(*every, slice(i, i + reach, step), ...)] for i in range(size)]
+        return xp.stack(taps, axis=-1)
+
+    def diagonal(self, x: Array, offset: int) -> Array:
+        """The diagonals of the last two axes, as the last axis: a view if possible."""
+        *lead, rows, cols = x.shape
+        count = max(min(rows + min(offset, 0), cols - max(offset, 0)), 0)
+        # Row after row, a step along the diagonal is a row and a column.
+        start = offset if offset >= 0 else -offset * cols
+        flat = self.xp.reshape(x, (*lead, rows * cols))
+        return flat[..., start : start + count * (cols + 1) : cols + 1][..., :count]
+
     # ---- on xp: windows (arrays are n, s1 … sd, c: channels last, already padded)
 
     def unfold(
@@ -179,13 +197,30 @@ class Backend:
         dilation: tuple[int, ...],
     ) -> Array:
         """The adjoint of `unfold`: windows summed where they overlap, as (n, s1 … sd, c)."""
-        n, c, d = windows.shape[0], windows.shape[-1], len(kernel)
+        n, c = windows.shape[0], windows.shape[-1]
         out = self.xp.zeros((n, *size, c), dtype=windows.dtype, device=windows.device)
-        every = (slice(None),) * (d + 1)
-        taps = itertools.product(*map(range, kernel))
-        for tap, key in zip(taps, window_slices(size, kernel, stride, dilation), strict=True):
-            out = self.add_to(out, key, windows[(*every, *tap, slice(None))])
+        places = window_slices(size, kernel, stride, dilation)
+        for (lead, tap), key in zip(_taps(kernel), places, strict=True):
+            out = self.add_to(out, key, windows[(*lead, *tap)])
         return out
+
+    def weigh(self, windows: Array, w: Array) -> Array:
+        """Windows (n, o…, k…, c) times weights (k…, c), summed over each window: (n, o…, c)."""
+        total = None
+        for lead, tap in _taps(w.shape[:-1]):
+            product = windows[(*lead, *tap)] * w[tap]
+            total = product if total is None else self.iadd(total, product)
+        return total
+
+    def match(self, windows: Array, g: Array) -> Array:
+        """Windows (n, o…, k…, c) times (n, o…, c), summed over the windows: (k…, c)."""
+        d = g.ndim - 2
+        kernel = windows.shape[d + 1 : -1]
+        axes = tuple(range(d + 1))
+        sums = [
+            self.xp.sum(windows[(*lead, *tap)] * g, axis=axes) for lead, tap in _taps(kernel)
+        ]
+        return self.xp.reshape(self.xp.stack(sums), (*kernel, g.shape[-1]))
 
     def pad(self, x: Array, widths: tuple[tuple[int, int], ...], value: complex = 0) -> Array:
         """`x` with (before, after) more elements of `value` along each axis."""
@@ -335,6 +370,12 @@ def window_slices(
         axes.append([slice(i * gap, i * gap + reach, step) for i in range(k)])
     every = slice(None)
     return [(every, *taps, every) for taps in itertools.product(*axes)]
+
+
+def _taps(kernel: tuple[int, ...]) -> list[tuple[tuple[slice, ...], tuple[Any, ...]]]:
+    """For each element of the kernel, the indices of (n, o1 … od) and of (k1 … kd, c)."""
+    every = (slice(None),) * (len(kernel) + 1)
+    return [(every, (*tap, slice(None))) for tap in itertools.product(*map(range, kernel))]
 
 
 # ---- devices

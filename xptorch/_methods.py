@@ -13,6 +13,7 @@ from xptorch.ops import (
     comparison,
     elementwise,
     index,
+    layout,
     linalg,
     memory,
     random,
@@ -44,13 +45,16 @@ METHODS: dict[ModuleType, str] = {
         not_equal+ signbit
     """,
     shape: """
-        broadcast_to chunk clone contiguous detach expand expand_as flatten flip fliplr flipud
-        moveaxis movedim permute ravel repeat reshape roll rot90 split split_with_sizes squeeze
-        swapaxes swapdims t tensor_split tile transpose unbind unflatten unsqueeze view reshape_as
-        view_as
+        broadcast_to chunk clone contiguous detach expand expand_as flatten moveaxis movedim permute
+        ravel reshape reshape_as split split_with_sizes squeeze sum_to_size swapaxes swapdims t
+        transpose unbind unflatten unsafe_chunk unsafe_split unsafe_split_with_sizes unsqueeze view view_as
+    """,
+    layout: """
+        dsplit flip fliplr flipud hsplit repeat roll rot90 tensor_split tile vsplit
     """,
     slicing: """
-        diag diag_embed diagflat diagonal narrow repeat_interleave select trace tril+ triu+ unfold
+        diag diag_embed diagflat diagonal diagonal_scatter fill_diagonal_ narrow repeat_interleave
+        select select_scatter slice_scatter trace tril+ triu+ unfold
     """,
     index: """
         argwhere gather index_add+ index_copy+ index_fill+ index_put+ index_select masked_scatter+

@@ -413,7 +413,11 @@ def _unguarded_restorer(map_location: MapLocation) -> Restore:
     if map_location is None:
         return _restore
     if isinstance(map_location, Mapping):
-        return lambda storage, location: _restore(storage, map_location.get(location, location))
+        return lambda storage, location: (
+            _place(storage, map_location[location])
+            if location in map_location
+            else _restore(storage, location)
+        )
     if isinstance(map_location, str | device):
         on = _backend.resolve(map_location)
         return lambda storage, location: storage.to(on)
@@ -438,17 +442,22 @@ def _mapped(storage: Storage, location: str, map_location: Any) -> Storage:
 
 def _restore(storage: Storage, location: str) -> Storage:
     """The storage on the device that it was saved on."""
-    if location == "cpu":
-        default = _backend.resolve()
+    default = _backend.resolve()
+    if location == "cpu" and default.type != "cuda":
         # A backend that computes on the host under its own name takes the CPU's part.
-        return storage.to("cpu" if default.type == "cuda" else default)
-    if location.partition(":")[0] != "cuda":
-        raise RuntimeError(
-            f"don't know how to restore data location of a storage (tagged with {location})"
-        )
+        return storage.to(default)
+    return _place(storage, location)
+
+
+def _place(storage: Storage, location: str) -> Storage:
+    """The storage on the device of that name."""
     try:
         return storage.to(location)
     except RuntimeError as e:
+        if location.partition(":")[0] != "cuda":
+            raise RuntimeError(
+                f"don't know how to restore data location of a storage (tagged with {location})"
+            ) from e
         raise RuntimeError(
             "Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is "
             f"False or there is no such device ({e}). Load it with map_location='cpu' to have its "

@@ -100,14 +100,13 @@ def same_error(findings: Findings, where: str, sample: Any, ours: Outcome, their
     return True
 
 
+# Errors of PyTorch's that XPTorch need not share: kernels it lacks, numbers for `self` that only its
+# C methods refuse, and memory that `out` shares, which XPTorch does not look at.
+_NOT_SHARED = ("not implemented for", "descriptor", "single memory location", "not resizable")
+
+
 def _is_unsupported(error: Exception) -> bool:
-    """Whether PyTorch lacks a kernel or takes no number for `self`: then XPTorch may do more."""
-    text = str(error)
-    return (
-        isinstance(error, NotImplementedError)
-        or "not implemented for" in text
-        or text.startswith("descriptor")
-    )
+    return isinstance(error, NotImplementedError) or any(t in str(error) for t in _NOT_SHARED)
 
 
 def _is_missing(error: Exception) -> bool:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _tensor, autograd
 from xptorch._grad_mode import is_grad_enabled
-from xptorch.nn import _hooks
 from xptorch.ops import create
 
 if TYPE_CHECKING:
     from xptorch.nn.module import Module
 
+Hook = Callable[..., Any]
 Gradients = tuple[Any, ...]
 
 
@@ -24,10 +24,8 @@ class BackwardWatch:
     their gradients, and the inputs' tap calls the hooks with both.
     """
 
-    def __init__(self, module: Module) -> None:
-        self.module = module
-        self.hooks = [*_hooks._backward.values(), *module._backward_hooks.values()]
-        self.pre_hooks = [*_hooks._backward_pre.values(), *module._backward_pre_hooks.values()]
+    def __init__(self, module: Module, hooks: list[Hook], pre_hooks: list[Hook]) -> None:
+        self.module, self.hooks, self.pre_hooks = module, hooks, pre_hooks
         self.input_count = 0
         self.sees_inputs = False
         self.grad_output: Gradients | None = None
@@ -102,9 +100,7 @@ def _replaced(grads: Gradients, changed: Any, who: str, what: str) -> Gradients:
     return new
 
 
-def _tapped(
-    values: tuple[Any, ...], see: _hooks.Hook, fill: bool = False
-) -> tuple[tuple[Any, ...], bool]:
+def _tapped(values: tuple[Any, ...], see: Hook, fill: bool = False) -> tuple[tuple[Any, ...], bool]:
     """`values` with those that need gradients led through a `_Tap`, and whether there were any.
 
     Args:
@@ -143,7 +139,7 @@ class _Tap(autograd.Function):
     """The identity on some tensors; on the way back their gradients go through `exchange`."""
 
     @staticmethod
-    def forward(ctx: Any, exchange: _hooks.Hook, *tensors: Any) -> Any:
+    def forward(ctx: Any, exchange: Hook, *tensors: Any) -> Any:
         ctx.exchange = exchange
         ctx.set_materialize_grads(False)
         return tuple(t.view_as(t) for t in tensors)

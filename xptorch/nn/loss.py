@@ -136,10 +136,15 @@ class HuberLoss(_Loss):
         delta: where the square ends.
 
     Shape: (*) twice → () or, with ``"none"``, (*).
+
+    Raises:
+        TypeError: `delta` is no number.
     """
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction=reduction)
+        if not isinstance(delta, (int, float)):
+            raise TypeError(f"delta must be a float or int, got: {type(delta)}")
         self.delta = delta
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:

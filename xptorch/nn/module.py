@@ -79,10 +79,15 @@ class Module(HookMixin, StateMixin, ConvertMixin):
     def __getattr__(self, name: str) -> Any:
         # Only names that are no ordinary attributes come here.
         attributes = self.__dict__
-        for group in ("_parameters", "_buffers", "_modules"):
-            members = attributes.get(group)
-            if members is not None and name in members:
+        try:
+            if (
+                name in (members := attributes["_parameters"])
+                or name in (members := attributes["_modules"])
+                or name in (members := attributes["_buffers"])
+            ):
                 return members[name]
+        except KeyError:  # Module.__init__ has not run yet
+            pass
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:

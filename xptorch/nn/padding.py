@@ -181,28 +181,38 @@ class ReplicationPad3d(_PadNd):
     _axes, _mode = 3, "replicate"
 
 
-class CircularPad1d(_PadNd):
+class _CircularPadNd(_PadNd):
+    _mode = "circular"
+
+    def forward(self, input: Tensor) -> Tensor:
+        n = self._axes
+        if input.ndim not in (n + 1, n + 2):
+            raise ValueError(f"expected {n + 1}D or {n + 2}D input (got {input.ndim}D input)")
+        return super().forward(input)
+
+
+class CircularPad1d(_CircularPadNd):
     """Pads the last axis with elements from its other end.
 
     Args and shape: as `ConstantPad1d`, without the value; each width at most the axis.
     """
 
-    _axes, _mode = 1, "circular"
+    _axes = 1
 
 
-class CircularPad2d(_PadNd):
+class CircularPad2d(_CircularPadNd):
     """Pads the last two axes with elements from their other ends.
 
     Args and shape: as `ConstantPad2d`, without the value; each width at most the axis.
     """
 
-    _axes, _mode = 2, "circular"
+    _axes = 2
 
 
-class CircularPad3d(_PadNd):
+class CircularPad3d(_CircularPadNd):
     """Pads the last three axes with elements from their other ends.
 
     Args and shape: as `ConstantPad3d`, without the value; each width at most the axis.
     """
 
-    _axes, _mode = 3, "circular"
+    _axes = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from xptorch import _dtype, _engine
 from xptorch._dtype import BOOL, COMPLEX, FLOAT, INTEGER, dtype
@@ -16,6 +16,7 @@ from xptorch._grad_mode import mode
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
 
+F = TypeVar("F", bound=Callable[..., Any])
 Number = bool | int | float | complex
 Dim = int | Sequence[int] | None
 
@@ -91,6 +92,52 @@ def as_shape(size: tuple[Any, ...]) -> tuple[int, ...]:
         raise TypeError(
             f"a size must be a tuple of ints, but found element of type {type(bad).__name__}"
         ) from None
+
+
+def sizes_of(
+    sizes: tuple[Any, ...], named: dict[str, Any], name: str, function: str
+) -> tuple[int, ...]:
+    """The sizes of a call ``f(2, 3)``, ``f((2, 3))`` or ``f(name=(2, 3))``."""
+    if named:
+        if sizes or set(named) != {name}:
+            raise TypeError(f"{function}() got an unexpected keyword argument {next(iter(named))!r}")
+        sizes = (named[name],)
+    return as_shape(sizes)
+
+
+def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that tensors of these shapes broadcast to.
+
+    Raises:
+        RuntimeError: they do not.
+    """
+    n = max(map(len, shapes))
+    result = [1] * n
+    for shape in shapes:
+        for i, s in enumerate(shape, n - len(shape)):
+            if s != 1 and result[i] not in (1, s):
+                raise RuntimeError(
+                    f"The size of tensor a ({result[i]}) must match the size of tensor b ({s}) at "
+                    f"non-singleton dimension {i}"
+                )
+            result[i] = s if s != 1 else result[i]
+    return tuple(result)
+
+
+_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}
+
+
+def numpy_names(function: F) -> F:
+    """Let a function take NumPy's names of its parameters as well, as PyTorch's do."""
+
+    @functools.wraps(function)
+    def renamed(*args: Any, **kwargs: Any) -> Any:
+        if kwargs and not _NUMPY_NAMES.keys().isdisjoint(kwargs):
+            for theirs in _NUMPY_NAMES.keys() & kwargs.keys():
+                kwargs.setdefault(_NUMPY_NAMES[theirs], kwargs.pop(theirs))
+        return function(*args, **kwargs)
+
+    return renamed  # type: ignore[return-value]
 
 
 # ---- dtypes
@@ -251,7 +298,7 @@ def _meet(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 def common_dtype(tensors: Sequence[Tensor]) -> list[Tensor]:
     """Tensors in the dtype that they promote to together."""
-    first = tensors[0]._data.dtype
+    first = tensors[0]._data.dtype if tensors else None
     if all(t._data.dtype == first for t in tensors):
         return list(tensors)
     dt = result_type(*tensors)

@@ -55,9 +55,9 @@ def log1pexp(xp: Any, a: Any) -> Any:
 
 def row_sums(xp: Any, x: Any) -> Any:
     """Of a matrix, the sum of each row."""
-    return x @ xp.ones((x.shape[1],), dtype=x.dtype, device=x.device)
+    return xp.matmul(x, xp.ones((x.shape[1],), dtype=x.dtype, device=x.device))
 
 
 def column_sums(xp: Any, x: Any) -> Any:
     """Of a matrix, the sum of each column."""
-    return xp.ones((x.shape[0],), dtype=x.dtype, device=x.device) @ x
+    return xp.matmul(xp.ones((x.shape[0],), dtype=x.dtype, device=x.device), x)

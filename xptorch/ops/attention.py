@@ -39,8 +39,8 @@ def _weights(xp: Any, scores: Any, bias: Any) -> Any:
 def _attention_forward(
     xp: Any, q: Any, k: Any, v: Any, bias: Any, noise: Any, *, scale: float
 ) -> Any:
-    p = _weights(xp, (q * scale) @ _turned(xp, k), bias)
-    return (p if noise is None else p * noise) @ v, p
+    p = _weights(xp, xp.matmul(q * scale, _turned(xp, k)), bias)
+    return xp.matmul(p if noise is None else p * noise, v), p
 
 
 def _attention_vjp(
@@ -57,14 +57,14 @@ def _attention_vjp(
     p = aux
     to_v = None
     if needs[2]:
-        to_v = _turned(xp, p if noise is None else p * noise) @ g
-    d = g @ _turned(xp, v)
+        to_v = xp.matmul(_turned(xp, p if noise is None else p * noise), g)
+    d = xp.matmul(g, _turned(xp, v))
     if noise is not None:
         d *= noise
     d -= xp.expand_dims(xp.vecdot(d, p), axis=-1)
     d *= p
-    to_q = d @ k if needs[0] else None
-    to_k = _turned(xp, d) @ q if needs[1] else None
+    to_q = xp.matmul(d, k) if needs[0] else None
+    to_k = xp.matmul(_turned(xp, d), q) if needs[1] else None
     for t in (to_q, to_k):
         if t is not None:
             t *= scale

@@ -23,7 +23,7 @@ def _matrix(xp: Any, x: Any) -> Any:
 
 
 def _linear_forward(xp: Any, a: Any, weight: Any, bias: Any) -> Any:
-    y = _matrix(xp, a) @ xp.permute_dims(weight, (1, 0))
+    y = xp.matmul(_matrix(xp, a), xp.permute_dims(weight, (1, 0)))
     if bias is not None:
         y += bias
     return y if a.ndim == 2 else xp.reshape(y, (*a.shape[:-1], weight.shape[0]))
@@ -33,11 +33,11 @@ def _linear_vjp(xp: Any, g: Any, needs: Any, a: Any, weight: Any) -> Any:
     g = _matrix(xp, g)
     to_a = to_weight = to_bias = None
     if needs[0]:
-        to_a = g @ weight
+        to_a = xp.matmul(g, weight)
         if a.ndim != 2:
             to_a = xp.reshape(to_a, a.shape)
     if needs[1]:
-        to_weight = xp.permute_dims(g, (1, 0)) @ _matrix(xp, a)
+        to_weight = xp.matmul(xp.permute_dims(g, (1, 0)), _matrix(xp, a))
     if needs[2]:
         to_bias = column_sums(xp, g)
     return to_a, to_weight, to_bias

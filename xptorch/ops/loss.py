@@ -37,9 +37,12 @@ def _classes_second(xp: Any, d: Any, shape: tuple[int, ...]) -> Any:
     return d
 
 
-def _places(xp: Any, x: Any, target: Any, weight: Any, ignore: int) -> tuple[Any, Any]:
-    """Where in the flattened rows the targets stand, and each one's weight (ignored ones: 0)."""
+def _places(xp: Any, x: Any, target: Any, weight: Any, ignore: int | None) -> tuple[Any, Any]:
+    """Where in the flattened rows the targets stand, and their weights: 0 if ignored, None for 1."""
     target = xp.reshape(target, (-1,))
+    if ignore is None:
+        start = xp.arange(x.shape[0], dtype=target.dtype, device=x.device) * x.shape[1]
+        return start + target, None if weight is None else xp.take(weight, target, axis=0)
     valid = target != ignore
     target = xp.keep(target, valid)
     start = xp.arange(x.shape[0], dtype=target.dtype, device=x.device) * x.shape[1]
@@ -55,25 +58,28 @@ def _summed(xp: Any, losses: Any, w: Any, shape: Any, reduction: str) -> tuple[A
     total = xp.sum(losses)
     if reduction == "sum":
         return total, None
-    count = xp.sum(w)
+    count = losses.shape[0] if w is None else xp.sum(w)
     return total / count, count
 
 
 def _row_slope(xp: Any, g: Any, w: Any, count: Any) -> Any:
-    if g.ndim:
-        g = xp.reshape(g, (-1,))
-    return w * g if count is None else w * (g / count)
+    g = xp.reshape(g, (-1,)) if g.ndim else g
+    if count is not None:
+        g = g / count
+    return g if w is None else w * g
 
 
 def _cross_entropy_forward(
-    xp: Any, a: Any, target: Any, weight: Any, *, ignore: int, reduction: str
+    xp: Any, a: Any, target: Any, weight: Any, *, ignore: int | None, reduction: str
 ) -> Any:
     x = _classes_last(xp, a)
     shifted = x - xp.max(x, axis=1, keepdims=True)
     at, w = _places(xp, x, target, weight, ignore)
     exps = xp.exp(shifted)
     total = row_sums(xp, exps)
-    losses = (xp.log(total) - xp.take(xp.reshape(shifted, (-1,)), at, axis=0)) * w
+    losses = xp.log(total) - xp.take(xp.reshape(shifted, (-1,)), at, axis=0)
+    if w is not None:
+        losses *= w
     y, count = _summed(xp, losses, w, a.shape, reduction)
     return y, (exps, total, at, w, count)
 
@@ -88,12 +94,13 @@ def _cross_entropy_vjp(xp: Any, g: Any, needs: Any, a_shape: Any, aux: Any) -> A
 
 
 def _nll_forward(
-    xp: Any, a: Any, target: Any, weight: Any, *, ignore: int, reduction: str
+    xp: Any, a: Any, target: Any, weight: Any, *, ignore: int | None, reduction: str
 ) -> Any:
     x = _classes_last(xp, a)
     at, w = _places(xp, x, target, weight, ignore)
-    # An ignored log-probability may be infinite.
-    losses = -xp.keep(xp.take(xp.reshape(x, (-1,)), at, axis=0) * w, w != 0)
+    losses = -xp.take(xp.reshape(x, (-1,)), at, axis=0)
+    if w is not None:  # an ignored log-probability may be infinite
+        losses = xp.keep(losses * w, w != 0)
     y, count = _summed(xp, losses, w, a.shape, reduction)
     return y, (at, w, count)
 
@@ -102,15 +109,15 @@ def _nll_vjp(xp: Any, g: Any, needs: Any, a: Any, aux: Any) -> Any:
     at, w, count = aux
     slope = _row_slope(xp, g, w, count)
     flat = xp.zeros((math.prod(a.shape),), dtype=a.dtype, device=a.device)
-    flat = xp.index_put(flat, at, -slope)
+    flat = xp.index_put(flat, at, xp.broadcast_to(-slope, at.shape))
     d = xp.reshape(flat, (-1, a.shape[1]))
     return _classes_second(xp, d, a.shape), None, None
 
 
 def _nll_reference(
-    a: Tensor, target: Tensor, weight: Tensor | None, *, ignore: int, reduction: str
+    a: Tensor, target: Tensor, weight: Tensor | None, *, ignore: int | None, reduction: str
 ) -> Tensor:
-    valid = target != ignore
+    valid = target == target if ignore is None else target != ignore
     safe = where(valid, target, 0)
     picked = indexing.gather(a, 1, safe.unsqueeze(1)).squeeze(1)
     w = valid.to(a.dtype) if weight is None else where(valid, weight[safe], 0.0)
@@ -121,7 +128,7 @@ def _nll_reference(
 
 
 def _cross_entropy_reference(
-    a: Tensor, target: Tensor, weight: Tensor | None, *, ignore: int, reduction: str
+    a: Tensor, target: Tensor, weight: Tensor | None, *, ignore: int | None, reduction: str
 ) -> Tensor:
     return _nll_reference(log_softmax(a, 1), target, weight, ignore=ignore, reduction=reduction)
 
@@ -136,18 +143,25 @@ cross_entropy = op(
 nll = op("nll", _nll_forward, vjp=_nll_vjp, reference=_nll_reference, aux=True)
 
 
-def check_targets(target: Tensor, classes: int, ignore: int) -> None:
-    """Raise for a class out of range; only on the CPU, elsewhere the look would cost a wait."""
+def ignored(target: Tensor, classes: int, ignore: int) -> int | None:
+    """The index to ignore, None where no target has it.
+
+    Only on the CPU, elsewhere the look would cost a wait.
+
+    Raises:
+        IndexError: a target is no class.
+    """
     raw = target._data
     if target._device.type != "cpu" or not math.prod(raw.shape):
-        return
+        return ignore
     low, high = int(raw.min()), int(raw.max())
     if low >= 0 and high < classes:
-        return
+        return ignore if low <= ignore <= high else None
     xp = target._device.xp
     bad = raw[((raw < 0) | (raw >= classes)) & (raw != ignore)]
     if math.prod(bad.shape):
         raise IndexError(f"Target {int(xp.reshape(bad, (-1,))[0])} is out of bounds.")
+    return ignore
 
 
 # ---- elementwise on an input and a target of one shape, then reduced

@@ -226,7 +226,7 @@ def _layer_norm_vjp(
     to_a = to_weight = to_bias = None
     product = g * centred
     if needs[1]:
-        to_weight = xp.reshape(rstd @ product, shape)
+        to_weight = xp.reshape(xp.matmul(rstd, product), shape)
     if needs[2]:
         to_bias = xp.reshape(column_sums(xp, g), shape)
     if needs[0]:
@@ -234,7 +234,7 @@ def _layer_norm_vjp(
             total, along, to_a = row_sums(xp, g), row_sums(xp, product), g * _column(xp, rstd)
         else:
             weight = xp.reshape(weight, (-1,))
-            total, along, to_a = g @ weight, product @ weight, g * weight
+            total, along, to_a = xp.matmul(g, weight), xp.matmul(product, weight), g * weight
             to_a *= _column(xp, rstd)
         centred *= _column(xp, along * rstd * rstd * rstd / width)
         to_a -= centred
@@ -279,13 +279,13 @@ def _rms_norm_vjp(
     product = g * x
     to_a = to_weight = None
     if needs[1]:
-        to_weight = xp.reshape(rstd @ product, shape)
+        to_weight = xp.reshape(xp.matmul(rstd, product), shape)
     if needs[0]:
         if weight is None:
             along, to_a = row_sums(xp, product), g * _column(xp, rstd)
         else:
             weight = xp.reshape(weight, (-1,))
-            along, to_a = product @ weight, g * weight
+            along, to_a = xp.matmul(product, weight), g * weight
             to_a *= _column(xp, rstd)
         to_a -= x * _column(xp, along * rstd * rstd * rstd / width)
         to_a = xp.reshape(to_a, a.shape)

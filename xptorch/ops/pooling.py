@@ -1,224 +1,212 @@
-"""Pooling over any number of axes, one axis after the other: the last first, the first last.
+"""Pooling over any number of axes, one axis after the other.
 
-A maximum over a window is a maximum over the maxima of its rows, a sum likewise, so a window of
-k × k costs 2 (k − 1) steps over whole arrays. In a tie the first element in row-major order wins, as
-in PyTorch: a step takes a later one only where it is larger.
+The maximum of a window is the maximum of its rows' maxima, and its sum the sum of their sums, so
+k1 + k2 steps do the work of k1 · k2. Each step of a running maximum leaves a mask: where it was
+replaced. The gradient goes back through the masks; their use is linear, and so the two directions,
+`spread_max` and `pick_max`, are each other's derivatives, as `sum_windows` and `spread_sum` are.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any
 
-from xptorch import _engine
 from xptorch._engine import op
+from xptorch.ops.window import FIRST, LAST, Geometry, either, pad
 
-Pairs = tuple[tuple[int, int], ...]
 Key = tuple[Any, ...]
 
 
-class Pool(NamedTuple):
-    """How the windows of a pool lie over the last axes of its input."""
-
-    size: tuple[int, ...]
-    kernel: tuple[int, ...]
-    stride: tuple[int, ...]
-    padding: tuple[int, ...]
-    dilation: tuple[int, ...]
-    counts: tuple[int, ...]  # of the windows, along each axis
-
-    @property
-    def widths(self) -> Pairs:
-        """Padding before and after each axis, as far as the last window reaches."""
-        axes = zip(*self, strict=True)
-        ends = [
-            max((n - 1) * s + (k - 1) * d + 1 - size - p, 0) for size, k, s, p, d, n in axes
-        ]
-        return tuple(zip(self.padding, ends, strict=True))
-
-    def taps(self, axis: int) -> list[slice]:
-        """For each element of the window along an axis, the positions that it meets."""
-        k, s, d, n = self.kernel[axis], self.stride[axis], self.dilation[axis], self.counts[axis]
-        return [slice(i * d, i * d + (n - 1) * s + 1, s) for i in range(k)]
-
-    def apart(self, axis: int) -> bool:
-        """Whether no two windows share an element along an axis."""
-        return self.stride[axis] >= (self.kernel[axis] - 1) * self.dilation[axis] + 1
+@lru_cache(maxsize=1024)
+def _keys(how: Geometry) -> tuple[tuple[Key, ...], ...]:
+    """For each axis of (n, s…, c), what each tap meets of the padded input."""
+    keys = []
+    for i, (kernel, stride, gap) in enumerate(
+        zip(how.kernel, how.stride, how.dilation, strict=True)
+    ):
+        reach = (how.counts[i] - 1) * stride + 1
+        lead = (slice(None),) * (i + 1)
+        keys.append(
+            tuple([(*lead, slice(t * gap, t * gap + reach, stride), ...) for t in range(kernel)])
+        )
+    return tuple(keys)
 
 
-def _steps(ndim: int, how: Pool) -> list[tuple[int, int]]:
-    """(axis of the array, axis of the pool), the last first; pools of 1 do nothing."""
-    d = len(how.kernel)
-    axes = [(ndim - d + i, i) for i in reversed(range(d))]
-    return [(a, i) for a, i in axes if (how.kernel[i], how.stride[i]) != (1, 1) or how.padding[i]]
+def _last(xp: Any, x: Any, how: Geometry, value: float) -> Any:
+    """x (n, c, s…) as (n, s…, c), padded."""
+    return pad(xp, xp.permute_dims(x, LAST[x.ndim]), ((0, 0), *how.padding, (0, 0)), value)
 
 
-def _at(axis: int, part: slice) -> Key:
-    return (*(slice(None),) * axis, part, Ellipsis)
+def _first(xp: Any, x: Any) -> Any:
+    return xp.permute_dims(x, FIRST[x.ndim])
 
 
-def _lowest(xp: Any, x: Any) -> Any:
-    return -math.inf if xp.isdtype(x.dtype, "real floating") else int(xp.iinfo(x.dtype).min)
+def _unpadded(xp: Any, x: Any, how: Geometry) -> Any:
+    """(n, s…, c) as (n, c, s…), without the padding."""
+    return _first(xp, pad(xp, x, ((0, 0), *[(-a, -b) for a, b in how.padding], (0, 0))))
 
 
-def _padded(xp: Any, x: Any, how: Pool, value: Any) -> Any:
-    """x with the pool's padding, cut to what its windows reach."""
-    d = len(how.kernel)
-    if any(a or b for a, b in how.widths):
-        x = xp.pad(x, ((0, 0),) * (x.ndim - d) + how.widths, value)
-    return x
+# ---- maxima
 
 
-# ---- the largest
-
-
-def _max_forward(xp: Any, x: Any, *, how: Pool) -> tuple[Any, list[Any]]:
-    """The maxima, and for each step which elements it took."""
-    y = _padded(xp, x, how, _lowest(xp, x))
-    taken = []
-    for axis, i in _steps(x.ndim, how):
-        first, *others = how.taps(i)
-        size, masks = y.shape[axis], []
-        best = y[_at(axis, first)]
-        for tap in others:
-            candidate = y[_at(axis, tap)]
-            masks.append(candidate > best)
-            best = xp.maximum(best, candidate)
-        taken.append((axis, i, size, masks))
-        y = best
-    return (y if taken else xp.asarray(y, copy=True)), taken
-
-
-def _max_back(xp: Any, g: Any, aux: Any, x_shape: Any, how: Pool) -> Any:
-    for axis, i, size, masks in reversed(aux):
-        first, *others = how.taps(i)
-        shape = (*g.shape[:axis], size, *g.shape[axis + 1 :])
-        parts = []
-        for tap, mask in zip(reversed(others), reversed(masks), strict=True):
-            parts.append((tap, xp.keep(g, mask)))
-            g = xp.keep(g, xp.logical_not(mask))
-        g = _scattered(xp, shape, axis, [*parts, (first, g)], how.apart(i))
-    return _cropped(g, x_shape, how)
-
-
-def _scattered(xp: Any, shape: Any, axis: int, parts: list[Any], apart: bool) -> Any:
-    """Zeros of that shape with each part added at its tap."""
-    like = parts[0][1]
-    out = xp.zeros_like(like) if like.shape == shape else None
-    if out is None:  # in the layout of the gradient
-        order = xp.memory_order(like)
-        sizes = tuple(shape[a] for a in order)
-        out = xp.zeros(sizes, dtype=like.dtype, device=like.device)
-        out = xp.permute_dims(out, tuple(order.index(a) for a in range(len(order))))
-    for tap, part in parts:
-        key = _at(axis, tap)
-        out = xp.assign(out, key, part) if apart else xp.add_to(out, key, part)
-    return out
-
-
-def _cropped(g: Any, x_shape: Any, how: Pool) -> Any:
-    if not any(a or b for a, b in how.widths):
-        return g
-    d = len(how.kernel)
-    inner = [slice(p, p + n) for p, n in zip(how.padding, x_shape[-d:], strict=True)]
-    return g[(slice(None),) * (len(x_shape) - d) + tuple(inner)]
-
-
-def max_indices(xp: Any, x: Any, how: Pool) -> Any:
-    """For each window the place of its maximum (of a NaN, if there is one) in the flat last axes."""
-    d = len(how.kernel)
-    y = _padded(xp, x, how, _lowest(xp, x))
-    place = xp.reshape(
-        xp.arange(math.prod(how.size), dtype=xp.int64, device=x.device), how.size
-    )
-    place = xp.pad(place, how.widths, 0)
-    place = xp.broadcast_to(place, y.shape)
+def _max_pool(xp: Any, x: Any, *, how: Geometry, lowest: float) -> Any:
+    """x (n, c, s…) → (n, c, counts…), and for each axis the masks of its steps."""
     floating = xp.isdtype(x.dtype, "real floating")
-    for axis, i in _steps(x.ndim, how):
-        first, *others = how.taps(i)
-        best, index = y[_at(axis, first)], place[_at(axis, first)]
-        for j, tap in enumerate(others):
-            candidate = y[_at(axis, tap)]
-            larger = candidate > best
-            if floating:
-                larger = xp.logical_or(larger, xp.isnan(candidate))
-            # Padding never wins, not even over −∞: take the first element that is inside.
-            outside = _outside(xp, x, how, i, j, axis, d)
-            if outside is not None:
-                larger = xp.logical_or(larger, outside)
-            index = xp.where(larger, place[_at(axis, tap)], index)
-            best = xp.where(larger, candidate, best)
-        y, place = best, index
-    return place
+    y = _last(xp, x, how, lowest)
+    masks: list[list[Any]] = []
+    for axis in reversed(range(len(how.kernel))):
+        first, *others = _keys(how)[axis]
+        rest, steps = y, []
+        y = y[first]
+        for tap, key in enumerate(others, 1):
+            candidate = rest[key]
+            taken = candidate > y
+            if floating:  # as PyTorch does: the last NaN wins
+                taken = taken | xp.isnan(candidate)
+            steps.append(_off_padding(xp, taken, how, axis, tap))
+            y = xp.maximum(y, candidate)
+        masks.append(steps)
+    if math.prod(how.kernel) == 1:
+        y = xp.asarray(y, copy=True)
+    return _first(xp, y), masks
 
 
-def _outside(xp: Any, x: Any, how: Pool, i: int, j: int, axis: int, d: int) -> Any:
-    """For tap j + 1: the windows all of whose elements up to tap j lie in the padding before."""
-    if not how.padding[i]:
-        return None
-    start = [n * how.stride[i] - how.padding[i] for n in range(how.counts[i])]
-    late = [s + j * how.dilation[i] < 0 for s in start]
-    if not any(late):
-        return None
-    shape = tuple(-1 if a == axis else 1 for a in range(x.ndim))
-    return xp.reshape(xp.asarray(late, dtype=xp.bool, device=x.device), shape)
+def _off_padding(xp: Any, taken: Any, how: Geometry, axis: int, tap: int) -> Any:
+    """Windows of nothing but the lowest value: the maximum must still lie inside the input."""
+    before, stride, gap = how.padding[axis][0], how.stride[axis], how.dilation[axis]
+    start = max(-(-(before - tap * gap) // stride), 0)
+    stop = min(-(-(before - (tap - 1) * gap) // stride), how.counts[axis])
+    if start >= stop:
+        return taken
+    return xp.assign(taken, (*(slice(None),) * (axis + 1), slice(start, stop), ...), True)
 
 
-def _max_reference(x: Any, *, how: Pool) -> Any:
-    d = len(how.kernel)
-    index = _engine.wrap(max_indices(x._device.xp, x._data, how), x._device)
-    return x.flatten(-d).gather(-1, index.flatten(-d)).reshape(index.shape)
+def _spread_max(xp: Any, g: Any, *, masks: Any, how: Geometry) -> Any:
+    """g (n, c, counts…) at the places of the maxima in (n, c, s…)."""
+    g = xp.permute_dims(g, LAST[g.ndim])
+    sizes, apart = how.padded, _apart(how)
+    for axis, steps in enumerate(reversed(masks)):
+        first, *others = _keys(how)[axis]
+        parts = []
+        for taken in reversed(steps):
+            parts.append(xp.keep(g, taken))
+            g = xp.keep(g, xp.logical_not(taken))
+        shape = (*g.shape[: axis + 1], sizes[axis], *g.shape[axis + 2 :])
+        out = xp.place(g, shape, first)
+        for key, part in zip(reversed(others), parts, strict=True):
+            out = (xp.assign if apart[axis] else xp.add_to)(out, key, part)
+        g = out
+    return _unpadded(xp, g, how)
 
 
-max_pool = op("max_pool", _max_forward, aux=True, reference=_max_reference, x=_max_back)
+def _pick_max(xp: Any, x: Any, *, masks: Any, how: Geometry) -> Any:
+    """x (n, c, s…) at the places of some maxima, as (n, c, counts…)."""
+    y = _last(xp, x, how, 0)
+    for i, steps in enumerate(masks):
+        first, *others = _keys(how)[len(masks) - 1 - i]
+        rest, y = y, y[first]
+        for key, taken in zip(others, steps, strict=True):
+            y = xp.where(taken, rest[key], y)
+    return _first(xp, y)
 
 
-# ---- sums and averages
+def _apart(how: Geometry) -> list[bool]:
+    """Along each axis, whether windows do not overlap."""
+    axes = zip(how.kernel, how.stride, how.dilation, strict=True)
+    return [s >= d * (k - 1) + 1 for k, s, d in axes]
 
 
-def _sum_forward(xp: Any, x: Any, *, how: Pool) -> Any:
-    y = _padded(xp, x, how, 0)
-    for axis, i in _steps(x.ndim, how):
-        total = None
-        for tap in how.taps(i):
-            part = y[_at(axis, tap)]
-            total = part if total is None else total + part
-        y = total
-    return y if _steps(x.ndim, how) else xp.asarray(y, copy=True)
-
-
-def _spread_forward(xp: Any, g: Any, *, how: Pool) -> Any:
-    """The adjoint of the sums: each g to all elements of its window."""
-    d = len(how.kernel)
-    x_shape = (*g.shape[: g.ndim - d], *how.size)
-    reach = [n + a + b for n, (a, b) in zip(how.size, how.widths, strict=True)]
-    for axis, i in reversed(_steps(g.ndim, how)):
-        shape = (*g.shape[:axis], reach[i], *g.shape[axis + 1 :])
-        g = _scattered(xp, shape, axis, [(tap, g) for tap in how.taps(i)], how.apart(i))
-    return _cropped(g, x_shape, how)
-
-
-sum_pool = op(
-    "sum_pool", _sum_forward, x=lambda xp, g, how: _either(xp, "spread_pool", g, how)
+max_pool = op(
+    "max_pool",
+    _max_pool,
+    aux=True,
+    x=lambda xp, g, aux, how: spread_max_(xp, g, masks=aux, how=how),
 )
-spread_pool = op(
-    "spread_pool", _spread_forward, g=lambda xp, u, how: _either(xp, "sum_pool", u, how)
+spread_max = op(
+    "spread_max",
+    _spread_max,
+    g=lambda xp, u, masks, how: pick_max_(xp, u, masks=masks, how=how),
 )
+pick_max = op(
+    "pick_max",
+    _pick_max,
+    x=lambda xp, g, masks, how: spread_max_(xp, g, masks=masks, how=how),
+)
+spread_max_, pick_max_ = either(spread_max), either(pick_max)
 
 
-def _either(xp: Any, name: str, g: Any, how: Pool) -> Any:
-    """One of the two as a VJP calls it: recorded over Tensors, bare over arrays."""
-    call = _engine.OPS[name]
-    if xp is _engine.setup.namespace:
-        return call(g, how=how)
-    return call.op.forward(xp, g, how=how)  # type: ignore[attr-defined]
+def max_places(xp: Any, x: Any, how: Geometry, lowest: float) -> Any:
+    """Of arrays: where in the flattened axes s… of x (n, c, s…) each window's maximum lies."""
+    masks = _max_pool(xp, x, how=how, lowest=lowest)[1]
+    places = xp.arange(math.prod(how.size), dtype=xp.int64, device=x.device)
+    places = xp.reshape(places, (1, 1, *how.size))
+    places = _pick_max(xp, xp.broadcast_to(places, x.shape), masks=masks, how=how)
+    return xp.asarray(places, copy=True) if math.prod(how.kernel) == 1 else places
 
 
-def window_sizes(how: Pool, count_include_pad: bool) -> list[list[int]]:
-    """Along each axis, how many elements of each window count for an average."""
-    sizes = []
-    for size, k, s, p, _, n in zip(*how, strict=True):
-        low, high = (-p, size + p) if count_include_pad else (0, size)
-        starts = [i * s - p for i in range(n)]
-        sizes.append([max(min(a + k, high) - max(a, low), 1) for a in starts])
-    return sizes
+# ---- sums and means
+
+
+def _sum_windows(xp: Any, x: Any, *, how: Geometry) -> Any:
+    """x (n, c, s…) → (n, c, counts…)."""
+    y = _last(xp, x, how, 0)
+    for axis in reversed(range(len(how.kernel))):
+        first, *others = _keys(how)[axis]
+        rest, y = y, y[first]
+        for i, key in enumerate(others):
+            y = y + rest[key] if i == 0 else xp.iadd(y, rest[key])
+    return _first(xp, y)
+
+
+def _spread_sum(xp: Any, g: Any, *, how: Geometry) -> Any:
+    """g (n, c, counts…) on all elements of its windows: (n, c, s…)."""
+    g = xp.permute_dims(g, LAST[g.ndim])
+    sizes, apart = how.padded, _apart(how)
+    for axis in range(len(how.kernel)):
+        first, *others = _keys(how)[axis]
+        out = xp.place(g, (*g.shape[: axis + 1], sizes[axis], *g.shape[axis + 2 :]), first)
+        for key in others:
+            out = (xp.assign if apart[axis] else xp.add_to)(out, key, g)
+        g = out
+    return _unpadded(xp, g, how)
+
+
+sum_windows = op(
+    "sum_windows", _sum_windows, x=lambda xp, g, how: spread_sum_(xp, g, how=how)
+)
+spread_sum = op("spread_sum", _spread_sum, g=lambda xp, u, how: sum_windows_(xp, u, how=how))
+sum_windows_, spread_sum_ = either(sum_windows), either(spread_sum)
+
+
+def _divisor(xp: Any, x: Any, divide: Any) -> Any:
+    """What to divide by: a number, or the product of one number for each place on each axis."""
+    if not isinstance(divide, tuple):
+        return divide
+    total = 1
+    for i, counts in enumerate(divide):
+        along = xp.asarray(counts, dtype=x.dtype, device=x.device)
+        total = xp.reshape(along, (-1,) + (1,) * (len(divide) - 1 - i)) * total
+    return total
+
+
+def _avg_pool(xp: Any, x: Any, *, how: Geometry, divide: Any) -> Any:
+    """x (n, c, s…) → (n, c, counts…), the sums over windows divided."""
+    return _sum_windows(xp, x, how=how) / _divisor(xp, x, divide)
+
+
+def _spread_avg(xp: Any, g: Any, *, how: Geometry, divide: Any) -> Any:
+    return _spread_sum(xp, g / _divisor(xp, g, divide), how=how)
+
+
+avg_pool = op(
+    "avg_pool",
+    _avg_pool,
+    x=lambda xp, g, how, divide: spread_avg_(xp, g, how=how, divide=divide),
+)
+spread_avg = op(
+    "spread_avg",
+    _spread_avg,
+    g=lambda xp, u, how, divide: avg_pool_(xp, u, how=how, divide=divide),
+)
+avg_pool_, spread_avg_ = either(avg_pool), either(spread_avg)

@@ -7,15 +7,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _engine, _tensor
+from xptorch._dtype import dtype
 from xptorch._engine import op, wrap
 from xptorch.ops._common import (
     Dim,
     as_shape,
+    broadcast,
     common_dtype,
     deliver,
     is_tensor,
     need_tensor,
+    numpy_names,
     shape_text,
+    sizes_of,
+    type_name,
     wrap_dim,
     wrap_dims,
 )
@@ -24,12 +29,10 @@ if TYPE_CHECKING:
     from xptorch._tensor import Tensor
 
 __all__ = [
-    "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_shapes", "broadcast_tensors",
-    "broadcast_to", "cat", "chunk", "clone", "column_stack", "concat", "concatenate", "detach",
-    "dstack", "flatten", "flip", "fliplr", "flipud", "hstack", "meshgrid", "moveaxis",
-    "movedim", "permute", "ravel", "reshape", "roll", "rot90", "row_stack", "split",
-    "split_with_sizes", "squeeze", "stack", "swapaxes", "swapdims", "t", "tensor_split", "tile",
-    "transpose", "unbind", "unflatten", "unsqueeze", "vstack",
+    "broadcast_shapes", "broadcast_tensors", "broadcast_to", "cat", "chunk", "clone", "concat",
+    "concatenate", "detach", "flatten", "moveaxis", "movedim", "permute", "ravel", "reshape",
+    "split", "split_with_sizes", "squeeze", "stack", "swapaxes", "swapdims", "t", "transpose",
+    "unbind", "unflatten", "unsafe_chunk", "unsafe_split", "unsafe_split_with_sizes", "unsqueeze",
 ]  # fmt: skip
 
 _reshape = op(
@@ -67,16 +70,6 @@ _squeeze = op(
     lambda xp, a, *, axis: xp.squeeze(a, axis=axis),
     view=True,
     a=lambda xp, g, a_shape: xp.reshape(g, shape=a_shape),
-)
-_flip = op(
-    "flip",
-    lambda xp, a, *, axis: xp.flip(a, axis=axis),
-    a=lambda xp, g, axis: xp.flip(g, axis=axis),
-)
-_roll = op(
-    "roll",
-    lambda xp, a, *, shift, axis: xp.roll(a, shift, axis=axis),
-    a=lambda xp, g, shift, axis: xp.roll(g, shift=tuple(-s for s in shift), axis=axis),
 )
 _copy = op("copy", lambda xp, a: xp.asarray(a, copy=True), a=lambda xp, g: g)
 _alias = op("alias", lambda xp, a: a, view=True, a=lambda xp, g: g)
@@ -116,7 +109,9 @@ _split = op(
 )
 _unbind = op(
     "unstack",
-    lambda xp, a, *, axis: [a[(slice(None),) * axis + (i,)] for i in range(a.shape[axis])],
+    lambda xp, a, *, axis: [
+        a[(*(slice(None),) * axis, i, ...)] for i in range(a.shape[axis])
+    ],
     view=True,
     multiple=True,
     a=lambda xp, g, axis: xp.stack(list(g), axis=axis),
@@ -126,13 +121,16 @@ _unbind = op(
 # ---- one tensor
 
 
-def _infer(shape: tuple[int, ...], count: int, what: Any) -> tuple[int, ...]:
+def _infer(shape: tuple[int, ...], count: int) -> tuple[int, ...]:
     """The shape with its one −1 worked out."""
     known = math.prod(s for s in shape if s != -1)
     if shape.count(-1) > 1:
         raise RuntimeError("only one dimension can be inferred")
     if any(s < -1 for s in shape):
-        raise RuntimeError(f"invalid shape dimension {min(shape)}")
+        i = next(i for i, s in enumerate(shape) if s < -1)
+        raise RuntimeError(
+            f"invalid shape dimension {shape[i]} at index {i} of shape {shape_text(shape)}"
+        )
     if -1 in shape:
         if known == 0 and count == 0:
             raise RuntimeError(
@@ -146,31 +144,31 @@ def _infer(shape: tuple[int, ...], count: int, what: Any) -> tuple[int, ...]:
     raise RuntimeError(f"shape '{shape_text(shape)}' is invalid for input of size {count}")
 
 
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+def reshape(input: Tensor, *shape: Any, **named: Any) -> Tensor:
     """The elements in another shape, a view where the memory allows one; −1 is worked out."""
     need_tensor(input, "reshape")
-    size = _infer(as_shape(shape), input.numel(), input.shape)
-    return _reshape(input, shape=size)  # type: ignore[no-any-return]
+    size = _infer(sizes_of(shape, named, "shape", "reshape"), input.numel())
+    return _reshape(input, shape=size)
 
 
-def view(self: Tensor, *shape: Any) -> Tensor:
+def view(self: Tensor, *shape: Any, **named: Any) -> Tensor:
     """The elements in another shape, never a copy; with a dtype, the bytes read as that dtype.
 
     Raises:
         RuntimeError: the tensor's strides do not allow it.
     """
-    from xptorch._dtype import dtype
-
     if len(shape) == 1 and isinstance(shape[0], dtype):
         return view_dtype(self, shape[0])
-    size = _infer(as_shape(shape), self.numel(), self.shape)
+    if "dtype" in named:
+        return view_dtype(self, named["dtype"])
+    size = _infer(sizes_of(shape, named, "size", "view"), self.numel())
     xp = self._device.xp
     if xp.reshape_view(self._data, size) is None and not _channels_last(self):
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one "
             "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
         )
-    return _reshape(self, shape=size)  # type: ignore[no-any-return]
+    return _reshape(self, shape=size)
 
 
 def view_as(self: Tensor, other: Tensor) -> Tensor:
@@ -195,18 +193,33 @@ def _channels_last(t: Tensor) -> bool:
     return all(strides[a] == d or x.shape[a] == 1 for a, d in zip(axes, dense, strict=True))
 
 
-def view_dtype(t: Tensor, dt: Any) -> Tensor:
-    """The same bytes read as a dtype of the same size."""
-    if dt.itemsize != t.dtype.itemsize:
-        raise NotImplementedError("view(dtype): only dtypes of the same size are supported")
-    out = wrap(t._data.view(t._device.raw_dtype(dt)), t._device)
-    _engine.bump(out)
-    return out
+def view_dtype(t: Tensor, dt: dtype) -> Tensor:
+    """The same bytes read as another dtype; the last axis grows or shrinks with its size."""
+    old, new = t.dtype.itemsize, dt.itemsize
+    if old != new and not t.ndim:
+        raise RuntimeError(
+            f"self.dim() cannot be 0 to view {type_name(t.dtype)} as {type_name(dt)} (different "
+            "element sizes)"
+        )
+    if old < new and t._data.shape[-1] * old % new:
+        raise RuntimeError(
+            f"self.size(-1) must be divisible by {new // old} to view {type_name(t.dtype)} as "
+            f"{type_name(dt)} (different element sizes), but got {t._data.shape[-1]}"
+        )
+    if not hasattr(t._data, "view"):
+        raise NotImplementedError(f"{t._device.backend.name}: view(dtype)")
+    try:
+        return _same_memory(t, t._data.view(t._device.raw_dtype(dt)))
+    except ValueError:
+        raise RuntimeError(
+            f"self.stride(-1) must be 1 to view {type_name(t.dtype)} as {type_name(dt)} "
+            f"(different element sizes), but got {t.stride(-1)}"
+        ) from None
 
 
-def permute(input: Tensor, *dims: Any) -> Tensor:
+def permute(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     """The axes in another order."""
-    dims = as_shape(dims)
+    dims = sizes_of(dims, named, "dims", "permute")
     if len(dims) != input.ndim:
         raise RuntimeError(
             "permute(sparse_coo): number of dimensions in the tensor input does not match the "
@@ -214,7 +227,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
             f"not equal to len(dims) = {len(dims)}"
         )
     axes = wrap_dims(dims, input.ndim)
-    return _permute(input, axes=axes)  # type: ignore[no-any-return]
+    return _permute(input, axes=axes)
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
@@ -223,10 +236,10 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     n = input.ndim
     a, b = wrap_dim(dim0, n), wrap_dim(dim1, n)
     if n == 0:
-        return _alias(input)  # type: ignore[no-any-return]
+        return _alias(input)
     axes = list(range(n))
     axes[a], axes[b] = axes[b], axes[a]
-    return _permute(input, axes=tuple(axes))  # type: ignore[no-any-return]
+    return _permute(input, axes=tuple(axes))
 
 
 swapaxes = swapdims = transpose
@@ -255,18 +268,20 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     rest = iter([i for i in range(input.ndim) if i not in origins])
     place = dict(zip(targets, origins, strict=True))
     axes = tuple(place[i] if i in place else next(rest) for i in range(input.ndim))
-    return _permute(input, axes=axes)  # type: ignore[no-any-return]
+    return _permute(input, axes=axes)
 
 
 moveaxis = movedim
 
 
+@numpy_names
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A new axis of size 1 at `dim`."""
     need_tensor(input, "unsqueeze")
-    return _expand_dims(input, axis=wrap_dim(dim, input.ndim + 1))  # type: ignore[no-any-return]
+    return _expand_dims(input, axis=wrap_dim(dim, input.ndim + 1))
 
 
+@numpy_names
 def squeeze(input: Tensor, dim: Dim = None) -> Tensor:
     """Axes of size 1 taken out: all of them, or those named."""
     need_tensor(input, "squeeze")
@@ -275,9 +290,9 @@ def squeeze(input: Tensor, dim: Dim = None) -> Tensor:
     return _squeeze(input, axis=axes) if axes else _alias(input)
 
 
-def expand(self: Tensor, *size: Any, implicit: bool = False) -> Tensor:
+def expand(self: Tensor, *size: Any, implicit: bool = False, **named: Any) -> Tensor:
     """Axes of size 1 repeated to `size` without copying; −1 keeps an axis as it is."""
-    size = as_shape(size)
+    size = sizes_of(size, named, "size", "expand")
     have, extra = self._data.shape, len(size) - self.ndim
     if extra < 0:
         raise RuntimeError(
@@ -300,7 +315,23 @@ def expand(self: Tensor, *size: Any, implicit: bool = False) -> Tensor:
                 f"{shape_text(have)}"
             )
         shape.append(old if s == -1 else s)
-    return _broadcast(self, shape=tuple(shape))  # type: ignore[no-any-return]
+    grows = math.prod(shape) != math.prod(have)
+    return (_broadcast if grows else _reshape)(self, shape=tuple(shape))
+
+
+def sum_to_size(self: Tensor, *size: Any, **named: Any) -> Tensor:
+    """The sum over the axes along which `size` would have to be expanded to this shape."""
+    shape, have = sizes_of(size, named, "size", "sum_to_size"), self._data.shape
+    extra = len(have) - len(shape)
+    tail = zip(shape, have[max(extra, 0) :], strict=True) if extra >= 0 else [(0, 1)]
+    if any(s not in (1, n) for s, n in tail):
+        raise RuntimeError(
+            f"size {{{shape_text(shape)}}} is not expandable to size {{{shape_text(have)}}}."
+        )
+    if shape == have:
+        return clone(self)
+    axes = (*range(extra), *(i for i, s in enumerate(shape, extra) if s == 1))
+    return reshape(_engine.OPS["sum"](self, axis=axes, keepdims=True), shape)
 
 
 def expand_as(self: Tensor, other: Tensor) -> Tensor:
@@ -313,20 +344,10 @@ def broadcast_to(input: Tensor, size: Any) -> Tensor:
     return expand(input, size)
 
 
-def broadcast_shapes(*shapes: Any) -> Any:
+def broadcast_shapes(*shapes: Any) -> _tensor.Size:
     """The shape that tensors of these shapes broadcast to."""
-    shapes_ = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
-    n = max((len(s) for s in shapes_), default=0)
-    result = [1] * n
-    for shape in shapes_:
-        for i, s in enumerate(shape, n - len(shape)):
-            if s != 1 and result[i] not in (1, s):
-                raise RuntimeError(
-                    "Shape mismatch: objects cannot be broadcast to a single shape: "
-                    + " and ".join(map(str, shapes_))
-                )
-            result[i] = s if s != 1 else result[i]
-    return _tensor.Size(result)
+    sizes = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    return _tensor.Size(broadcast(*sizes) if sizes else ())
 
 
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
@@ -348,15 +369,15 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     if a == b:
         return input
     s = input._data.shape
-    return _reshape(input, shape=(*s[:a], math.prod(s[a : b + 1]), *s[b + 1 :]))  # type: ignore[no-any-return]
+    return _reshape(input, shape=(*s[:a], math.prod(s[a : b + 1]), *s[b + 1 :]))
 
 
 def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     """One axis split into several."""
     d = wrap_dim(dim, input.ndim)
     s = input._data.shape
-    inner = _infer(tuple(sizes), s[d], sizes)
-    return _reshape(input, shape=(*s[:d], *inner, *s[d + 1 :]))  # type: ignore[no-any-return]
+    inner = _infer(as_shape((sizes,)), s[d])
+    return _reshape(input, shape=(*s[:d], *inner, *s[d + 1 :]))
 
 
 def ravel(input: Tensor) -> Tensor:
@@ -364,80 +385,9 @@ def ravel(input: Tensor) -> Tensor:
     return reshape(input, (-1,)) if input.numel() else reshape(input, (0,))
 
 
-def flip(input: Tensor, *dims: Any) -> Tensor:
-    """The order along some axes turned round."""
-    return _flip(input, axis=wrap_dims(as_shape(dims), input.ndim))  # type: ignore[no-any-return]
-
-
-def fliplr(input: Tensor) -> Tensor:
-    """Columns turned round."""
-    if input.ndim < 2:
-        raise RuntimeError("Input must be >= 2-d.")
-    return flip(input, 1)
-
-
-def flipud(input: Tensor) -> Tensor:
-    """Rows turned round."""
-    if input.ndim < 1:
-        raise RuntimeError("Input must be >= 1-d.")
-    return flip(input, 0)
-
-
-def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
-    """Elements moved along axes, those that fall off coming back at the other end."""
-    shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
-    if dims is None or dims == ():
-        if len(shifts) != 1:
-            raise RuntimeError(
-                f"shifts and dimensions must align. shifts: {len(shifts)}, dims:0"
-            )
-        flat = ravel(input)
-        return reshape(_roll(flat, shift=shifts, axis=(0,)), input.shape)
-    axes = tuple(wrap_dim(d, input.ndim) for d in ((dims,) if isinstance(dims, int) else dims))
-    if len(axes) != len(shifts):
-        raise RuntimeError(
-            f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(axes)}"
-        )
-    return _roll(input, shift=shifts, axis=axes)  # type: ignore[no-any-return]
-
-
-def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
-    """Turned by k quarters in the plane of two axes."""
-    a, b = wrap_dims(tuple(dims), input.ndim)
-    turns = k % 4
-    if turns == 0:
-        return clone(input)
-    if turns == 2:
-        return flip(input, (a, b))
-    return clone(flip(transpose(input, a, b), a) if turns == 1 else transpose(flip(input, a), a, b))
-
-
-def repeat(self: Tensor, *repeats: Any) -> Tensor:
-    """The whole tensor repeated along its axes, new axes in front where more are given."""
-    counts = as_shape(repeats)
-    n = len(counts)
-    if n < self.ndim:
-        raise RuntimeError(
-            "Number of dimensions of repeat dims can not be smaller than number of dimensions "
-            "of tensor"
-        )
-    shape = (1,) * (n - self.ndim) + self._data.shape
-    paired = [x for s in shape for x in (1, s)]
-    grown = [x for s, c in zip(shape, counts, strict=True) for x in (c, s)]
-    spread = _broadcast(reshape(self, paired), shape=tuple(grown))
-    result = _reshape(spread, shape=tuple(s * c for s, c in zip(shape, counts, strict=True)))
-    return clone(result) if result._base is not None or all(c == 1 for c in counts) else result
-
-
-def tile(input: Tensor, *dims: Any) -> Tensor:
-    """`repeat`, with missing leading counts taken as 1."""
-    counts = as_shape(dims)
-    return repeat(input, (1,) * (input.ndim - len(counts)) + counts)
-
-
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A copy that gradients flow through."""
-    return _copy(input)  # type: ignore[no-any-return]
+    return _copy(input)
 
 
 def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
@@ -455,6 +405,7 @@ _reordered = op(
 # ---- several tensors
 
 
+@numpy_names
 def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """Tensors joined along an axis that they have."""
     items = _sequence(tensors, "cat")
@@ -496,11 +447,18 @@ def _sequence(tensors: Any, function: str) -> list[Tensor]:
     return items
 
 
+def some_tensors(tensors: Any, function: str) -> list[Tensor]:
+    """The tensors of a sequence, of which there must be one."""
+    items = _sequence(tensors, function)
+    if not items:
+        raise RuntimeError(f"{function} expects a non-empty TensorList")
+    return items
+
+
+@numpy_names
 def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """Tensors of one shape joined along a new axis."""
-    items = _sequence(tensors, "stack")
-    if not items:
-        raise RuntimeError("stack expects a non-empty TensorList")
+    items = some_tensors(tensors, "stack")
     for i, t in enumerate(items):
         if t._data.shape != items[0]._data.shape:
             raise RuntimeError(
@@ -509,59 +467,6 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None)
             )
     axis = wrap_dim(dim, items[0].ndim + 1)
     return deliver(_stack(*common_dtype(items), axis=axis), out, "stack")
-
-
-def atleast_1d(*tensors: Any) -> Any:
-    """Tensors with at least one axis."""
-    return _at_least(tensors, lambda x: reshape(x, (1,)) if x.ndim == 0 else x)
-
-
-def atleast_2d(*tensors: Any) -> Any:
-    """Tensors with at least two axes, new ones in front."""
-    return _at_least(tensors, lambda x: reshape(x, (1,) * (2 - x.ndim) + x.shape) if x.ndim < 2 else x)
-
-
-def atleast_3d(*tensors: Any) -> Any:
-    """Tensors with at least three axes, as NumPy places them."""
-
-    def grow(x: Tensor) -> Tensor:
-        if x.ndim < 2:
-            return reshape(x, (1, -1, 1))
-        return unsqueeze(x, -1) if x.ndim == 2 else x
-
-    return _at_least(tensors, grow)
-
-
-def _at_least(tensors: tuple[Any, ...], grow: Any) -> Any:
-    if len(tensors) == 1 and is_tensor(tensors[0]):
-        return grow(tensors[0])
-    items = tensors[0] if len(tensors) == 1 else tensors
-    return tuple(grow(x) for x in items)
-
-
-def hstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
-    """Joined along columns (along the only axis of vectors)."""
-    items = atleast_1d(*tensors) if len(tensors) > 1 else (atleast_1d(tensors[0]),)
-    return cat(items, 0 if items[0].ndim == 1 else 1, out=out)
-
-
-def vstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
-    """Joined along rows."""
-    return cat([atleast_2d(t) for t in tensors], 0, out=out)
-
-
-row_stack = vstack
-
-
-def dstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
-    """Joined along the third axis."""
-    return cat([atleast_3d(t) for t in tensors], 2, out=out)
-
-
-def column_stack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
-    """Vectors as columns, matrices as they are, joined along columns."""
-    columns = [reshape(t, (t.numel(), 1)) if t.ndim <= 1 else t for t in tensors]
-    return hstack(columns, out=out)
 
 
 # ---- into parts
@@ -575,9 +480,13 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     total = tensor._data.shape[axis]
     if isinstance(split_size_or_sections, int):
         step = split_size_or_sections
-        if step < 0 or (step == 0 and total):
+        if step < 0:
             raise RuntimeError(
                 f"split expects split_size be non-negative, but got split_size={step}"
+            )
+        if step == 0 and total:
+            raise RuntimeError(
+                f"split_size can only be 0 if dimension size is 0, but got dimension size of {total}"
             )
         sizes = [min(step, total - i) for i in range(0, total, max(step, 1))] or [0]
     else:
@@ -587,7 +496,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
                 f"split_with_sizes expects split_sizes to sum exactly to {total} (input tensor's "
                 f"size at dimension {axis}), but got split_sizes={sizes}"
             )
-    return _split(tensor, sizes=tuple(sizes), axis=axis)  # type: ignore[no-any-return]
+    return _split(tensor, sizes=tuple(sizes), axis=axis)
 
 
 def split_with_sizes(self: Tensor, split_sizes: Sequence[int], dim: int = 0) -> Any:
@@ -595,6 +504,7 @@ def split_with_sizes(self: Tensor, split_sizes: Sequence[int], dim: int = 0) -> 
     return split(self, list(split_sizes), dim)
 
 
+@numpy_names
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` views of parts of equal size (the last may be smaller)."""
     if input.ndim == 0:
@@ -607,57 +517,26 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     return split(input, -(-total // chunks), dim)
 
 
-def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """Views of parts: so many of about equal size, or cut at given indices."""
-    if input.ndim == 0:
-        raise RuntimeError(
-            "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
-        )
-    axis = wrap_dim(dim, input.ndim)
-    total = input._data.shape[axis]
-    if is_tensor(indices_or_sections):
-        indices_or_sections = indices_or_sections.tolist()
-    if isinstance(indices_or_sections, int):
-        n = indices_or_sections
-        if n <= 0:
-            raise RuntimeError(f"number of sections must be larger than 0, got {n}")
-        sizes = [total // n + (i < total % n) for i in range(n)]
-        return _split(input, sizes=tuple(sizes), axis=axis)  # type: ignore[no-any-return]
-    cuts = [0, *indices_or_sections, total]
-    lead = (slice(None),) * axis
-    return tuple(input[(*lead, slice(a, b))] for a, b in zip(cuts, cuts[1:], strict=False))
+unsafe_chunk, unsafe_split, unsafe_split_with_sizes = chunk, split, split_with_sizes
 
 
+@numpy_names
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of all slices along an axis, without it."""
     if input.ndim == 0:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
-    return _unbind(input, axis=wrap_dim(dim, input.ndim))  # type: ignore[no-any-return]
-
-
-def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
-    """Coordinate grids of vectors: the i-th varies along axis i ("ij"), or the first two
-    exchanged ("xy")."""
-    items = tensors[0] if len(tensors) == 1 and not is_tensor(tensors[0]) else tensors
-    if indexing not in (None, "ij", "xy"):
-        raise RuntimeError(
-            f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}'
-        )
-    items = [reshape(t, (1,)) if t.ndim == 0 else t for t in items]
-    if indexing == "xy" and len(items) >= 2:
-        second, first, *rest = meshgrid(items[1], items[0], *items[2:], indexing="ij")
-        return (first, second, *rest)
-    shape = tuple(t.numel() for t in items)
-    grids = []
-    for i, t in enumerate(items):
-        grids.append(expand(reshape(t, (-1,) + (1,) * (len(shape) - 1 - i)), shape))
-    return tuple(grids)
+    return _unbind(input, axis=wrap_dim(dim, input.ndim))
 
 
 def detach(input: Tensor) -> Tensor:
     """The same memory outside the graph."""
-    out = wrap(input._data, input._device)
-    if input._counter is None:
-        input._counter = [0]
-    out._counter = input._counter
+    return _same_memory(input, input._data)
+
+
+def _same_memory(t: Tensor, data: Any) -> Tensor:
+    """A tensor outside the graph over memory that it shares with `t`."""
+    out = wrap(data, t._device)
+    if t._counter is None:
+        t._counter = [0]
+    out._counter = t._counter
     return out

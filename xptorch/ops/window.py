@@ -130,22 +130,25 @@ def _columns(xp: Any, x: Any, how: Geometry) -> Any:
 def _padded(xp: Any, x: Any, how: Geometry) -> Any:
     """x (n, c, s…) with its padding, as (n, s…, c)."""
     if x.shape[1] <= _FEW_CHANNELS:
-        return xp.permute_dims(_pad(xp, x, ((0, 0), (0, 0), *how.padding)), LAST[x.ndim])
+        return xp.permute_dims(pad(xp, x, ((0, 0), (0, 0), *how.padding)), LAST[x.ndim])
     x = xp.permute_dims(x, LAST[x.ndim])
     widths = ((0, 0), *how.padding, (0, 0))
     if xp.strides(x)[-1] != 1 and math.prod(how.kernel) > 1:
-        return xp.pad(_pad(xp, x, widths), ((0, 0),) * x.ndim)  # brings the channels together
-    return _pad(xp, x, widths)
+        return xp.pad(pad(xp, x, widths), ((0, 0),) * x.ndim)  # brings the channels together
+    return pad(xp, x, widths)
 
 
-def _pad(xp: Any, x: Any, widths: tuple[tuple[int, int], ...]) -> Any:
+def pad(xp: Any, x: Any, widths: tuple[tuple[int, int], ...], value: float = 0) -> Any:
+    """`value` around an array; widths below 0 cut off."""
     if all(a == b == 0 for a, b in widths):
         return x
     if any(a < 0 or b < 0 for a, b in widths):
         cuts = zip(x.shape, widths, strict=True)
         x = x[tuple([slice(max(-a, 0), s - max(-b, 0)) for s, (a, b) in cuts])]
         widths = tuple([(max(a, 0), max(b, 0)) for a, b in widths])
-    return xp.pad(x, widths)
+        if all(a == b == 0 for a, b in widths):
+            return x
+    return xp.pad(x, widths, value)
 
 
 # ---- the three products
@@ -155,29 +158,29 @@ def _convolve(xp: Any, x: Any, w: Any, b: Any, *, how: Geometry) -> Any:
     """x (n, c, s…), w (o, c / groups, k…), b (o) or None → (n, o, counts…)."""
     n, c, o = x.shape[0], x.shape[1], w.shape[0]
     x = _padded(xp, x, how)
-    if how.groups == c > 1:
-        y = _depthwise(xp, x, w, b, how)
-    else:
-        matrix = _matrix(xp, w, how.groups)
-        parts = []
-        for where, _ in _blocks(how, n, c, xp.block):
-            y = _joined(xp, _columns(xp, x[where], how) @ matrix)
-            parts.append(y if b is None else xp.iadd(y, b))
-        y = parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
+    matrix = None if how.groups == c > 1 else _matrix(xp, w, how.groups)
+    parts = []
+    for where, _ in _blocks(how, n, c, xp.block):
+        if matrix is None:
+            y = _depthwise(xp, x[where], w, how)
+        else:
+            y = _joined(xp, xp.matmul(_columns(xp, x[where], how), matrix))
+        parts.append(y if b is None else xp.iadd(y, b))
+    y = parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
     y = xp.reshape(y, (n, *how.counts, o))
     return xp.permute_dims(y, FIRST[y.ndim])
 
 
 def _convolve_input(xp: Any, g: Any, w: Any, b: Any, *, how: Geometry) -> Any:
     """g (n, o, counts…), w (o, c / groups, k…), b (c) or None → (n, c, s…)."""
-    if set(how.stride) == {1} and (how.groups == 1 or w.shape[1] > 1):
+    if set(how.stride) == {1} and (w.shape[1] > 1 or w.shape[0] == how.groups or how.groups == 1):
         return _convolve(xp, g, _turned(xp, w, how.groups), b, how=how.transposed)
     n, o, c = g.shape[0], g.shape[1], w.shape[1] * how.groups
     g = xp.permute_dims(g, LAST[g.ndim])
     spread = _spread_depthwise if how.groups == c > 1 else _spread
     x = spread(xp, g, w, how)
     inverse = ((0, 0), *[(-a, -b) for a, b in how.padding], (0, 0))
-    x = _pad(xp, x, inverse)
+    x = pad(xp, x, inverse)
     if b is not None:
         x = x + b
     return xp.permute_dims(x, FIRST[x.ndim])
@@ -190,7 +193,7 @@ def _spread(xp: Any, g: Any, w: Any, how: Geometry) -> Any:
     blocks = _blocks(how, n, c, xp.block)
     out = None
     for where, part in blocks:
-        rows = _apart(xp, g[part], how.groups) @ matrix
+        rows = xp.matmul(_apart(xp, g[part], how.groups), matrix)
         if how.groups > 1:
             rows = xp.reshape(rows, (*rows.shape[:2], math.prod(how.kernel), w.shape[1]))
             rows = xp.permute_dims(rows, (1, 2, 0, 3))
@@ -210,16 +213,19 @@ def _convolve_weight(xp: Any, x: Any, g: Any, *, how: Geometry) -> Any:
     n, o, c, d = x.shape[0], g.shape[1], x.shape[1] // how.groups, len(how.kernel)
     x = _padded(xp, x, how)
     g = xp.permute_dims(g, LAST[g.ndim])
-    if c == 1 and how.groups > 1:
-        w = _depthwise_weight(xp, x, g, how)
-    else:
-        w = None
-        for where, part in _blocks(how, n, x.shape[-1], xp.block):
+    w = None
+    for where, part in _blocks(how, n, x.shape[-1], xp.block):
+        if c == 1 < how.groups:
+            product = _depthwise_weight(xp, x[where], g[part], how)
+        else:
             rows = _apart(xp, g[part], how.groups)
-            product = xp.matrix_transpose(_columns(xp, x[where], how)) @ rows
-            w = product if w is None else w + product
-    w = xp.reshape(w, (how.groups, *how.kernel, c, o // how.groups))
-    w = xp.permute_dims(w, (0, d + 2, d + 1, *range(1, d + 1)))
+            product = xp.matmul(xp.matrix_transpose(_columns(xp, x[where], how)), rows)
+        w = product if w is None else xp.iadd(w, product)
+    if c == 1 < how.groups:
+        w = xp.permute_dims(w, (d, d + 1, *range(d)))
+    else:
+        w = xp.reshape(w, (how.groups, *how.kernel, c, o // how.groups))
+        w = xp.permute_dims(w, (0, d + 2, d + 1, *range(1, d + 1)))
     return xp.reshape(w, (o, c, *how.kernel))
 
 
@@ -302,60 +308,36 @@ def _joined(xp: Any, rows: Any) -> Any:
 # ---- one channel a group: a matrix product would be all overhead, so tap by tap
 
 
-@lru_cache(maxsize=1024)
-def _taps(how: Geometry, rows: int) -> list[tuple[slice, ...]]:
-    """For each tap, what it meets of the input that so many rows of windows lie over."""
-    reach = (rows - 1) * how.stride[0] + how.dilation[0] * (how.kernel[0] - 1) + 1
-    return window_slices((reach, *how.padded[1:]), how.kernel, how.stride, how.dilation)
+def _by_output(xp: Any, w: Any, how: Geometry) -> list[Any]:
+    """w (c · m, 1, k…) as m weights (k…, c), one for each of a channel's outputs."""
+    c = how.groups
+    w = xp.reshape(w, (c, w.shape[0] // c, *how.kernel))
+    w = xp.permute_dims(w, (1, *range(2, w.ndim), 0))
+    return [w[j, ...] for j in range(w.shape[0])]
 
 
-def _by_tap(xp: Any, w: Any, how: Geometry) -> Any:
-    """w (c · m, 1, k…) as (taps, count of the last axis, c, m)."""
-    o, taps = w.shape[0], math.prod(how.kernel)
-    w = xp.reshape(xp.permute_dims(xp.reshape(w, (o, taps)), (1, 0)), (taps, 1, o))
-    # Repeated along the last axis, so that the product's innermost loop runs along a whole row.
-    row = xp.reshape(xp.broadcast_to(w, (taps, how.counts[-1], o)), (taps, how.counts[-1] * o))
-    return xp.reshape(row, (taps, how.counts[-1], how.groups, o // how.groups))
-
-
-def _depthwise(xp: Any, x: Any, w: Any, b: Any, how: Geometry) -> Any:
-    w = _by_tap(xp, w, how)
-    parts = []
-    for where, (_, rows, _) in _blocks(how, x.shape[0], x.shape[-1], xp.block):
-        y, some = None, xp.expand_dims(x[where], axis=-1)
-        for i, key in enumerate(_taps(how, rows.stop - rows.start)):
-            product = some[(*key, slice(None))] * w[i, ...]
-            y = product if y is None else xp.iadd(y, product)
-        y = xp.reshape(y, (math.prod(y.shape[:-2]), w.shape[-2] * w.shape[-1]))
-        parts.append(y if b is None else xp.iadd(y, b))
-    return parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
+def _depthwise(xp: Any, x: Any, w: Any, how: Geometry) -> Any:
+    windows = xp.unfold(x, how.kernel, how.stride, how.dilation)
+    each = [xp.weigh(windows, part) for part in _by_output(xp, w, how)]
+    y = each[0] if len(each) == 1 else xp.stack(each, axis=-1)
+    return xp.reshape(y, (math.prod(windows.shape[: len(how.kernel) + 1]), w.shape[0]))
 
 
 def _spread_depthwise(xp: Any, g: Any, w: Any, how: Geometry) -> Any:
-    n, c = g.shape[0], how.groups
-    w = _by_tap(xp, w, how)
+    n, c, d = g.shape[0], how.groups, len(how.kernel)
     g = xp.reshape(g, (*g.shape[:-1], c, g.shape[-1] // c))
     out = xp.zeros((n, *how.padded, c), dtype=g.dtype, device=g.device)
-    for (images, source, _), part in _blocks(how, n, c, xp.block):
-        for i, (_, first, *rest) in enumerate(_taps(how, part[1].stop - part[1].start)):
-            product = g[part] * w[i, ...]
-            product = product[..., 0] if g.shape[-1] == 1 else xp.sum(product, axis=-1)
-            first = slice(source.start + first.start, source.start + first.stop, first.step)
-            out = xp.add_to(out, (images, first, *rest), product)
+    keys = window_slices(how.padded, how.kernel, how.stride, how.dilation)
+    for j, part in enumerate(_by_output(xp, w, how)):
+        taps = xp.reshape(part, (len(keys), *(1,) * (d + 1), c))
+        for i, key in enumerate(keys):
+            out = xp.add_to(out, key, g[..., j] * taps[i, ...])
     return out
 
 
 def _depthwise_weight(xp: Any, x: Any, g: Any, how: Geometry) -> Any:
-    c = how.groups
-    g = xp.reshape(g, (*g.shape[:-1], c, g.shape[-1] // c))
-    total = None
-    for where, part in _blocks(how, x.shape[0], c, xp.block):
-        some, factor = xp.expand_dims(x[where], axis=-1), g[part]
-        shape = (math.prod(factor.shape[:-2]), c * factor.shape[-1])
-        sums = [
-            column_sums(xp, xp.reshape(some[(*key, slice(None))] * factor, shape))
-            for key in _taps(how, factor.shape[1])
-        ]
-        w = xp.stack(sums)
-        total = w if total is None else total + w
-    return xp.permute_dims(xp.reshape(total, (-1, c, g.shape[-1])), (1, 0, 2))
+    """(k…, c, m): how the windows of x go with g."""
+    c, m = how.groups, g.shape[-1] // how.groups
+    windows = xp.unfold(x, how.kernel, how.stride, how.dilation)
+    g = xp.reshape(g, (*g.shape[:-1], c, m))
+    return xp.stack([xp.match(windows, g[..., j]) for j in range(m)], axis=-1)

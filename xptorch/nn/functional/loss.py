@@ -117,14 +117,14 @@ def _by_class(
     _check_classes(input, target, weight)
     if target.dtype is not _dtype.int64:
         target = to_dtype(target, _dtype.int64)
-    ops.check_targets(target, input._data.shape[1], ignore_index)
+    ignore = ops.ignored(target, input._data.shape[1], ignore_index)
     if weight is not None and weight.dtype is not input.dtype:
         raise RuntimeError(
             f"expected scalar type {type_name(input.dtype)} but found {type_name(weight.dtype)}"
         )
     if not input.numel() and reduction == "none":
         return input.sum(1)
-    result = in_float32(core, input, target, weight, ignore=ignore_index, reduction=reduction)
+    result = in_float32(core, input, target, weight, ignore=ignore, reduction=reduction)
     if reduction == "none" and given.ndim == 0:
         return result.reshape(())
     return result
