@@ -159,6 +159,14 @@ class NumpyBackend(Backend):
             bits *= x.view(words)
         return out
 
+    def peak(self, x: Array, axis: int) -> Array:
+        # The maximum of everything is several times faster, and fits all rows if they are close.
+        if x.size > 4096:
+            high = x.max()
+            if high - x.min() < 60.0:
+                return high
+        return np.maximum.reduce(x, axis, None, None, True)
+
     def erf(self, x: Array) -> Array:
         return _erf32(x) if x.dtype == np.float32 else super().erf(x)
 

@@ -69,8 +69,7 @@ def draw(path: Path, theirs: np.ndarray, ours: np.ndarray, difference: np.ndarra
     top.semilogy(ours, color="black", linewidth=1, label="XPTorch")
     top.set(title="The same net, seed and batches", ylabel="mean loss per digit")
     top.legend()
-    # Equal losses have no logarithm: draw them at the bottom.
-    bottom.semilogy(np.maximum(difference, 1e-17), color="tab:red", linewidth=1)
+    bottom.semilogy(np.where(difference > 0, difference, np.nan), ".", color="tab:red")
     bottom.hlines(LIMIT, 0, CHECKED, color="gray", linestyle="--", label=f"limit {LIMIT:g}")
     bottom.set(xlabel="step", ylabel="relative difference")
     bottom.legend()
@@ -82,7 +81,7 @@ def draw(path: Path, theirs: np.ndarray, ours: np.ndarray, difference: np.ndarra
 def main() -> None:
     """Train twice, compare, draw."""
     parser = argparse.ArgumentParser(description="Train one net in PyTorch and in XPTorch.")
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--seed", type=int, default=23)
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the picture")

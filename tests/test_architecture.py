@@ -24,7 +24,7 @@ LAYERS = (
     ("_dtype", "_grad_mode", "_version", "utils.hooks"),
     ("_backend",),
     ("_engine", "random"),
-    ("ops", "_tensor", "_transfer", "_methods", "_printing", "_interop"),
+    ("ops", "_tensor", "_transfer", "_methods", "_printing", "_interop", "_legacy"),
     ("autograd", "linalg", "special", "fft", "cuda", "testing"),
     ("nn.functional",),
     ("nn",),

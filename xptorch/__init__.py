@@ -45,6 +45,7 @@ from xptorch.ops._common import result_type as result_type
 from xptorch.ops.activation import *
 from xptorch.ops.comparison import *
 from xptorch.ops.create import *
+from xptorch.ops.cumulative import *
 from xptorch.ops.distance import *
 from xptorch.ops.dropout import *
 from xptorch.ops.elementwise import *
@@ -53,9 +54,11 @@ from xptorch.ops.layout import *
 from xptorch.ops.linalg import *
 from xptorch.ops.linear import *
 from xptorch.ops.memory import *
+from xptorch.ops.batch_norm import *
 from xptorch.ops.norm import *
 from xptorch.ops.random import *
 from xptorch.ops.reduce import *
+from xptorch.ops.scatter import *
 from xptorch.ops.shape import *
 from xptorch.ops.slicing import *
 from xptorch.ops.softmax import *

@@ -63,7 +63,7 @@ class Backend:
     hint: ClassVar[str] = ""
     block: ClassVar[int] = 1 << 19  # elements that large operations should work on at a time
     ON_XP: ClassVar[tuple[str, ...]] = (
-        *("unfold", "fold", "weigh", "match", "pad", "index_add", "index_put", "keep", "erf", "erfc", "relu", "astype"),
+        *("unfold", "fold", "weigh", "match", "pad", "index_add", "index_put", "keep", "erf", "erfc", "relu", "peak", "astype"),
         *("place", "add_rows", "add_along", "put_along", "windows", "diagonal"),
         *("aliases", "owns", "strides", "reshape_view", "assign", "iadd", "add_to", "block"),
         "memory_order",
@@ -102,9 +102,17 @@ class Backend:
     def synchronize(self, index: int | None = None) -> None:
         """Wait until all work queued on the device is done."""
 
-    def memory_stats(self, index: int | None = None) -> dict[str, int]:
-        """Bytes: allocated, reserved, free, total; empty where the library does not know."""
+    def memory_stats(self, index: int | None = None, reset_peak: bool = False) -> dict[str, int]:
+        """Bytes: allocated, reserved, peak, free, total; empty where the library does not know.
+
+        Args:
+            reset_peak: let `peak` count from now on.
+        """
         return {}
+
+    def properties(self, index: int | None = None) -> dict[str, Any]:
+        """A GPU's name, major, minor, total_memory and multi_processor_count."""
+        raise NotImplementedError(f"{self.name}: properties of a device")
 
     def empty_cache(self) -> None:
         """Give unused cached memory back."""
@@ -309,6 +317,10 @@ class Backend:
     def relu(self, x: Array) -> Array:
         """max(x, 0)."""
         return self.xp.maximum(x, self.xp.zeros_like(x))
+
+    def peak(self, x: Array, axis: int) -> Array:
+        """The maximum along an axis, kept as size 1; or any number as good to shift exp(x) by."""
+        return self.xp.max(x, axis=axis, keepdims=True)
 
     def erf(self, x: Array) -> Array:
         """The error function, to the last units of the dtype."""

@@ -101,3 +101,8 @@ def numpy_dtype(dt: Any) -> _dtype.dtype:
 def as_host(dt: _dtype.dtype) -> Any:
     """The NumPy dtype of a dtype."""
     return np.dtype(dt.name)
+
+
+def contiguous(array: Any) -> Any:
+    """The NumPy array, its elements in memory in the order of its axes."""
+    return np.asarray(array, order="C")

@@ -11,6 +11,7 @@ from xptorch._tensor import Tensor
 from xptorch.ops import (
     activation,
     comparison,
+    cumulative,
     elementwise,
     index,
     layout,
@@ -18,6 +19,7 @@ from xptorch.ops import (
     memory,
     random,
     reduce,
+    scatter,
     shape,
     slicing,
     softmax,
@@ -57,12 +59,18 @@ METHODS: dict[ModuleType, str] = {
         select select_scatter slice_scatter trace tril+ triu+ unfold
     """,
     index: """
-        argwhere gather index_add+ index_copy+ index_fill+ index_put+ index_select masked_scatter+
-        masked_select nonzero scatter+ scatter_add+ scatter_reduce+ take take_along_dim
+        argwhere index_put+ masked_scatter+ masked_select nonzero put+ take
+    """,
+    scatter: """
+        gather index_add+ index_copy+ index_fill+ index_reduce+ index_select scatter+ scatter_add+
+        scatter_reduce+ take_along_dim
     """,
     reduce: """
-        all amax amin aminmax any argmax argmin count_nonzero cumprod+ cumsum+ diff max mean min
-        nanmean nansum prod std sum var
+        all amax amin aminmax any argmax argmin count_nonzero max mean min nanmean nansum prod std
+        sum var
+    """,
+    cumulative: """
+        cummax cummin cumprod+ cumsum+ diff logcumsumexp
     """,
     sort: """
         argsort bincount kthvalue median mode msort quantile sort topk unique unique_consecutive

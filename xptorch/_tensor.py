@@ -487,8 +487,11 @@ class Tensor:
             prefix = "xptorch." if self._device.type == "cpu" else f"xptorch.{self._device.type}."
             return f"{prefix}{type_name(self.dtype)}Tensor"
         if isinstance(dtype, str):
-            dtype = by_type_name(dtype)
-        return self.to(getattr(dtype, "dtype", dtype))
+            where = "cuda" if ".cuda." in dtype else "cpu"
+            return self.to(where, by_type_name(dtype))
+        if hasattr(dtype, "where"):  # FloatTensor or one of its kind
+            return self.to(dtype.where, dtype.dtype)
+        return self.to(dtype)
 
     def type_as(self, other: Tensor) -> Tensor:
         """The tensor in another's dtype and on its device."""

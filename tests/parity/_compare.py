@@ -100,8 +100,8 @@ def same_error(findings: Findings, where: str, sample: Any, ours: Outcome, their
     return True
 
 
-# Errors of PyTorch's that XPTorch need not share: kernels it lacks, numbers for `self` that only its
-# C methods refuse, and memory that `out` shares, which XPTorch does not look at.
+# Errors of PyTorch's that XPTorch need not share: kernels that it lacks, numbers for `self` that
+# its C methods refuse, memory that `out` shares (XPTorch does not look at that).
 _NOT_SHARED = ("not implemented for", "descriptor", "single memory location", "not resizable")
 
 

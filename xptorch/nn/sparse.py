@@ -24,7 +24,7 @@ class Embedding(Module):
         max_norm: rows longer than this are scaled down to it, in place, when they are looked up.
         norm_type: the degree of that norm.
         scale_grad_by_freq: divide a row's gradient by how often it is in the batch.
-        sparse: sparse gradients, which do not exist here: dense ones are the same numbers.
+        sparse: sparse gradients; they do not exist here, so looking up raises.
         device: where the table lives.
         dtype: of the table.
 
@@ -32,6 +32,10 @@ class Embedding(Module):
         weight: (num_embeddings, embedding_dim), from the standard normal distribution.
 
     Shape: any, of integers → (*, embedding_dim).
+
+    Raises:
+        AssertionError: `padding_idx` is no row of the table.
+        NotImplementedError: when looked up, if `sparse`.
 
     >>> import xptorch as torch
     >>> torch.nn.Embedding(10, 3)(torch.tensor([[1, 2], [4, 9]])).shape

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,21 @@ def need_floating(kernel: str, *tensors: Any) -> None:
             raise NotImplementedError(f'"{kernel}" not implemented for {type_name(t.dtype)!r}')
 
 
+# ---- over Tensors, for the references
+
+
+def affine(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """y · weight + bias, of those that there are."""
+    if weight is not None:
+        y = y * weight
+    return y if bias is None else y + bias
+
+
+def per_channel(t: Any, ndim: int) -> Any:
+    """A vector shaped to broadcast along axis 1 of `ndim`; None stays None."""
+    return None if t is None else t.reshape(1, -1, *[1] * (ndim - 2))
+
+
 # ---- over arrays or, under create_graph, Tensors
 
 
@@ -55,9 +71,21 @@ def log1pexp(xp: Any, a: Any) -> Any:
 
 def row_sums(xp: Any, x: Any) -> Any:
     """Of a matrix, the sum of each row."""
+    if x.shape[0] * x.shape[1] < 4096:
+        return xp.sum(x, axis=1)
     return xp.matmul(x, xp.ones((x.shape[1],), dtype=x.dtype, device=x.device))
+
+
+def total_along(xp: Any, x: Any, axis: int) -> Any:
+    """The sum along one axis, kept as size 1."""
+    if axis != x.ndim - 1 or math.prod(x.shape) < 4096:
+        return xp.sum(x, axis=axis, keepdims=True)
+    rows = xp.reshape(x, (-1, x.shape[-1]))
+    return xp.reshape(row_sums(xp, rows), (*x.shape[:-1], 1))
 
 
 def column_sums(xp: Any, x: Any) -> Any:
     """Of a matrix, the sum of each column."""
+    if x.shape[0] * x.shape[1] < 4096:
+        return xp.sum(x, axis=0)
     return xp.matmul(xp.ones((x.shape[0],), dtype=x.dtype, device=x.device), x)

@@ -9,7 +9,7 @@ from xptorch import _dtype, _engine
 from xptorch._engine import op
 from xptorch.ops import linalg
 from xptorch.ops._common import need_tensor, shape_text, type_name
-from xptorch.ops._fused import in_float32, need_floating
+from xptorch.ops._fused import in_float32, need_floating, total_along
 from xptorch.ops.comparison import where
 from xptorch.ops.softmax import softmax
 
@@ -25,11 +25,11 @@ def _weights(xp: Any, scores: Any, bias: Any) -> Any:
     """softmax over the last axis; a row that is masked out wholly becomes zeros."""
     if bias is not None:
         scores = scores + bias
-    m = xp.max(scores, axis=-1, keepdims=True)
+    m = xp.peak(scores, -1)
     if bias is not None:
         m = xp.keep(m, m != -math.inf)
     e = xp.exp(scores - m)
-    total = xp.sum(e, axis=-1, keepdims=True)
+    total = total_along(xp, e, e.ndim - 1)
     if bias is not None:
         total = xp.where(total == 0, xp.ones_like(total), total)
     e /= total
@@ -61,7 +61,7 @@ def _attention_vjp(
     d = xp.matmul(g, _turned(xp, v))
     if noise is not None:
         d *= noise
-    d -= xp.expand_dims(xp.vecdot(d, p), axis=-1)
+    d -= xp.vecdot(d, p)[..., None]
     d *= p
     to_q = xp.matmul(d, k) if needs[0] else None
     to_k = xp.matmul(_turned(xp, d), q) if needs[1] else None

@@ -1,4 +1,4 @@
-"""Indexing: `x[key]` and `x[key] = value`, gather and scatter, selection by index or mask.
+"""Indexing: `x[key]` and `x[key] = value`, selection by place or mask.
 
 Basic keys (ints, slices, None, …) give views. Keys with tensors are brought to one form: the axes
 that they index become one axis in front, and rows are taken from it by one flat index.
@@ -15,21 +15,25 @@ from xptorch._engine import op
 from xptorch.ops import create
 from xptorch.ops._common import (
     INTEGER,
+    common_dtype,
     deliver,
+    fitting,
     is_tensor,
     need_tensor,
     shape_text,
     to_dtype,
-    wrap_dim,
+    type_name,
+    write,
 )
+from xptorch.ops.shape import broadcast_tensors, stack
+from xptorch.ops.sort import searchsorted, sort
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
 
 __all__ = [
-    "argwhere", "gather", "index_add", "index_copy", "index_fill", "index_put", "index_select",
-    "masked_scatter", "masked_select", "nonzero", "scatter", "scatter_add", "scatter_reduce",
-    "take", "take_along_dim",
+    "argwhere", "index_put", "isin", "masked_scatter", "masked_select", "nonzero", "put", "take",
+    "unravel_index",
 ]  # fmt: skip
 
 _part = op(
@@ -65,36 +69,6 @@ _put_rows = op(
     a=lambda xp, g, index: xp.index_put(g, index, xp.zeros_like(xp.take(g, index, axis=0))),
     values=lambda xp, g, index: xp.take(g, index, axis=0),
 )
-_gather = op(
-    "take_along_axis",
-    lambda xp, a, index, *, axis: xp.take_along_axis(a, index, axis=axis),
-    a=lambda xp, g, index, a_shape, axis: xp.add_along(g, index, axis=axis, shape=a_shape),
-)
-_add_along = op(
-    "add_along",
-    lambda xp, values, index, *, axis, shape: xp.add_along(values, index, axis, shape),
-    values=lambda xp, g, index, axis: _pick(xp, g, index, axis),
-)
-_put_along = op(
-    "put_along",
-    lambda xp, a, index, values, *, axis: xp.put_along(a, index, values, axis),
-    a=lambda xp, g, index, axis: xp.put_along(
-        g, index, xp.zeros_like(_pick(xp, g, index, axis)), axis=axis
-    ),
-    values=lambda xp, g, index, axis: _pick(xp, g, index, axis),
-)
-
-
-def _pick(xp: Any, g: Any, index: Any, axis: int) -> Any:
-    return xp.take_along_axis(_crop(g, index, axis), index, axis=axis)
-
-
-def _crop(x: Any, index: Any, axis: int) -> Any:
-    """`x` cut to the sizes of `index` along all axes but one."""
-    if all(a == b for i, (a, b) in enumerate(zip(x.shape, index.shape, strict=True)) if i != axis):
-        return x
-    return x[tuple(slice(None if i == axis else n) for i, n in enumerate(index.shape))]
-
 
 # ---- x[key]
 
@@ -103,16 +77,16 @@ def getitem(self: Tensor, key: Any) -> Tensor:
     """The part of the tensor that the key names; a view unless tensors are in the key."""
     basic, advanced = _parse(self, key)
     t = _part(self, key=basic) if basic else _engine.OPS["alias"](self)
-    return _take_advanced(t, advanced) if advanced else t  # type: ignore[no-any-return]
+    return _take_advanced(t, advanced) if advanced else t
 
 
 def _parse(t: Tensor, key: Any) -> tuple[tuple[Any, ...], dict[int, Tensor]]:
     """The key as basic indices, and the index tensors by the axis of the part that they leave."""
-    items = list(key) if isinstance(key, tuple) else [key]
+    items = list(key) if isinstance(key, tuple) or _stands_for_tuple(key) else [key]
     items = [_tidy(t, k) for k in items]
     used = sum(_consumes(k) for k in items)
-    if used > t.ndim and not (t.ndim == 0 and used == 0):
-        raise IndexError(f"too many indices for tensor of dimension {t.ndim}")
+    if used > t.ndim:
+        raise IndexError(f"too many indices for tensor of dimension {t.ndim} (got {used})")
     if Ellipsis not in [k for k in items if not is_tensor(k)]:
         items.append(Ellipsis)
     at = next(i for i, k in enumerate(items) if k is Ellipsis)
@@ -140,6 +114,15 @@ def _parse(t: Tensor, key: Any) -> tuple[tuple[Any, ...], dict[int, Tensor]]:
     return (*basic, Ellipsis), advanced
 
 
+def _stands_for_tuple(key: Any) -> bool:
+    """Whether a list is taken as a tuple of indices: where it holds more than numbers."""
+    return isinstance(key, list) and len(key) < 32 and any(_is_index(k) for k in key)
+
+
+def _is_index(k: Any) -> bool:
+    return k is None or k is Ellipsis or isinstance(k, (slice, list, tuple)) or is_tensor(k)
+
+
 def _tidy(t: Tensor, k: Any) -> Any:
     """One item of a key: numbers as ints, sequences and arrays as tensors."""
     if k is None or k is Ellipsis or isinstance(k, bool):
@@ -148,11 +131,14 @@ def _tidy(t: Tensor, k: Any) -> Any:
         parts = (k.start, k.stop, k.step)
         return slice(*(None if p is None else operator.index(p) for p in parts))
     if is_tensor(k):
-        if k.ndim == 0 and k.dtype.category == INTEGER and k.dtype is not _dtype.uint8:
+        if k.ndim == 0 and k.dtype in (_dtype.bool_, _dtype.uint8):
+            return bool(k)
+        if k.ndim == 0 and k.dtype.category == INTEGER:
             return k.item() if k._device.type == "cpu" else k
         return k if k._device is t._device else k.to(t._device)
     if isinstance(k, (list, tuple, range)) or hasattr(k, "__array_interface__") and k.ndim:
-        return create.tensor(list(k) if isinstance(k, range) else k, device=t._device)
+        index = create.tensor(list(k) if isinstance(k, range) else k, device=t._device)
+        return index if index.numel() else to_dtype(index, _dtype.int64)
     try:
         return operator.index(k)
     except TypeError:
@@ -166,7 +152,7 @@ def _consumes(k: Any) -> int:
     if k is None or k is Ellipsis or isinstance(k, bool):
         return 0
     if is_tensor(k) and k.dtype in (_dtype.bool_, _dtype.uint8):
-        return k.ndim  # type: ignore[no-any-return]
+        return k.ndim
     return 1
 
 
@@ -190,15 +176,13 @@ def _as_indices(t: Tensor, k: Tensor, axis: int) -> list[Tensor]:
                     f"shape of the indexed tensor {shape_text(t.shape)} at index {axis + i}"
                 )
         return list(nonzero(k, as_tuple=True))
-    if k.dtype.category != INTEGER:
+    if k.dtype not in (_dtype.int64, _dtype.int32):
         raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
     return [to_dtype(k, _dtype.int64)]
 
 
 def _flat_index(t: Tensor, advanced: dict[int, Tensor]) -> tuple[Tensor, tuple[int, ...]]:
     """One flat index over the indexed axes taken together, and the shape it had."""
-    from xptorch.ops.shape import broadcast_tensors
-
     try:
         indices = broadcast_tensors(*advanced.values())
     except RuntimeError:
@@ -215,14 +199,28 @@ def _flat_index(t: Tensor, advanced: dict[int, Tensor]) -> tuple[Tensor, tuple[i
     return _engine.wrap(xp.reshape(flat, (-1,)), t._device), indices[0]._data.shape
 
 
-def check_bounds(raw: Any, n: int, axis: int, t: Tensor) -> None:
-    """Raise for indices outside; only on the CPU, elsewhere the look would cost a wait."""
+def check_bounds(
+    raw: Any,
+    n: int,
+    axis: int,
+    t: Tensor,
+    *,
+    least: int | None = None,
+    error: type[Exception] = IndexError,
+    prefix: str = "",
+) -> None:
+    """Raise for indices outside; only on the CPU, elsewhere the look would cost a wait.
+
+    Args:
+        least: the lowest index allowed, −n where negative ones count from the end.
+    """
     if t._device.type != "cpu" or not math.prod(raw.shape):
         return
+    least = -n if least is None else least
     low, high = int(raw.min()), int(raw.max())
-    if low < -n or high >= n:
-        bad = low if low < -n else high
-        raise IndexError(f"index {bad} is out of bounds for dimension {axis} with size {n}")
+    if low < least or high >= n:
+        bad = low if low < least else high
+        raise error(f"{prefix}index {bad} is out of bounds for dimension {axis} with size {n}")
 
 
 def _front(t: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, tuple[int, ...]]:
@@ -244,7 +242,7 @@ def _take_advanced(t: Tensor, advanced: dict[int, Tensor]) -> Tensor:
     if len(axes) == 1:  # in its place: nothing has to move
         a, sizes = axes[0], t._data.shape
         taken = _take(t, index, axis=a)
-        return taken.reshape((*sizes[:a], *shape, *sizes[a + 1 :]))  # type: ignore[no-any-return]
+        return taken.reshape((*sizes[:a], *shape, *sizes[a + 1 :]))
     rows, rest = _front(t, axes)
     taken = _take(rows, index, axis=0).reshape((*shape, *rest))
     return _back(taken, axes, len(shape))
@@ -254,7 +252,7 @@ def _back(taken: Tensor, axes: tuple[int, ...], n: int) -> Tensor:
     """The indexed axes, `n` in front, to where the first index stood, if all stood together."""
     if not _adjacent(axes) or axes[0] == 0:
         return taken
-    return taken.movedim(tuple(range(n)), tuple(range(axes[0], axes[0] + n)))  # type: ignore[no-any-return]
+    return taken.movedim(tuple(range(n)), tuple(range(axes[0], axes[0] + n)))
 
 
 # ---- x[key] = value
@@ -268,15 +266,24 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
             return
     basic, advanced = _parse(self, key)
     if not is_tensor(value):
-        value = create.tensor(value, dtype=self.dtype, device=self._device)
+        value = _constant(self, value)
     target = _part(self, key=basic) if basic else self
     if not advanced:
         _assign(target, value)
         return
+    _check_same_dtype(self, value)
     _engine.check_writable(self)
     index, shape = _flat_index(target, advanced)
     axes = tuple(advanced)
-    _engine.write(target, _with_rows(target, axes, index, shape, value, False))
+    write(target, _with_rows(target, axes, index, shape, value, False))
+
+
+def _constant(t: Tensor, value: Any) -> Tensor:
+    if isinstance(value, (bool, int, float, complex)):
+        value = fitting(value, t.dtype)
+    elif isinstance(value, str) or value is None:
+        raise TypeError(f"can't assign a {type(value).__name__} to a {t.type()}")
+    return create.tensor(value, dtype=t.dtype, device=t._device)
 
 
 def _assign(target: Tensor, value: Tensor) -> None:
@@ -297,13 +304,11 @@ def _with_rows(
     """`t` with the indexed elements replaced by, or increased by, `value`."""
     rows, rest = _front(t, axes)
     value = to_dtype(value.to(t._device), t.dtype)
-    n = len(shape)
-    if _adjacent(axes) and axes[0]:
-        value = value.expand((*rest[: axes[0]], *shape, *rest[axes[0] :]))
-        value = value.movedim(tuple(range(axes[0], axes[0] + n)), tuple(range(n)))
-    else:
-        value = value.expand((*shape, *rest))
-    values = value.reshape((index.numel(), *rest))
+    n, at = len(shape), axes[0] if _adjacent(axes) else 0
+    values = _spread(value, (*rest[:at], *shape, *rest[at:]))
+    if at:
+        values = values.movedim(tuple(range(at, at + n)), tuple(range(n)))
+    values = values.reshape((index.numel(), *rest))
     if accumulate:
         rows = rows + _add_rows(values, index, count=rows._data.shape[0])
     else:
@@ -311,249 +316,154 @@ def _with_rows(
     sizes = [t._data.shape[a] for a in axes]
     order = (*axes, *[i for i in range(t.ndim) if i not in axes])
     inverse = tuple(order.index(i) for i in range(t.ndim))
-    return rows.reshape((*sizes, *rest)).permute(*inverse)  # type: ignore[no-any-return]
+    return rows.reshape((*sizes, *rest)).permute(*inverse)
+
+
+def _check_same_dtype(t: Tensor, value: Tensor) -> None:
+    if value.dtype is not t.dtype:
+        raise RuntimeError(
+            "Index put requires the source and destination dtypes match, got "
+            f"{type_name(t.dtype)} for the destination and {type_name(value.dtype)} for the source."
+        )
+
+
+def _spread(value: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """A value to be stored, in the shape of what the key names."""
+    extra = value.ndim - len(shape)
+    if extra > 0 and all(n == 1 for n in value._data.shape[:extra]):
+        value = value.reshape(value._data.shape[extra:])
+    try:
+        return value.expand(shape)
+    except RuntimeError:
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {shape_text(value.shape)} cannot be broadcast "
+            f"to indexing result of shape {shape_text(shape)}"
+        ) from None
 
 
 def index_put(
     input: Tensor, indices: tuple[Tensor | None, ...], values: Tensor, accumulate: bool = False
 ) -> Tensor:
     """The tensor with the elements at `indices` replaced by, or increased by, `values`."""
+    if not isinstance(indices, (tuple, list)):
+        raise TypeError(
+            "index_put(): argument 'indices' (position 1) must be tuple of Tensors, not "
+            f"{type(indices).__name__}"
+        )
+    _check_same_dtype(input, values)
     key = tuple(slice(None) if i is None else i for i in indices)
     _, advanced = _parse(input, key)
     index, shape = _flat_index(input, advanced)
     return _with_rows(input, tuple(advanced), index, shape, values, accumulate).contiguous()
 
 
-# ---- along an axis
+# ---- by place in the flattened tensor
 
 
-def gather(
-    input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False, out: Any = None
-) -> Tensor:
-    """``out[i][j] = input[index[i][j]][j]`` for dim 0, and so on for the others."""
-    axis, index = _check_index(input, dim, index, "gather")
-    if input.ndim == 0:
-        return deliver(input.expand(index._data.shape).clone(), out, "gather")
-    check_bounds(index._data, input._data.shape[axis], axis, input)
-    return deliver(_gather(_crop(input, index, axis), index, axis=axis), out, "gather")
-
-
-def _check_index(input: Tensor, dim: int, index: Tensor, name: str) -> tuple[int, Tensor]:
-    need_tensor(index, name, "index", 3)
-    axis = wrap_dim(dim, input.ndim)
-    if index.dtype not in (_dtype.int64, _dtype.int32):
-        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
-    if index.numel() and max(index.ndim, 1) != max(input.ndim, 1):
-        raise RuntimeError(
-            "Index tensor must have the same number of dimensions as input tensor"
-        )
-    for i, n in enumerate(index._data.shape):
-        if i != axis and input.ndim and n > input._data.shape[i]:
-            raise RuntimeError(
-                f"Size does not match at dimension {i} expected index {shape_text(index.shape)} "
-                f"to be no larger than self {shape_text(input.shape)} apart from dimension {axis}"
-            )
-    return axis, to_dtype(index, _dtype.int64)
-
-
-def take_along_dim(
-    input: Tensor, indices: Tensor, dim: int | None = None, *, out: Any = None
-) -> Tensor:
-    """`gather` with the index broadcast against the input."""
-    if dim is None:
-        return deliver(gather(input.reshape(-1), 0, indices.reshape(-1)), out, "take_along_dim")
-    axis = wrap_dim(dim, input.ndim)
-    if input.ndim != indices.ndim:
-        raise RuntimeError(
-            "torch.take_along_dim(): input and indices should have the same number of dimensions, "
-            f"but got {input.ndim} dimensions for input, and {indices.ndim} dimensions for indices"
-        )
-    from xptorch.ops.shape import broadcast_shapes
-
-    cut = [1 if i == axis else n for i, n in enumerate(input._data.shape)]
-    other = [1 if i == axis else n for i, n in enumerate(indices._data.shape)]
-    common = list(broadcast_shapes(cut, other))
-    whole, part = list(common), list(common)
-    whole[axis], part[axis] = input._data.shape[axis], indices._data.shape[axis]
-    return deliver(gather(input.expand(whole), axis, indices.expand(part)), out, "take_along_dim")
-
-
-def scatter(
-    input: Tensor,
-    dim: int,
-    index: Tensor,
-    src: Any = None,
-    *,
-    value: Any = None,
-    reduce: str | None = None,
-    out: Any = None,
-) -> Tensor:
-    """``out[index[i][j]][j] = src[i][j]`` for dim 0, and so on for the others."""
-    axis, index = _check_index(input, dim, index, "scatter")
-    src = value if src is None else src
-    if not is_tensor(src):
-        src = input.new_full(index._data.shape, src)
-    elif src.dtype is not input.dtype:
-        raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
-    if not index.numel():
-        return deliver(input.clone(), out, "scatter")
-    if input.ndim == 0:
-        return deliver(src.reshape(()) + input * 0, out, "scatter")
-    check_bounds(index._data, input._data.shape[axis], axis, input)
-    values = _cut_to(src, index)
-    if reduce == "add":
-        return scatter_add(input, dim, index, src)
-    if reduce == "multiply":
-        return scatter_reduce(input, dim, index, src, "prod")
-    if reduce is not None:
-        raise RuntimeError("reduce argument must be either add or multiply.")
-    return deliver(_put_along(input, index, values, axis=axis), out, "scatter")
-
-
-def _cut_to(src: Tensor, index: Tensor) -> Tensor:
-    for i, (a, b) in enumerate(zip(src._data.shape, index._data.shape, strict=True)):
-        if a < b:
-            raise RuntimeError(
-                f"Expected index {shape_text(index.shape)} to be no larger than src "
-                f"{shape_text(src.shape)} at dimension {i}"
-            )
-    return src if src._data.shape == index._data.shape else src[tuple(map(slice, index.shape))]
-
-
-def scatter_add(
-    input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Any = None
-) -> Tensor:
-    """`scatter` that adds to what is there; repeated indices accumulate."""
-    axis, index = _check_index(input, dim, index, "scatter_add")
-    if src.dtype is not input.dtype:
-        raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
-    if not index.numel():
-        return deliver(input.clone(), out, "scatter_add")
-    if input.ndim == 0:
-        return deliver(input + src.sum(), out, "scatter_add")
-    check_bounds(index._data, input._data.shape[axis], axis, input)
-    added = _add_along(_cut_to(src, index), index, axis=axis, shape=input._data.shape)
-    return deliver(input + added, out, "scatter_add")
-
-
-def scatter_reduce(
-    input: Tensor,
-    dim: int,
-    index: Tensor,
-    src: Tensor,
-    reduce: str,
-    *,
-    include_self: bool = True,
-    out: Any = None,
-) -> Tensor:
-    """`scatter` that combines values by "sum" or "mean"."""
-    if reduce not in ("sum", "mean"):
-        raise NotImplementedError(f"scatter_reduce with reduce={reduce!r}")
-    base = input if include_self else scatter(input, dim, index, value=0)
-    total = scatter_add(base, dim, index, src)
-    if reduce == "mean":
-        ones = src.detach() * 0 + 1
-        start = ones.new_ones(input.shape)
-        start = start if include_self else scatter(start, dim, index, value=0)
-        count = scatter_add(start, dim, index, ones)
-        total = total / count.clamp(min=1)
-    return deliver(total, out, "scatter_reduce")
-
-
-# ---- whole slices along an axis
-
-
-def index_select(input: Tensor, dim: int, index: Tensor, *, out: Any = None) -> Tensor:
-    """The slices along an axis that a vector of indices names."""
-    axis, index = _slices(input, dim, index, "index_select")
-    if input.ndim == 0:
-        return deliver(input.clone(), out, "index_select")
-    return deliver(_take(input, index, axis=axis), out, "index_select")
-
-
-def _slices(input: Tensor, dim: int, index: Tensor, name: str) -> tuple[int, Tensor]:
-    axis = wrap_dim(dim, input.ndim)
-    if index.ndim > 1:
-        raise IndexError(f"{name}(): Index is supposed to be a vector")
-    if index.dtype not in (_dtype.int64, _dtype.int32):
-        raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index")
-    index = to_dtype(index, _dtype.int64).reshape(-1)
-    size = input._data.shape[axis] if input.ndim else 1
-    check_bounds(index._data, size, axis, input)
-    xp = input._device.xp
-    return axis, _engine.wrap(xp.where(index._data < 0, index._data + size, index._data), input._device)
-
-
-def index_add(
-    input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1, out: Any = None
-) -> Tensor:
-    """Slices of `source`, times alpha, added to the slices that `index` names."""
-    axis, index = _slices(input, dim, index, "index_add")
-    if source.dtype is not input.dtype:
-        raise RuntimeError("index_add_(): self and source expected to have the same dtype")
-    values = source if alpha == 1 else source * alpha
-    if input.ndim == 0:
-        return deliver(input + values.sum(), out, "index_add")
-    n = index.numel()
-    if source.ndim == 0 or source._data.shape[axis] != n:
-        raise IndexError(f"index_add_(): Number of indices ({n}) should be equal to source.size(dim)")
-    result = _with_rows(input, (axis,), index, (n,), values, True)
-    return deliver(result.contiguous(), out, "index_add")
-
-
-def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: Any = None) -> Tensor:
-    """Slices of `source` in place of the slices that `index` names."""
-    axis, index = _slices(input, dim, index, "index_copy")
-    if source.dtype is not input.dtype:
-        raise RuntimeError("index_copy_(): self and source expected to have the same dtype")
-    if input.ndim == 0:
-        return deliver(source.reshape(()) + input * 0, out, "index_copy")
-    result = _with_rows(input, (axis,), index, (index.numel(),), source, False)
-    return deliver(result.contiguous(), out, "index_copy")
-
-
-def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
-    """One value in the slices that `index` names."""
-    axis, index = _slices(input, dim, index, "index_fill")
-    value = value if is_tensor(value) else input.new_full((), value)
-    if input.ndim == 0:
-        return value + input * 0
-    return _with_rows(input, (axis,), index, (index.numel(),), value, False).contiguous()
-
-
-def take(input: Tensor, index: Tensor) -> Tensor:
+def take(input: Tensor, index: Tensor, *, out: Any = None) -> Tensor:
     """Elements by their place in the flattened tensor."""
+    flat, where = _places(input, index, "take")
+    return deliver(_take(flat, where, axis=0).reshape(index._data.shape), out, "take")
+
+
+def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
+    """The tensor with elements, by their place when flattened, replaced or increased."""
+    flat, where = _places(input, index, "put")
+    if source.dtype is not input.dtype:
+        raise RuntimeError(
+            f"put_(): self and source expected to have the same dtype, but got self.dtype = "
+            f"{type_name(input.dtype)} and source.dtype = {type_name(source.dtype)}"
+        )
+    if source.numel() != index.numel():
+        raise RuntimeError(
+            "put_(): Expected source and index to have the same number of elements, but got "
+            f"source.numel() = {source.numel()}, index.numel() = {index.numel()}"
+        )
+    values = source.reshape(-1)
+    if accumulate:
+        new = flat + _add_rows(values, where, count=flat.numel())
+    else:
+        new = _put_rows(flat, where, values)
+    return new.reshape(input._data.shape)
+
+
+def _places(input: Tensor, index: Tensor, name: str) -> tuple[Tensor, Tensor]:
+    """The flattened input, and the indices as a vector from 0."""
+    need_tensor(index, name, "index", 2)
     if index.dtype is not _dtype.int64:
-        raise RuntimeError("take(): Expected a long tensor for index")
-    flat = input.reshape(-1)
-    return flat[index.reshape(-1)].reshape(index._data.shape)
+        raise RuntimeError(
+            f"{name}(): Expected a long tensor for index, but got {type_name(index.dtype)}"
+        )
+    if index.numel() and not input.numel():
+        raise IndexError(f"{name}(): tried to {name} from an empty tensor")
+    flat, n, xp = input.reshape(-1), input.numel(), input._device.xp
+    check_bounds(index._data, n, 0, input, prefix=f"{name}(): ")
+    raw = xp.reshape(index._data, (-1,))
+    return flat, _engine.wrap(xp.where(raw < 0, raw + n, raw), input._device)
+
+
+def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
+    """The indices along each axis of places in a flattened tensor of that shape."""
+    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    if indices.dtype.category != INTEGER:
+        raise ValueError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
+    result, step, places = [], math.prod(sizes), to_dtype(indices, _dtype.int64)
+    for n in sizes:
+        step //= n
+        result.append(places // step % n)
+    return tuple(result)
 
 
 # ---- by mask
 
 
+def _masked(input: Tensor, mask: Tensor, message: str) -> tuple[Tensor, Tensor]:
+    if mask.dtype is not _dtype.bool_:
+        raise RuntimeError(message)
+    return broadcast_tensors(input, mask)
+
+
 def masked_select(input: Tensor, mask: Tensor, *, out: Any = None) -> Tensor:
     """The elements where the mask is True, as a vector."""
-    if mask.dtype is not _dtype.bool_:
-        raise RuntimeError("masked_select: expected BoolTensor for mask")
-    from xptorch.ops.shape import broadcast_tensors
-
-    t, mask = broadcast_tensors(input, mask)
+    need_tensor(mask, "masked_select", "mask", 2)
+    t, mask = _masked(input, mask, "masked_select: expected BoolTensor for mask")
     return deliver(t.reshape(-1)[mask.reshape(-1)], out, "masked_select")
 
 
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """Elements of `source`, in order, where the mask is True."""
-    from xptorch.ops.shape import broadcast_tensors
-
-    t, mask = broadcast_tensors(input, mask)
+    need_tensor(source, "masked_scatter", "source", 3)
+    problem = "masked_scatter_ only supports boolean masks, but got mask with dtype "
+    t, mask = _masked(input, mask, problem + type_name(mask.dtype))
+    if source.dtype is not input.dtype:
+        raise RuntimeError(
+            "masked_scatter: expected self and source to have same dtypes but got "
+            f"{type_name(input.dtype)} and {type_name(source.dtype)}"
+        )
     (places,) = nonzero(mask.reshape(-1), as_tuple=True)
     if places.numel() > source.numel():
-        raise RuntimeError(
-            "masked_scatter: expected self and source to have same dtypes and enough elements"
-        )
+        raise RuntimeError("Number of elements of source < number of ones in mask")
     values = source.reshape(-1)[: places.numel()]
-    return _put_rows(t.reshape(-1), places, values).reshape(t._data.shape)  # type: ignore[no-any-return]
+    return _put_rows(t.reshape(-1), places, values).reshape(t._data.shape)
+
+
+def isin(
+    elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
+) -> Tensor:
+    """Whether each element is among the test elements."""
+    if not is_tensor(elements):
+        elements = test_elements.new_tensor(elements)
+    if not is_tensor(test_elements):
+        test_elements = elements.new_tensor(test_elements)
+    elements, test_elements = common_dtype([elements, test_elements])
+    ordered = sort(test_elements.detach().reshape(-1))[0]
+    n = ordered.numel()
+    if not n:
+        found = create.zeros_like(elements, dtype=_dtype.bool_)
+    else:
+        place = searchsorted(ordered, elements.detach()).clamp(max=n - 1)
+        found = ordered[place] == elements
+    return found.logical_not() if invert else found
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False, out: Any = None) -> Any:
@@ -567,13 +477,11 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Any = None) -> Any:
         return columns
     if not input.ndim:
         return deliver(columns[0].reshape(-1, 1)[:, :0], out, "nonzero")
-    from xptorch.ops.shape import stack
-
     return deliver(stack(columns, 1), out, "nonzero")
 
 
 def argwhere(input: Tensor) -> Tensor:
     """`nonzero`: a row of indices for each element that is not 0."""
-    return nonzero(input)  # type: ignore[no-any-return]
+    return nonzero(input)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from xptorch._engine import op
-from xptorch.ops import index as indexing
+from xptorch.ops import scatter
 from xptorch.ops._fused import log1pexp, row_sums, sigmoid
 from xptorch.ops.comparison import where
 from xptorch.ops.softmax import log_softmax
@@ -38,7 +38,7 @@ def _classes_second(xp: Any, d: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _places(xp: Any, x: Any, target: Any, weight: Any, ignore: int | None) -> tuple[Any, Any]:
-    """Where in the flattened rows the targets stand, and their weights: 0 if ignored, None for 1."""
+    """Where in the flattened rows the targets stand, and their weights (None where all are 1)."""
     target = xp.reshape(target, (-1,))
     if ignore is None:
         start = xp.arange(x.shape[0], dtype=target.dtype, device=x.device) * x.shape[1]
@@ -73,7 +73,7 @@ def _cross_entropy_forward(
     xp: Any, a: Any, target: Any, weight: Any, *, ignore: int | None, reduction: str
 ) -> Any:
     x = _classes_last(xp, a)
-    shifted = x - xp.max(x, axis=1, keepdims=True)
+    shifted = x - xp.peak(x, 1)
     at, w = _places(xp, x, target, weight, ignore)
     exps = xp.exp(shifted)
     total = row_sums(xp, exps)
@@ -119,7 +119,7 @@ def _nll_reference(
 ) -> Tensor:
     valid = target == target if ignore is None else target != ignore
     safe = where(valid, target, 0)
-    picked = indexing.gather(a, 1, safe.unsqueeze(1)).squeeze(1)
+    picked = scatter.gather(a, 1, safe.unsqueeze(1)).squeeze(1)
     w = valid.to(a.dtype) if weight is None else where(valid, weight[safe], 0.0)
     losses = where(valid, -w * picked, 0.0)
     if reduction == "none":

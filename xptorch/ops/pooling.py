@@ -3,7 +3,7 @@
 The maximum of a window is the maximum of its rows' maxima, and its sum the sum of their sums, so
 k1 + k2 steps do the work of k1 · k2. Each step of a running maximum leaves a mask: where it was
 replaced. The gradient goes back through the masks; their use is linear, and so the two directions,
-`spread_max` and `pick_max`, are each other's derivatives, as `sum_windows` and `spread_sum` are.
+`spread_max` and `pick_max`, are each other's derivatives, as `avg_pool` and `spread_avg` are.
 """
 
 from __future__ import annotations
@@ -170,13 +170,6 @@ def _spread_sum(xp: Any, g: Any, *, how: Geometry) -> Any:
             out = (xp.assign if apart[axis] else xp.add_to)(out, key, g)
         g = out
     return _unpadded(xp, g, how)
-
-
-sum_windows = op(
-    "sum_windows", _sum_windows, x=lambda xp, g, how: spread_sum_(xp, g, how=how)
-)
-spread_sum = op("spread_sum", _spread_sum, g=lambda xp, u, how: sum_windows_(xp, u, how=how))
-sum_windows_, spread_sum_ = either(sum_windows), either(spread_sum)
 
 
 def _divisor(xp: Any, x: Any, divide: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Reductions along axes: sums, means, moments, extremes, truths; and cumulative ones."""
+"""Reductions along axes: sums, means, moments, extremes, truths."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
 from xptorch._engine import op
+from xptorch.ops import comparison
 from xptorch.ops._common import (
     COMPLEX,
     FLOAT,
@@ -16,6 +17,7 @@ from xptorch.ops._common import (
     deliver,
     is_tensor,
     need_tensor,
+    numpy_names,
     refuse,
     to_dtype,
     type_name,
@@ -28,9 +30,8 @@ if TYPE_CHECKING:
     from xptorch._tensor import Tensor
 
 __all__ = [
-    "all", "amax", "amin", "aminmax", "any", "argmax", "argmin", "count_nonzero", "cumprod",
-    "cumsum", "diff", "max", "mean", "min", "nanmean", "nansum", "prod", "std", "std_mean",
-    "sum", "var", "var_mean",
+    "all", "amax", "amin", "aminmax", "any", "argmax", "argmin", "count_nonzero", "max", "mean",
+    "min", "nanmean", "nansum", "prod", "std", "std_mean", "sum", "var", "var_mean",
 ]  # fmt: skip
 
 Axes = tuple[int, ...]
@@ -54,7 +55,8 @@ def _mean_back(xp: Any, g: Any, a_shape: Axes, axis: Axes, keepdims: bool) -> An
 def _var_forward(xp: Any, a: Any, *, axis: Axes, keepdims: bool, correction: float) -> Any:
     gap = a - xp.mean(a, axis=axis, keepdims=True)
     total = xp.sum(gap * gap, axis=axis, keepdims=keepdims)
-    return total / (_count(a.shape, axis) - correction)
+    n = _count(a.shape, axis) - correction
+    return total / n if n > 0 else total / 0.0
 
 
 def _var_back(
@@ -62,7 +64,7 @@ def _var_back(
 ) -> Any:
     n = _count(a_shape, axis) - correction
     gap = a - xp.mean(a, axis=axis, keepdims=True)
-    return spread(xp, g * (2 / n), a_shape, axis, keepdims) * gap
+    return spread(xp, g * (2 / n if n > 0 else math.inf), a_shape, axis, keepdims) * gap
 
 
 def _extreme_back(
@@ -99,50 +101,20 @@ _all = op("all", lambda xp, a, *, axis, keepdims: xp.all(a, axis=axis, keepdims=
 _any = op("any", lambda xp, a, *, axis, keepdims: xp.any(a, axis=axis, keepdims=keepdims))
 
 
-def _reversed_sum(xp: Any, g: Any, axis: int) -> Any:
-    return xp.flip(xp.cumulative_sum(xp.flip(g, axis=axis), axis=axis), axis=axis)
-
-
-_cumsum = op(
-    "cumulative_sum",
-    lambda xp, a, *, axis: xp.cumulative_sum(a, axis=axis, dtype=a.dtype),
-    a=lambda xp, g, axis: _reversed_sum(xp, g, axis),
-)
-
-
-def _cumprod_back(xp: Any, g: Any, a: Any, y: Any, axis: int) -> Any:
-    if not bool(xp.any(a == 0, axis=None, keepdims=False)):
-        return _reversed_sum(xp, g * y, axis) / a
-    # A zero cannot be divided out: leave each factor out in turn.
-    parts = []
-    lead = (slice(None),) * axis
-    for k in range(a.shape[axis]):
-        here = (*lead, slice(k, k + 1))
-        others = xp.concat(
-            [a[(*lead, slice(0, k))], xp.ones_like(a[here]), a[(*lead, slice(k + 1, None))]],
-            axis=axis,
-        )
-        running = xp.cumulative_prod(others, axis=axis)[(*lead, slice(k, None))]
-        parts.append(xp.sum(running * g[(*lead, slice(k, None))], axis=(axis,), keepdims=True))
-    return xp.concat(parts, axis=axis)
-
-
-_cumprod = op(
-    "cumulative_prod",
-    lambda xp, a, *, axis: xp.cumulative_prod(a, axis=axis, dtype=a.dtype),
-    a=_cumprod_back,
-)
-
-
 # ---- sums and moments
 
 
-def _integers_widen(input: Tensor, dtype: dtype | None) -> Tensor:
+def widened(input: Tensor, dtype: dtype | None, out: Tensor | None, name: str) -> Tensor:
+    """The input of a sum or product in the dtype of its result: integers in int64."""
+    need_tensor(input, name)
+    if dtype is None and out is not None:
+        dtype = out.dtype
     if dtype is None and input.dtype.category < FLOAT:
         dtype = _dtype.int64
     return input if dtype is None else to_dtype(input, dtype)
 
 
+@numpy_names
 def sum(
     input: Tensor,
     dim: Dim = None,
@@ -152,21 +124,31 @@ def sum(
     out: Tensor | None = None,
 ) -> Tensor:
     """The sum over all axes, or over those named."""
-    need_tensor(input, "sum")
-    input = _integers_widen(input, dtype)
+    input = widened(input, dtype, out, "sum")
     axes = wrap_dims(None if dim == () else dim, input.ndim)
     result = _sum(input, axis=axes, keepdims=keepdim)
     return result if out is None else deliver(result, out, "sum")
 
 
-def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+@numpy_names
+def nansum(
+    input: Tensor,
+    dim: Dim = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
+    out: Tensor | None = None,
+) -> Tensor:
     """The sum with NaN taken as 0."""
+    need_tensor(input, "nansum")
     if input.dtype.is_complex:
-        raise RuntimeError("nansum does not support complex inputs")
-    clean = input.isnan().where(0.0, input) if input.dtype.is_floating_point else input
-    return sum(clean, dim, keepdim, dtype=dtype)
+        raise RuntimeError("nansum on CPU does not support complex inputs")
+    if input.dtype.is_floating_point:
+        input = comparison.where(comparison.isnan(input), 0.0, input)
+    return sum(input, dim, keepdim, dtype=dtype, out=out)
 
 
+@numpy_names
 def mean(
     input: Tensor,
     dim: Dim = None,
@@ -177,6 +159,8 @@ def mean(
 ) -> Tensor:
     """The mean over all axes, or over those named."""
     need_tensor(input, "mean")
+    if dtype is None and out is not None:
+        dtype = out.dtype
     if dtype is not None:
         input = to_dtype(input, dtype)
     if input.dtype.category < FLOAT:
@@ -192,12 +176,27 @@ def mean(
     return result if out is None else deliver(result, out, "mean")
 
 
-def nanmean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+@numpy_names
+def nanmean(
+    input: Tensor,
+    dim: Dim = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
+    out: Tensor | None = None,
+) -> Tensor:
     """The mean of what is not NaN."""
-    counts = sum(~input.isnan(), dim, keepdim)
-    return nansum(input, dim, keepdim, dtype=dtype) / counts
+    need_tensor(input, "nanmean")
+    if input.dtype.category < FLOAT:
+        raise RuntimeError(
+            "nanmean(): expected input to have floating point or complex dtype but got "
+            f"{type_name(input.dtype)}"
+        )
+    counts = sum(comparison.isnan(input).logical_not(), dim, keepdim)
+    return deliver(nansum(input, dim, keepdim, dtype=dtype) / counts, out, "nanmean")
 
 
+@numpy_names
 def var(
     input: Tensor,
     dim: Any = None,
@@ -217,13 +216,15 @@ def var(
         correction = 1 if unbiased is None else int(unbiased)
     axes = wrap_dims(None if dim == () else dim, input.ndim)
     n = _count(input._data.shape, axes)
-    if n == 0 or n - correction <= 0:
-        zero = _sum(input * 0, axis=axes, keepdims=keepdim)
-        return deliver(zero + math.nan if n <= 1 else zero / 0, out, "var")
+    if input.dtype.is_complex:
+        raise NotImplementedError("var of complex tensors")
+    if n == 0:
+        return deliver(_sum(input, axis=axes, keepdims=keepdim) + math.nan, out, "var")
     result = _var(input, axis=axes, keepdims=keepdim, correction=correction)
     return deliver(result, out, "var")
 
 
+@numpy_names
 def std(
     input: Tensor,
     dim: Any = None,
@@ -261,6 +262,7 @@ def _mean_like(input: Tensor, dim: Any, args: Any, kwargs: Any) -> Tensor:
     return mean(input, None if isinstance(dim, bool) else dim, keepdim)
 
 
+@numpy_names
 def prod(
     input: Tensor,
     dim: int | None = None,
@@ -270,7 +272,7 @@ def prod(
     out: Tensor | None = None,
 ) -> Tensor:
     """The product of all elements, or along one axis."""
-    input = _integers_widen(input, dtype)
+    input = widened(input, dtype, out, "prod")
     if dim is None:
         return deliver(_prod(input.reshape(-1), axis=(0,), keepdims=False), out, "prod")
     axis = wrap_dim(dim, input.ndim)
@@ -320,6 +322,7 @@ def _check_not_empty(input: Tensor, axes: Axes, name: str, all_axes: bool) -> No
 
 
 def _extreme(core: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
+    @numpy_names
     def function(
         input: Tensor, dim: Dim = (), keepdim: bool = False, *, out: Tensor | None = None
     ) -> Tensor:
@@ -330,10 +333,8 @@ def _extreme(core: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
         _check_not_empty(input, axes, name, every)
         if input.dtype is _dtype.bool_:
             wide = to_dtype(input, _dtype.uint8)
-            return deliver(core(wide, axis=axes, keepdims=keepdim) != 0, out, name)
-        if input.ndim == 0 and input._needs:
-            return deliver(input.clone(), out, name)
-        return deliver(core(input, axis=axes, keepdims=keepdim), out, name)
+            return deliver(core(wide, axis=axes, keepdims=keepdim) != 0, out, name, True)
+        return deliver(core(input, axis=axes, keepdims=keepdim), out, name, True)
 
     function.__name__ = function.__qualname__ = name
     return function
@@ -347,10 +348,14 @@ def aminmax(
 ) -> Any:
     """(`amin`, `amax`)."""
     axis: Dim = () if dim is None else dim
-    return Returned("aminmax", min=amin(input, axis, keepdim), max=amax(input, axis, keepdim))
+    low, high = amin(input, axis, keepdim), amax(input, axis, keepdim)
+    if out is not None:
+        low, high = deliver(low, out[0], "aminmax", True), deliver(high, out[1], "aminmax", True)
+    return Returned("aminmax", min=low, max=high)
 
 
 def _arg(core: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
+    @numpy_names
     def function(
         input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Any = None
     ) -> Tensor:
@@ -367,7 +372,7 @@ def _arg(core: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
             result = result.reshape((1,) * input.ndim) if keepdim else result
         else:
             result = core(input, axis=axis, keepdims=keepdim)
-        return deliver(result, out, name)
+        return deliver(result, out, name, True)
 
     function.__name__ = function.__qualname__ = name
     return function
@@ -381,6 +386,7 @@ def _max_or_min(name: str) -> Callable[..., Any]:
     pairwise = {"max": "maximum", "min": "minimum"}[name]
     where = {"max": argmax, "min": argmin}[name]
 
+    @numpy_names
     def function(input: Tensor, *args: Any, **kwargs: Any) -> Any:
         """The extreme of all elements; (values, indices) along an axis; or of two tensors."""
         need_tensor(input, name)
@@ -425,6 +431,7 @@ max, min = _max_or_min("max"), _max_or_min("min")
 
 
 def _truth(core: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
+    @numpy_names
     def function(
         input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor | None = None
     ) -> Tensor:
@@ -433,6 +440,10 @@ def _truth(core: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
         result = core(truths, axis=wrap_dims(dim, input.ndim), keepdims=keepdim)
         if input.dtype is _dtype.uint8:
             result = to_dtype(result, _dtype.uint8)
+        if out is not None and out.dtype not in (_dtype.bool_, _dtype.uint8):
+            raise RuntimeError(
+                f"{name} only supports bool tensor for result, got: {type_name(out.dtype)}"
+            )
         return deliver(result, out, name)
 
     function.__name__ = function.__qualname__ = name
@@ -442,50 +453,8 @@ def _truth(core: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
 all, any = _truth(_all, "all"), _truth(_any, "any")
 
 
+@numpy_names
 def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
     """How many elements are not 0."""
+    need_tensor(input, "count_nonzero")
     return sum(input != 0, dim)
-
-
-# ---- cumulative
-
-
-def cumsum(
-    input: Tensor, dim: int, *, dtype: dtype | None = None, out: Tensor | None = None
-) -> Tensor:
-    """Running sums along an axis."""
-    input = _integers_widen(input, dtype)
-    axis = wrap_dim(dim, input.ndim)
-    result = _cumsum(input, axis=axis) if input.ndim else input.clone()
-    return deliver(result, out, "cumsum")
-
-
-def cumprod(
-    input: Tensor, dim: int, *, dtype: dtype | None = None, out: Tensor | None = None
-) -> Tensor:
-    """Running products along an axis."""
-    input = _integers_widen(input, dtype)
-    axis = wrap_dim(dim, input.ndim)
-    result = _cumprod(input, axis=axis) if input.ndim else input.clone()
-    return deliver(result, out, "cumprod")
-
-
-def diff(
-    input: Tensor,
-    n: int = 1,
-    dim: int = -1,
-    prepend: Tensor | None = None,
-    append: Tensor | None = None,
-) -> Tensor:
-    """n-th differences of neighbours along an axis."""
-    from xptorch.ops.shape import cat
-
-    if input.ndim == 0:
-        raise RuntimeError("diff expects input to be at least one-dimensional")
-    parts = [t for t in (prepend, input, append) if t is not None]
-    t = cat(parts, dim) if len(parts) > 1 else input
-    for _ in range(n):
-        size = t.size(dim)
-        t = t.narrow(dim, 1, size - 1) - t.narrow(dim, 0, size - 1) if size else t
-    return t
-

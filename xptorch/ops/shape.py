@@ -328,10 +328,10 @@ def sum_to_size(self: Tensor, *size: Any, **named: Any) -> Tensor:
         raise RuntimeError(
             f"size {{{shape_text(shape)}}} is not expandable to size {{{shape_text(have)}}}."
         )
-    if shape == have:
-        return clone(self)
+    if shape == have and shape:
+        return self
     axes = (*range(extra), *(i for i, s in enumerate(shape, extra) if s == 1))
-    return reshape(_engine.OPS["sum"](self, axis=axes, keepdims=True), shape)
+    return reshape(self.sum(axes, True), shape)
 
 
 def expand_as(self: Tensor, other: Tensor) -> Tensor:

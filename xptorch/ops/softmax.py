@@ -16,7 +16,7 @@ from xptorch.ops._common import (
     wrap_dim,
     wrap_dims,
 )
-from xptorch.ops._fused import in_float32, need_floating
+from xptorch.ops._fused import in_float32, need_floating, total_along
 from xptorch.ops.reduce import spread
 
 if TYPE_CHECKING:
@@ -27,20 +27,29 @@ __all__ = ["log_softmax", "logsumexp", "softmax"]
 
 
 def _softmax_forward(xp: Any, a: Any, *, axis: int) -> Any:
-    e = xp.exp(a - xp.max(a, axis=axis, keepdims=True))
-    e /= xp.sum(e, axis=axis, keepdims=True)
+    e = xp.exp(a - xp.peak(a, axis))
+    e /= total_along(xp, e, axis)
     return e
 
 
 def _softmax_slope(xp: Any, g: Any, y: Any, axis: int) -> Any:
-    gy = g * y
-    return gy - y * xp.sum(gy, axis=(axis,), keepdims=True)
+    if axis == y.ndim - 1:
+        return y * (g - xp.vecdot(g, y, axis=-1)[..., None])
+    return y * (g - xp.sum(g * y, axis=(axis,), keepdims=True))
 
 
 def _log_softmax_forward(xp: Any, a: Any, *, axis: int) -> Any:
-    y = a - xp.max(a, axis=axis, keepdims=True)
-    y -= xp.log(xp.sum(xp.exp(y), axis=axis, keepdims=True))
+    y = a - xp.peak(a, axis)
+    y -= xp.log(total_along(xp, xp.exp(y), axis))
     return y
+
+
+_vecdot = op(
+    "vecdot",
+    lambda xp, a, b, *, axis: xp.vecdot(a, b, axis=axis),
+    a=lambda xp, g, b, axis: xp.expand_dims(g, axis=axis) * b,
+    b=lambda xp, g, a, axis: xp.expand_dims(g, axis=axis) * a,
+)
 
 
 _softmax = op("softmax", _softmax_forward, a=_softmax_slope)

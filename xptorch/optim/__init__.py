@@ -1,12 +1,13 @@
 """Optimizers, and schedulers of their learning rates."""
 
-from xptorch.optim import optimizer
+from xptorch.optim import lr_scheduler, optimizer
 from xptorch.optim.adadelta import Adadelta
 from xptorch.optim.adagrad import Adagrad
 from xptorch.optim.adam import Adam
 from xptorch.optim.adamax import Adamax
 from xptorch.optim.adamw import AdamW
 from xptorch.optim.asgd import ASGD
+from xptorch.optim.lbfgs import LBFGS
 from xptorch.optim.nadam import NAdam
 from xptorch.optim.optimizer import Optimizer
 from xptorch.optim.radam import RAdam
@@ -16,6 +17,7 @@ from xptorch.optim.sgd import SGD
 
 __all__ = [
     "ASGD",
+    "LBFGS",
     "SGD",
     "Adadelta",
     "Adagrad",
@@ -27,5 +29,6 @@ __all__ = [
     "RAdam",
     "RMSprop",
     "Rprop",
+    "lr_scheduler",
     "optimizer",
 ]

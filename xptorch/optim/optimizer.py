@@ -79,6 +79,7 @@ class Optimizer:
     defaults: dict[str, Any]
     param_groups: list[dict[str, Any]]
     state: defaultdict[Any, Any]
+    _opt_called: bool = False  # schedulers look whether there has been a step
     _optimizer_step_pre_hooks: Hooks
     _optimizer_step_post_hooks: Hooks
     _optimizer_state_dict_pre_hooks: Hooks
@@ -320,6 +321,7 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(step)
     def hooked(*args: Any, **kwargs: Any) -> Any:
         optimizer: Optimizer = args[0]
+        optimizer._opt_called = True
         before, after = optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks
         if not (before or after or _global_pre_hooks or _global_post_hooks):
             return step(*args, **kwargs)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from xptorch.ops import batch_norm as channels
 from xptorch.ops import elementwise, linalg, memory
 from xptorch.ops import norm as ops
 
@@ -42,7 +43,7 @@ def batch_norm(
                 "Expected more than 1 value per channel when training, got input size "
                 f"{input.shape}"
             )
-    return ops.batch_norm(
+    return channels.batch_norm(
         input, weight, bias, running_mean, running_var, training, momentum, eps
     )
 
@@ -69,7 +70,7 @@ def instance_norm(
             "Expected more than 1 spatial element when training, got input size "
             f"{input.shape}"
         )
-    return ops.instance_norm(
+    return channels.instance_norm(
         input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps
     )
 
@@ -145,14 +146,14 @@ def local_response_norm(
         )
     if input.numel() == 0:
         return input
-    shape, channels = input.shape, input.shape[1]
-    squares = (input * input).reshape(shape[0], channels, -1)
+    shape, count = input.shape, input.shape[1]
+    squares = (input * input).reshape(shape[0], count, -1)
     # `size` channels around each one; beyond the ends there are zeros.
     before, after = size // 2, (size - 1) // 2
     padded = memory.constant_pad(squares, ((0, 0), (before, after), (0, 0)), 0.0)
-    total = padded[:, :channels]
+    total = padded[:, :count]
     for i in range(1, size):
-        total = total + padded[:, i : i + channels]
+        total = total + padded[:, i : i + count]
     total = total.reshape(shape)
     mean = total / size if input.is_floating_point() else total // size
     return input / (mean * alpha + k) ** beta

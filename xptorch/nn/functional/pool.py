@@ -1,15 +1,18 @@
-"""Pooling over one, two and three axes."""
+"""Pooling: the maximum, the mean or the power mean of windows; windows of fixed or adapted size."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype, _engine
-from xptorch.ops import shape
-from xptorch.ops._common import need_tensor, refuse, shape_text
-from xptorch.ops.pooling import Pool, max_indices, max_pool, sum_pool, window_sizes
+from xptorch._dtype import BOOL, COMPLEX, FLOAT
+from xptorch.ops import elementwise, shape
+from xptorch.ops._common import need_tensor, shape_text, to_dtype, type_name
+from xptorch.ops.pooling import avg_pool, max_places, max_pool
+from xptorch.ops.resample import Taps, resample
+from xptorch.ops.window import Axes, Geometry
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -17,213 +20,135 @@ if TYPE_CHECKING:
 Sizes = int | tuple[int, ...]
 
 __all__ = [
-    *("max_pool1d", "max_pool2d", "max_pool3d"),
+    *("max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d"),
     *("max_pool1d_with_indices", "max_pool2d_with_indices", "max_pool3d_with_indices"),
-    *("max_unpool1d", "max_unpool2d", "max_unpool3d"),
-    *("avg_pool1d", "avg_pool2d", "avg_pool3d"),
-    *("lp_pool1d", "lp_pool2d", "lp_pool3d"),
     *("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"),
     *("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d"),
+    *("lp_pool1d", "lp_pool2d", "lp_pool3d", "max_unpool1d", "max_unpool2d", "max_unpool3d"),
 ]
 
 
-def _each(value: Any, d: int, name: str) -> tuple[int, ...]:
-    """One number for each of d axes."""
-    if isinstance(value, int):
-        return (value,) * d
-    values = tuple(int(v) for v in value)
-    if len(values) == 1:
-        return values * d
-    if len(values) != d:
-        raise RuntimeError(f"{name} must either be a single int, or a tuple of {d} ints")
-    return values
+# ---- maxima
 
 
-def _geometry(
+def max_pool1d(
     input: Tensor,
-    d: int,
     kernel_size: Sizes,
-    stride: Sizes | None,
-    padding: Sizes,
-    dilation: Sizes,
-    ceil_mode: bool,
-    name: str,
-) -> Pool:
-    need_tensor(input, name)
-    if input.ndim not in (d + 1, d + 2):
-        raise RuntimeError(
-            f"{name}: expected {d + 1}D or {d + 2}D tensor for input, but got {input.ndim}D with "
-            f"shape {shape_text(input.shape)}"
-        )
-    size = input._data.shape[-d:]
-    if any(n == 0 for n in input._data.shape[-d - 1 :]):
-        raise RuntimeError(
-            f"{name}: Expected {d + 1}D or {d + 2}D (batch mode) tensor with optional 0 dim batch "
-            f"size for input, but got: {shape_text(input.shape)}"
-        )
-    kernel = _each(kernel_size, d, "kernel_size")
-    step = _each(stride, d, "stride") if stride is not None and stride != [] else kernel
-    pad, gap = _each(padding, d, "padding"), _each(dilation, d, "dilation")
-    if min(kernel) <= 0:
-        raise RuntimeError(f"{name}: kernel size should be greater than zero, but got {kernel}")
-    if min(step) <= 0:
-        raise RuntimeError(f"{name}: stride should not be zero, but got {step}")
-    if min(gap) <= 0:
-        raise RuntimeError(f"{name}: dilation should be greater than zero, but got {gap}")
-    for p, k, g in zip(pad, kernel, gap, strict=True):
-        if p < 0:
-            raise RuntimeError(f"{name}: pad must be non-negative, but got pad: {p}")
-        if p > ((k - 1) * g + 1) // 2:
-            raise RuntimeError(
-                "pad should be at most half of effective kernel size, but got "
-                f"pad={p}, kernel_size={k} and dilation={g}"
-            )
-    axes = zip(size, kernel, step, pad, gap, strict=True)
-    counts = tuple(_count(*axis, ceil_mode) for axis in axes)
-    if min(counts) < 1:
-        raise RuntimeError(
-            f"Given input size: {tuple(input.shape[-d - 1 :])}. Calculated output size: "
-            f"{(input.shape[-d - 1], *counts)}. Output size is too small"
-        )
-    return Pool(tuple(size), kernel, step, pad, gap, counts)
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The maximum of each window over one axis; arguments as of `max_pool2d`."""
+    settings = (kernel_size, stride, padding, dilation, ceil_mode)
+    return _max_pool("max_pool1d", input, settings, return_indices)
 
 
-def _count(size: int, k: int, s: int, p: int, d: int, ceil_mode: bool) -> int:
-    free = size + 2 * p - d * (k - 1) - 1
-    count = (-(-free // s) if ceil_mode else free // s) + 1
-    if ceil_mode and (count - 1) * s >= size + p:
-        count -= 1  # a window that starts in the padding behind is none
-    return count
+def max_pool2d(
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The maximum of each window over two axes.
+
+    Args:
+        input: the images.
+        kernel_size: size of the window; here and below a number, or one for each axis.
+        stride: steps from window to window; the kernel's size by default.
+        padding: −∞ added on both sides, at most half the kernel.
+        dilation: steps between the elements of a window.
+        ceil_mode: let the last window reach beyond the padded input.
+        return_indices: also return where in h · w the maxima lie; of equal ones the first.
+
+    Shape: (n, c, h, w) or (c, h, w) → (n, c, h', w') or (c, h', w').
+
+    Raises:
+        RuntimeError: shapes or settings that do not fit together.
+    """
+    settings = (kernel_size, stride, padding, dilation, ceil_mode)
+    return _max_pool("max_pool2d", input, settings, return_indices)
 
 
-# ---- the largest
+def max_pool3d(
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The maximum of each window over three axes; arguments as of `max_pool2d`."""
+    settings = (kernel_size, stride, padding, dilation, ceil_mode)
+    return _max_pool("max_pool3d", input, settings, return_indices)
 
 
-def _max_pool(d: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    name = f"max_pool{d}d"
-
-    def with_indices(
-        input: Tensor,
-        kernel_size: Sizes,
-        stride: Sizes | None = None,
-        padding: Sizes = 0,
-        dilation: Sizes = 1,
-        ceil_mode: bool = False,
-        return_indices: bool = True,
-    ) -> tuple[Tensor, Tensor]:
-        how = _geometry(input, d, kernel_size, stride, padding, dilation, ceil_mode, name)
-        on = input._device
-        index = _engine.wrap(max_indices(on.xp, input._data, how), on)
-        flat = shape.flatten(input, -d).gather(-1, shape.flatten(index, -d))
-        return flat.reshape(index.shape), index
-
-    def function(
-        input: Tensor,
-        kernel_size: Sizes,
-        stride: Sizes | None = None,
-        padding: Sizes = 0,
-        dilation: Sizes = 1,
-        ceil_mode: bool = False,
-        return_indices: bool = False,
-    ) -> Any:
-        if return_indices:
-            return with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
-        how = _geometry(input, d, kernel_size, stride, padding, dilation, ceil_mode, name)
-        refuse(name, input, _dtype.BOOL, _dtype.COMPLEX)
-        return max_pool(input, how=how)
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"The largest element of each window along the last {d} axes."
-    with_indices.__name__ = with_indices.__qualname__ = f"{name}_with_indices"
-    with_indices.__doc__ = "(maxima, their places in the flattened last axes)."
-    return function, with_indices
+def max_pool1d_with_indices(
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """`max_pool1d` with indices, whatever `return_indices` says."""
+    return max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)  # type: ignore[no-any-return]
 
 
-max_pool1d, max_pool1d_with_indices = _max_pool(1)
-max_pool2d, max_pool2d_with_indices = _max_pool(2)
-max_pool3d, max_pool3d_with_indices = _max_pool(3)
+def max_pool2d_with_indices(
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """`max_pool2d` with indices, whatever `return_indices` says."""
+    return max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, True)  # type: ignore[no-any-return]
 
 
-def _max_unpool(d: int) -> Callable[..., Tensor]:
-    name = f"max_unpool{d}d"
-
-    def function(
-        input: Tensor,
-        indices: Tensor,
-        kernel_size: Sizes,
-        stride: Sizes | None = None,
-        padding: Sizes = 0,
-        output_size: Any = None,
-    ) -> Tensor:
-        kernel = _each(kernel_size, d, "kernel_size")
-        step = kernel if stride is None else _each(stride, d, "stride")
-        pad = _each(padding, d, "padding")
-        axes = zip(input._data.shape[-d:], kernel, step, pad, strict=True)
-        size = [(n - 1) * s - 2 * p + k for n, k, s, p in axes]
-        if output_size is not None:
-            wanted = list(output_size)[-d:]
-            for n, m, s in zip(wanted, size, step, strict=True):
-                if not m - s < n < m + s:
-                    raise ValueError(
-                        f"invalid output_size {wanted} (dim must be between {m - s} and {m + s})"
-                    )
-            size = wanted
-        if indices.dtype is not _dtype.int64:
-            raise RuntimeError("elements in indices should be type int64")
-        if indices.shape != input.shape:
-            raise RuntimeError(
-                f"Expected shape of indices to be same as that of the input tensor "
-                f"({shape_text(input.shape)}) but got indices tensor with shape: "
-                f"{shape_text(indices.shape)}"
-            )
-        lead = input._data.shape[:-d]
-        zeros = input.new_zeros((*lead, math.prod(size)))
-        flat = zeros.scatter(-1, shape.flatten(indices, -d), shape.flatten(input, -d))
-        return flat.reshape((*lead, *size))
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = "Zeros with the maxima of a pool at the places they came from."
-    return function
+def max_pool3d_with_indices(
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """`max_pool3d` with indices, whatever `return_indices` says."""
+    return max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode, True)  # type: ignore[no-any-return]
 
 
-max_unpool1d, max_unpool2d, max_unpool3d = _max_unpool(1), _max_unpool(2), _max_unpool(3)
+def _max_pool(name: str, x: Tensor, settings: tuple[Any, ...], with_indices: bool) -> Any:
+    need_tensor(x, name)
+    how = _plan(name, x._data.shape, *_hashable(settings))
+    refused = (BOOL, COMPLEX) if len(how.size) > 1 else (BOOL, COMPLEX, _dtype.INTEGER)
+    _refuse(name, x, *refused)
+    return _maxima(x, how, with_indices)
 
 
-# ---- averages
+def _maxima(x: Tensor, how: Geometry, with_indices: bool) -> Any:
+    lowest = -math.inf if x.dtype.category == FLOAT else _dtype.iinfo(x.dtype).min
+    batched = x._data.ndim == len(how.size) + 2
+    x = x if batched else shape.unsqueeze(x, 0)
+    y = max_pool(x, how=how, lowest=lowest)
+    y = y if batched else shape.squeeze(y, 0)
+    if not with_indices:
+        return y
+    places = max_places(x._device.xp, x._data, how, lowest)
+    indices = _engine.wrap(places, x._device)
+    return y, indices if batched else shape.squeeze(indices, 0)
 
 
-def _avg_pool(d: int) -> Callable[..., Tensor]:
-    name = f"avg_pool{d}d"
-
-    def function(
-        input: Tensor,
-        kernel_size: Sizes,
-        stride: Sizes | None = None,
-        padding: Sizes = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-        divisor_override: int | None = None,
-    ) -> Tensor:
-        how = _geometry(input, d, kernel_size, stride, padding, 1, ceil_mode, name)
-        refuse(name, input, _dtype.BOOL, _dtype.COMPLEX)
-        if divisor_override == 0:
-            raise RuntimeError("divisor must be not zero")
-        total = sum_pool(input, how=how)
-        if divisor_override is not None:
-            return total / divisor_override
-        sizes = window_sizes(how, count_include_pad)
-        if all(len(set(s)) == 1 for s in sizes):
-            return total / math.prod(s[0] for s in sizes)
-        for i, s in enumerate(sizes):
-            total = total / input.new_tensor(s).reshape((-1,) + (1,) * (d - 1 - i))
-        return total
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"The mean of each window along the last {d} axes."
-    return function
-
-
-_avg1d, avg_pool2d, avg_pool3d = _avg_pool(1), _avg_pool(2), _avg_pool(3)
+# ---- means
 
 
 def avg_pool1d(
@@ -234,144 +159,509 @@ def avg_pool1d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Tensor:
-    """The mean of each window along the last axis."""
-    return _avg1d(input, kernel_size, stride, padding, ceil_mode, count_include_pad)
+    """The mean of each window over one axis; arguments as of `avg_pool2d`."""
+    settings = (kernel_size, stride, padding, 1, ceil_mode)
+    return _avg_pool("avg_pool1d", input, settings, count_include_pad, None)
 
 
-def _lp_pool(d: int) -> Callable[..., Tensor]:
-    average = (_avg1d, avg_pool2d, avg_pool3d)[d - 1]
+def avg_pool2d(
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """The mean of each window over two axes.
 
-    def function(
-        input: Tensor,
-        norm_type: float,
-        kernel_size: Sizes,
-        stride: Sizes | None = None,
-        ceil_mode: bool = False,
-    ) -> Tensor:
-        count = math.prod(_each(kernel_size, d, "kernel_size"))
-        mean = average(input**norm_type, kernel_size, stride, 0, ceil_mode)
-        return ((mean.sign() * mean.abs().relu()) * count) ** (1.0 / norm_type)
+    Args:
+        input: the images.
+        kernel_size: size of the window; here and below a number, or one for each axis.
+        stride: steps from window to window; the kernel's size by default.
+        padding: zeros added on both sides, at most half the kernel.
+        ceil_mode: let the last window reach beyond the padded input.
+        count_include_pad: whether the zeros added count as elements.
+        divisor_override: divide by this instead of the number of elements.
 
-    function.__name__ = function.__qualname__ = f"lp_pool{d}d"
-    function.__doc__ = "(Σ xᵖ)^(1/p) over each window."
-    return function
+    Shape: (n, c, h, w) or (c, h, w) → (n, c, h', w') or (c, h', w').
 
-
-lp_pool1d, lp_pool2d, lp_pool3d = _lp_pool(1), _lp_pool(2), _lp_pool(3)
-
-
-# ---- to a given size
+    Raises:
+        RuntimeError: shapes or settings that do not fit together.
+    """
+    settings = (kernel_size, stride, padding, 1, ceil_mode)
+    return _avg_pool("avg_pool2d", input, settings, count_include_pad, divisor_override)
 
 
-def _output_size(input: Tensor, output_size: Any, d: int, name: str) -> tuple[int, ...]:
-    need_tensor(input, name)
-    if input.ndim not in (d + 1, d + 2):
+def avg_pool3d(
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """The mean of each window over three axes; arguments as of `avg_pool2d`."""
+    settings = (kernel_size, stride, padding, 1, ceil_mode)
+    return _avg_pool("avg_pool3d", input, settings, count_include_pad, divisor_override)
+
+
+def _avg_pool(
+    name: str, x: Tensor, settings: tuple[Any, ...], include_pad: bool, divisor: int | None
+) -> Tensor:
+    need_tensor(x, name)
+    how = _plan(name, x._data.shape, *_hashable(settings))
+    if divisor == 0:
+        raise RuntimeError("divisor must be not zero")
+    if x.dtype is not _dtype.int64:
+        _refuse(name, x, BOOL, COMPLEX, _dtype.INTEGER)
+    divide = divisor or _counts(how, settings[2], bool(include_pad))
+    return _means(x, how, divide)
+
+
+def _means(x: Tensor, how: Geometry, divide: Any) -> Tensor:
+    if x.dtype.category != FLOAT:
+        exact = _means(to_dtype(x, _dtype.float64), how, divide)
+        return to_dtype(exact, x.dtype)
+    if x._data.ndim == len(how.size) + 2:
+        return avg_pool(x, how=how, divide=divide)  # type: ignore[no-any-return]
+    return shape.squeeze(avg_pool(shape.unsqueeze(x, 0), how=how, divide=divide), 0)
+
+
+def _counts(how: Geometry, padding: Any, include_pad: bool) -> Any:
+    """How many elements each window counts: one number if it is the same for all."""
+    each = padding if isinstance(padding, (tuple, list)) else (padding,)
+    pads = tuple(each) * (len(how.size) // len(each))
+    if not any(map(any, how.padding)):
+        return math.prod(how.kernel)
+    found = []
+    for i, p in enumerate(pads):
+        least, most = (-p, how.size[i] + p) if include_pad else (0, how.size[i])
+        starts = [o * how.stride[i] - p for o in range(how.counts[i])]
+        ends = [min(s + how.kernel[i], most) for s in starts]
+        found.append(tuple(e - max(s, least) for s, e in zip(starts, ends, strict=True)))
+    if all(len(set(counts)) == 1 for counts in found):
+        return math.prod(counts[0] for counts in found)
+    return tuple(found)
+
+
+# ---- power means
+
+
+def lp_pool1d(
+    input: Tensor,
+    norm_type: float,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """(Σ xᵖ)^(1/p) over each window of one axis."""
+    return _lp_pool(avg_pool1d, 1, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool2d(
+    input: Tensor,
+    norm_type: float,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """(Σ xᵖ)^(1/p) over each window of two axes."""
+    return _lp_pool(avg_pool2d, 2, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool3d(
+    input: Tensor,
+    norm_type: float,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """(Σ xᵖ)^(1/p) over each window of three axes."""
+    return _lp_pool(avg_pool3d, 3, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def _lp_pool(
+    mean: Any, d: int, x: Tensor, p: float, kernel: Sizes, stride: Any, ceil: bool
+) -> Tensor:
+    if math.isinf(p):
+        settings = (kernel, stride, 0, 1, ceil)
+        magnitudes = x.abs() if p > 0 else -x.abs()
+        extremes: Tensor = _max_pool(f"max_pool{d}d", magnitudes, settings, False)
+        return extremes if p > 0 else -extremes
+    powers = mean(elementwise.pow(x, p), kernel, stride, 0, ceil)
+    count = math.prod(kernel) if isinstance(kernel, (tuple, list)) else kernel**d
+    return elementwise.pow(powers * count, 1.0 / p)
+
+
+# ---- windows that adapt to an output's size
+
+
+def adaptive_avg_pool1d(input: Tensor, output_size: Sizes) -> Tensor:
+    """The means of as many windows over one axis as the output is to have elements."""
+    return _adaptive_avg("adaptive_avg_pool1d", input, output_size)
+
+
+def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
+    """The means of as many windows as the output is to have elements.
+
+    Window i of o over an axis of size s reaches from ⌊i · s / o⌋ to ⌈(i + 1) · s / o⌉.
+
+    Args:
+        input: the images.
+        output_size: a number, or one for each axis; None leaves an axis as it is.
+
+    Shape: (n, c, h, w) or (c, h, w) → (n, c, *output_size) or (c, *output_size).
+    """
+    return _adaptive_avg("adaptive_avg_pool2d", input, output_size)
+
+
+def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
+    """As `adaptive_avg_pool2d`, over three axes."""
+    return _adaptive_avg("adaptive_avg_pool3d", input, output_size)
+
+
+def adaptive_max_pool1d(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Any:
+    """The maxima of as many windows over one axis as the output is to have elements."""
+    return _adaptive_max("adaptive_max_pool1d", input, output_size, return_indices)
+
+
+def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """The maxima of as many windows as the output is to have elements; windows as of
+    `adaptive_avg_pool2d`, indices as of `max_pool2d`."""
+    return _adaptive_max("adaptive_max_pool2d", input, output_size, return_indices)
+
+
+def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """As `adaptive_max_pool2d`, over three axes."""
+    return _adaptive_max("adaptive_max_pool3d", input, output_size, return_indices)
+
+
+def _adaptive_avg(name: str, x: Tensor, output_size: Any) -> Tensor:
+    need_tensor(x, name)
+    sizes = _output_size(name, x._data.shape, output_size)
+    _refuse(name, x, BOOL, COMPLEX, _dtype.INTEGER)
+    how, uneven = _adapted(x._data.shape, sizes)
+    for axis, out in uneven:
+        size = x._data.shape[axis]
+        x = resample(x, axis, _means_of(size, out))
+    return _emptied(x, sizes) if 0 in sizes else _means(x, how, math.prod(how.kernel))
+
+
+def _adaptive_max(name: str, x: Tensor, output_size: Any, with_indices: bool) -> Any:
+    need_tensor(x, name)
+    sizes = _output_size(name, x._data.shape, output_size)
+    _refuse(name, x, BOOL, COMPLEX, _dtype.INTEGER)
+    if 0 in sizes:
+        y = _emptied(x, sizes)
+        return (y, to_dtype(y.detach(), _dtype.int64)) if with_indices else y
+    _, uneven = _adapted(x._data.shape, sizes)
+    places = {}
+    for axis, out in uneven:  # windows of different sizes side by side, short ones repeating
+        places[axis] = _windows_of(x._data.shape[axis], out)
+        x = resample(x, axis, Taps(x._data.shape[axis], (places[axis],)))
+    how, _ = _adapted(x._data.shape, sizes)
+    found = _maxima(x, how, with_indices)
+    return (found[0], _original(found[1], how, places, x.ndim)) if with_indices else found
+
+
+def _adapted(x: Axes, sizes: Axes) -> tuple[Geometry, list[tuple[int, int]]]:
+    """Even windows over the axes that allow them; the other axes and their sizes in the output."""
+    lead = len(x) - len(sizes)
+    uneven = [(lead + i, o) for i, o in enumerate(sizes) if o and x[lead + i] % o]
+    left = [o if o and s % o else s for s, o in zip(x[lead:], sizes, strict=True)]
+    kernel = tuple(s // o if o else 1 for s, o in zip(left, sizes, strict=True))
+    ones = (1,) * len(sizes)
+    return Geometry(tuple(left), kernel, kernel, ((0, 0),) * len(sizes), ones, 1), uneven
+
+
+def _bounds(size: int, out: int) -> list[tuple[int, int]]:
+    return [(i * size // out, -(-(i + 1) * size // out)) for i in range(out)]
+
+
+@lru_cache(maxsize=256)
+def _means_of(size: int, out: int) -> Taps:
+    bounds = _bounds(size, out)
+    most = max(b - a for a, b in bounds)
+    index = tuple(tuple(min(a + t, b - 1) for a, b in bounds) for t in range(most))
+    weight = tuple(tuple((a + t < b) / (b - a) for a, b in bounds) for t in range(most))
+    return Taps(size, index, weight)
+
+
+@lru_cache(maxsize=256)
+def _windows_of(size: int, out: int) -> tuple[int, ...]:
+    bounds = _bounds(size, out)
+    most = max(b - a for a, b in bounds)
+    return tuple(min(a + t, b - 1) for a, b in bounds for t in range(most))
+
+
+def _original(indices: Tensor, how: Geometry, places: dict[int, Any], ndim: int) -> Tensor:
+    """Indices into the windows laid side by side as indices into the input."""
+    if not places:
+        return indices
+    xp, on = indices._device.xp, indices._device
+    flat, total, scale = indices._data, 0, 1
+    for i in reversed(range(len(how.size))):
+        place = flat % how.size[i]
+        flat = flat // how.size[i]
+        size = how.size[i]
+        row = places.get(ndim - len(how.size) + i)
+        if row is not None:
+            table = xp.asarray(row, dtype=xp.int64, device=on.raw)
+            place = xp.reshape(xp.take(table, xp.reshape(place, (-1,)), axis=0), place.shape)
+            size = row[-1] + 1
+        total = place * scale + total
+        scale *= size
+    return _engine.wrap(total, on)
+
+
+def _emptied(x: Tensor, sizes: Axes) -> Tensor:
+    """No elements, in the shape that an adaptive pool would have."""
+    empty = x[(..., *(slice(0, 0),) * len(sizes))]
+    return shape.reshape(empty, (*x._data.shape[: -len(sizes)], *sizes))
+
+
+def _output_size(name: str, x: Axes, output_size: Any) -> Axes:
+    d = int(name[-2])
+    values = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * d
+    if d == 1 and len(values) != 1:
         raise RuntimeError(
-            f"{name}(): Expected {d + 1}D or {d + 2}D tensor, but got {shape_text(input.shape)}"
+            f"{name}() argument 'output_size' should contain one int (got {len(values)})"
         )
-    if any(n == 0 for n in input._data.shape[-d - 1 :][1:]):
+    for i, v in enumerate(values):
+        if not hasattr(v, "__index__") and (d == 1 or v is not None):
+            raise TypeError(
+                f"{name}(): argument 'output_size' (position 2) must be tuple of ints, but found "
+                f"element of type {type(v).__name__} at pos {i}"
+            )
+    if len(x) not in (d + 1, d + 2):
         raise RuntimeError(
-            f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input "
-            f"has sizes {shape_text(input.shape)}"
+            f"{name}(): Expected {d + 1}D or {d + 2}D tensor, but got {shape_text(x)}"
         )
-    sizes = (output_size,) * d if isinstance(output_size, int) else tuple(output_size)
-    if len(sizes) == 1:
-        sizes = sizes * d
-    if len(sizes) != d:
+    if len(values) != d:
         raise RuntimeError(f"{name}: output_size must be {d}")
-    known = input._data.shape[-d:]
-    wanted = tuple(n if s is None else int(s) for s, n in zip(sizes, known, strict=True))
-    if min(wanted) < 0:
-        raise RuntimeError(f"{name}: elements of output_size must be greater than or equal to 0")
+    for i in range(len(x) - d - (len(x) == d + 1), len(x)):
+        if x[i] == 0 and i >= len(x) - d:
+            raise RuntimeError(
+                f"{name}(): Expected input to have non-zero size for non-batch dimensions, but "
+                f"input has sizes {shape_text(x)} with dimension {i} being empty"
+            )
+    sizes = tuple(s if v is None else int(v) for v, s in zip(values, x[-d:], strict=True))
+    if any(s < 0 for s in sizes):
+        raise RuntimeError(
+            f"{name}: elements of output_size must be greater than or equal to 0 but received "
+            f"{{{', '.join(map(str, sizes))}}}"
+        )
+    return sizes
+
+
+# ---- the inverse of a maximum
+
+
+def max_unpool1d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    output_size: Any = None,
+) -> Tensor:
+    """Maxima of one axis back at their places; arguments as of `max_unpool2d`."""
+    return _unpool(1, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool2d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    output_size: Any = None,
+) -> Tensor:
+    """The maxima that `max_pool2d` found back at their places, among zeros.
+
+    Args:
+        input: the maxima.
+        indices: their places, as `max_pool2d` returns them.
+        kernel_size: size of the window; here and below as it was for `max_pool2d`.
+        stride: steps from window to window; the kernel's size by default.
+        padding: what was added on both sides.
+        output_size: which of several possible sizes the result is to have.
+
+    Shape: (n, c, h, w) or (c, h, w) → (n, c, h', w') or (c, h', w') with
+        h' = (h − 1)·stride − 2·padding + kernel_size where no `output_size` says otherwise.
+
+    Raises:
+        RuntimeError: indices that lie outside or have another shape than the input.
+        ValueError: an output size that the pooling could not come from.
+    """
+    return _unpool(2, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool3d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    output_size: Any = None,
+) -> Tensor:
+    """Maxima of three axes back at their places; arguments as of `max_unpool2d`."""
+    return _unpool(3, input, indices, kernel_size, stride, padding, output_size)
+
+
+def _unpool(d: int, x: Tensor, indices: Tensor, *settings: Any) -> Tensor:
+    from xptorch.ops import index
+
+    name = f"max_unpool{d}d"
+    kernel_size, stride, padding, output_size = settings
+    kernel = _each(name, "kernel_size", kernel_size, d)
+    steps = kernel if stride is None or stride == [] else _each(name, "stride", stride, d)
+    pads = _each(name, "padding", padding, d)
+    if indices.dtype is not _dtype.int64:
+        raise RuntimeError(
+            f"elements in indices should be type int64 but got: {type_name(indices.dtype)}"
+        )
+    if indices._data.shape != x._data.shape:
+        raise RuntimeError(
+            "Expected shape of indices to be same as that of the input tensor "
+            f"({shape_text(x.shape)}) but got indices tensor with shape: "
+            f"{shape_text(indices.shape)}"
+        )
+    if x._data.ndim not in (d + 1, d + 2):
+        raise RuntimeError(
+            f"Input to {name} should be a {d + 1}d or {d + 2}d Tensor, but got a tensor with dim: "
+            f"{x._data.ndim}"
+        )
+    size = _unpooled_size(x._data.shape[-d:], kernel, steps, pads, output_size)
+    lead = x._data.shape[:-d]
+    places = shape.reshape(indices, (*lead, math.prod(x._data.shape[-d:])))
+    if places.numel() and not (0 <= int(places.min()) and int(places.max()) < math.prod(size)):
+        worst = int(places.max()) if int(places.max()) >= math.prod(size) else int(places.min())
+        raise RuntimeError(
+            f"Found an invalid max index: {worst} (output volumes are of size "
+            f"{'x'.join(map(str, size))}"
+        )
+    zeros = x.new_zeros((*lead, math.prod(size)))
+    out = index.scatter(zeros, -1, places, shape.reshape(x, places.shape))
+    return shape.reshape(out, (*lead, *size))
+
+
+def _unpooled_size(x: Axes, kernel: Axes, steps: Axes, pads: Axes, wanted: Any) -> Axes:
+    axes = zip(x, kernel, steps, pads, strict=True)
+    default = tuple((n - 1) * s + k - 2 * p for n, k, s, p in axes)
+    if wanted is None:
+        return default
+    d = len(x)
+    wanted = tuple(wanted)
+    if len(wanted) == d + 2:
+        wanted = wanted[2:]
+    if len(wanted) != d:
+        raise ValueError(
+            f"output_size should be a sequence containing {d} or {d + 2} elements, but it has a "
+            f"length of '{len(wanted)}'"
+        )
+    for i, (w, n, s) in enumerate(zip(wanted, default, steps, strict=True)):
+        if not n - s < w < n + s:
+            raise ValueError(
+                f'invalid output_size "{wanted}" (dim {i} must be between {n - s} and {n + s})'
+            )
     return wanted
 
 
-def _windows(size: int, count: int) -> list[tuple[int, int]]:
-    return [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+# ---- from arguments to a geometry
 
 
-def _even(input: Tensor, wanted: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The kernel of the plain pool that gives this size, if there is one."""
-    sizes = input._data.shape[-len(wanted) :]
-    if any(w == 0 or n % w for n, w in zip(sizes, wanted, strict=True)):
-        return None
-    return tuple(n // w for n, w in zip(sizes, wanted, strict=True))
+def _hashable(settings: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple([tuple(s) if isinstance(s, list) else s for s in settings])
 
 
-def _adaptive_avg_pool(d: int) -> Callable[..., Tensor]:
-    name = f"adaptive_avg_pool{d}d"
-    average = (_avg1d, avg_pool2d, avg_pool3d)[d - 1]
-
-    def function(input: Tensor, output_size: Any) -> Tensor:
-        wanted = _output_size(input, output_size, d, name)
-        refuse(name, input, _dtype.BOOL, _dtype.INTEGER, _dtype.COMPLEX)
-        kernel = _even(input, wanted)
-        if kernel is not None:
-            return average(input, kernel)
-        for i, count in enumerate(wanted):  # along each axis a product with the windows' weights
-            axis = input.ndim - d + i
-            size = input._data.shape[axis]
-            rows = [
-                [1 / (b - a) if a <= j < b else 0.0 for j in range(size)]
-                for a, b in _windows(size, count)
-            ]
-            weights = input.new_tensor(rows).reshape(count, size)
-            input = (input.transpose(axis, -1) @ weights.t()).transpose(axis, -1)
-        return input
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"Means over windows so laid that the last {d} axes get the size asked for."
-    return function
-
-
-adaptive_avg_pool1d = _adaptive_avg_pool(1)
-adaptive_avg_pool2d, adaptive_avg_pool3d = _adaptive_avg_pool(2), _adaptive_avg_pool(3)
-
-
-def _adaptive_max_pool(d: int) -> Callable[..., Any]:
-    name = f"adaptive_max_pool{d}d"
-    plain, with_indices = (
-        (max_pool1d, max_pool1d_with_indices),
-        (max_pool2d, max_pool2d_with_indices),
-        (max_pool3d, max_pool3d_with_indices),
-    )[d - 1]
-
-    def function(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-        wanted = _output_size(input, output_size, d, name)
-        refuse(name, input, _dtype.BOOL, _dtype.INTEGER, _dtype.COMPLEX)
-        kernel = _even(input, wanted)
-        if kernel is not None:
-            return (with_indices if return_indices else plain)(input, kernel)
-        index = _adaptive_indices(input, wanted)
-        flat = shape.flatten(input, -d).gather(-1, shape.flatten(index, -d))
-        values = flat.reshape(index.shape)
-        return (values, index) if return_indices else values
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"Maxima over windows so laid that the last {d} axes get the size asked for."
-    return function
+@lru_cache(maxsize=1024)
+def _plan(
+    name: str,
+    x: Axes,
+    kernel_size: Sizes,
+    stride: Sizes | None,
+    padding: Sizes,
+    dilation: Sizes,
+    ceil_mode: bool,
+) -> Geometry:
+    """How a pool's windows lie over its input, after all checks of shapes and settings."""
+    d = int(name[-2])
+    kernel = _each(name, "kernel_size", kernel_size, d)
+    steps = kernel if stride is None or stride == () else _each(name, "stride", stride, d)
+    pads = _each(name, "padding", padding, d)
+    gaps = _each(name, "dilation", dilation, d)
+    _check_shape(name, x, d)
+    _check_settings(name, kernel, steps, pads, gaps)
+    counts = []
+    widths = []
+    for n, k, s, p, g in zip(x[-d:], kernel, steps, pads, gaps, strict=True):
+        reach = g * (k - 1) + 1
+        count = (n + 2 * p - reach + (s - 1 if ceil_mode else 0)) // s + 1
+        if ceil_mode and (count - 1) * s >= n + p:
+            count -= 1  # the last window would lie in the padding
+        counts.append(count)
+        widths.append((p, max((count - 1) * s + reach - n - p, p)))
+    if any(c < 1 for c in counts):
+        raise RuntimeError(
+            f"Given input size: ({_by(x[-d - 1 :])}). Calculated output size: "
+            f"({_by((x[-d - 1], *counts))}). Output size is too small"
+        )
+    return Geometry(x[-d:], kernel, steps, tuple(widths), gaps, 1)
 
 
-def _adaptive_indices(input: Tensor, wanted: tuple[int, ...]) -> Tensor:
-    """Axis by axis, the last first: the places of the maxima in the flattened last axes."""
-    d = len(wanted)
-    size = input._data.shape[-d:]
-    values = input.detach()
-    place = values.new_tensor(range(math.prod(size)), dtype=_dtype.int64)
-    place = place.reshape(size).expand(values.shape)
-    for i in reversed(range(d)):
-        axis = input.ndim - d + i
-        parts = []
-        for a, b in _windows(size[i], wanted[i]):
-            part = values.narrow(axis, a, b - a)
-            best = part.argmax(axis, True)
-            parts.append((part.gather(axis, best), place.narrow(axis, a, b - a).gather(axis, best)))
-        if not parts:
-            return place.narrow(axis, 0, 0)
-        values = shape.cat([v for v, _ in parts], axis)
-        place = shape.cat([p for _, p in parts], axis)
-    return place
+def _check_shape(name: str, x: Axes, d: int) -> None:
+    if len(x) < d + 1 and name == "avg_pool2d":
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [-{len(x)}, {len(x) - 1}], but "
+            "got -3)"
+        )
+    if len(x) not in (d + 1, d + 2) or 0 in x[-d - 1 :][d == 1 :]:
+        raise RuntimeError(
+            f"{name}: Expected {d + 1}D or {d + 2}D (batch mode) tensor with optional 0 dim batch "
+            f"size for input, but got: {shape_text(x)}"
+        )
 
 
-adaptive_max_pool1d = _adaptive_max_pool(1)
-adaptive_max_pool2d, adaptive_max_pool3d = _adaptive_max_pool(2), _adaptive_max_pool(3)
+def _check_settings(name: str, kernel: Axes, steps: Axes, pads: Axes, gaps: Axes) -> None:
+    if any(s <= 0 for s in steps):
+        raise RuntimeError(f"{name}: stride should be greater than zero, but got {steps}")
+    if any(k <= 0 for k in kernel):
+        raise RuntimeError(f"{name}: kernel size should be greater than zero, but got {kernel}")
+    if any(g <= 0 for g in gaps):
+        raise RuntimeError(f"{name}: dilation should be greater than zero, but got {gaps}")
+    for k, p, g in zip(kernel, pads, gaps, strict=True):
+        if p < 0:
+            raise RuntimeError(f"pad must be non-negative, but got pad: {p}")
+        if p > (g * (k - 1) + 1) // 2:
+            raise RuntimeError(
+                "pad should be at most half of effective kernel size, but got "
+                f"pad={p}, kernel_size={k} and dilation={g}"
+            )
+
+
+def _each(function: str, name: str, value: Any, d: int) -> Axes:
+    """A setting for each of d axes."""
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    for v in values:
+        if not hasattr(v, "__index__"):
+            raise TypeError(
+                f"{function}(): argument '{name}' must be tuple of ints, not {type(v).__name__}"
+            )
+    if len(values) not in (1, d):
+        words = {1: "one int", 2: "two ints", 3: "three ints"}
+        raise RuntimeError(
+            f"{function}: {name} must either be a single int, or a tuple of {words[d]}"
+        )
+    return tuple(int(v) for v in values) * (d if len(values) == 1 else 1)
+
+
+def _refuse(name: str, x: Tensor, *categories: int) -> None:
+    if x.dtype.category in categories:
+        raise NotImplementedError(f'"{name}" not implemented for {type_name(x.dtype)!r}')
+
+
+def _by(sizes: Any) -> str:
+    return "x".join(map(str, sizes))

@@ -1,0 +1,275 @@
+"""Along an axis: running sums, products and extremes, differences, areas under curves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from xptorch import _dtype
+from xptorch._engine import op
+from xptorch.ops import comparison, create
+from xptorch.ops._common import (
+    COMPLEX,
+    FLOAT,
+    Returned,
+    deliver,
+    need_tensor,
+    numpy_names,
+    refuse,
+    shape_text,
+    to_dtype,
+    wrap_dim,
+)
+from xptorch.ops._fused import in_float32
+from xptorch.ops.reduce import widened
+from xptorch.ops.scatter import gather
+from xptorch.ops.shape import cat
+
+if TYPE_CHECKING:
+    from xptorch._dtype import dtype
+    from xptorch._tensor import Tensor
+
+__all__ = [
+    "cummax", "cummin", "cumprod", "cumsum", "cumulative_trapezoid", "diff", "logcumsumexp",
+    "trapezoid", "trapz",
+]  # fmt: skip
+
+
+def _reversed_sum(xp: Any, g: Any, axis: int) -> Any:
+    return xp.flip(xp.cumulative_sum(xp.flip(g, axis=axis), axis=axis), axis=axis)
+
+
+_cumsum = op(
+    "cumulative_sum",
+    lambda xp, a, *, axis: xp.cumulative_sum(a, axis=axis, dtype=a.dtype),
+    a=lambda xp, g, axis: _reversed_sum(xp, g, axis),
+)
+
+
+def _cumprod_back(xp: Any, g: Any, a: Any, y: Any, axis: int) -> Any:
+    if not bool(xp.any(a == 0, axis=None, keepdims=False)):
+        return _reversed_sum(xp, g * y, axis) / a
+    # A zero cannot be divided out: leave each factor out in turn.
+    parts = []
+    lead = (slice(None),) * axis
+    for k in range(a.shape[axis]):
+        here = (*lead, slice(k, k + 1))
+        others = xp.concat(
+            [a[(*lead, slice(0, k))], xp.ones_like(a[here]), a[(*lead, slice(k + 1, None))]],
+            axis=axis,
+        )
+        running = xp.cumulative_prod(others, axis=axis)[(*lead, slice(k, None))]
+        parts.append(xp.sum(running * g[(*lead, slice(k, None))], axis=(axis,), keepdims=True))
+    return xp.concat(parts, axis=axis)
+
+
+_cumprod = op(
+    "cumulative_prod",
+    lambda xp, a, *, axis: xp.cumulative_prod(a, axis=axis, dtype=a.dtype),
+    a=_cumprod_back,
+)
+
+
+# ---- scans: each element combined with all before it, in doubling steps
+
+
+def _before(x: Any, axis: int, step: int) -> tuple[Any, Any, Any]:
+    """The first `step` elements along an axis, those after them, and those `step` before these."""
+    lead = (slice(None),) * axis
+    return x[(*lead, slice(step), ...)], x[(*lead, slice(step, None), ...)], x[
+        (*lead, slice(-step), ...)
+    ]
+
+
+def _scan(xp: Any, x: Any, axis: int, combine: Callable[..., Any]) -> Any:
+    step = 1
+    while step < x.shape[axis]:
+        head, tail, earlier = _before(x, axis, step)
+        x = xp.concat([head, combine(earlier, tail)], axis=axis)
+        step *= 2
+    return x
+
+
+def _logcumsumexp_back(xp: Any, g: Any, a: Any, y: Any, axis: int) -> Any:
+    """exp(aᵢ − yᵢ) rᵢ with rᵢ = gᵢ + exp(yᵢ − yᵢ₊₁) rᵢ₊₁: no exponential exceeds 1."""
+    nothing = y == -math.inf
+    _, later, earlier = _before(y, axis, 1)
+    _, empty, _ = _before(nothing, axis, 1)
+    share = xp.where(empty, xp.zeros_like(later), xp.exp(earlier - later))
+    step, n = 1, y.shape[axis]
+    lead = (slice(None),) * axis
+    while step < n:
+        more = share * g[(*lead, slice(step, None), ...)]
+        rest = g[(*lead, slice(n - step, None), ...)]
+        g = xp.concat([g[(*lead, slice(n - step), ...)] + more, rest], axis=axis)
+        if step * 2 < n:
+            _, next_share, this_share = _before(share, axis, step)
+            share = this_share * next_share
+        step *= 2
+    return g * xp.where(nothing, xp.zeros_like(a), xp.exp(a - y))
+
+
+_logcumsumexp = op(
+    "logcumsumexp",
+    lambda xp, a, *, axis: _scan(xp, a, axis, xp.logaddexp),
+    a=_logcumsumexp_back,
+)
+
+
+def _places_forward(xp: Any, a: Any, *, axis: int, largest: bool) -> Any:
+    """Where each running extreme stands: the last of equals, the first NaN for good."""
+    n = a.shape[axis]
+    shape = tuple(n if i == axis else 1 for i in range(len(a.shape)))
+    places = xp.reshape(xp.arange(n, dtype=xp.int64, device=a.device), shape)
+    places = xp.broadcast_to(places, a.shape)
+    step = 1
+    while step < n:
+        head, tail, earlier = _before(a, axis, step)
+        first, own, theirs = _before(places, axis, step)
+        wins = tail >= earlier if largest else tail <= earlier
+        if xp.isdtype(a.dtype, "real floating"):
+            wins = xp.logical_or(xp.isnan(tail), xp.logical_and(wins, ~xp.isnan(earlier)))
+        a = xp.concat([head, xp.where(wins, tail, earlier)], axis=axis)
+        places = xp.concat([first, xp.where(wins, own, theirs)], axis=axis)
+        step *= 2
+    return places
+
+
+_places = op("cumulative_extreme", _places_forward)
+
+
+def _running(name: str, largest: bool) -> Callable[..., Any]:
+    @numpy_names
+    def function(input: Tensor, dim: int, *, out: Any = None) -> Any:
+        need_tensor(input, name)
+        refuse(f"{name}_cpu", input, COMPLEX)
+        axis = wrap_dim(dim, input.ndim)
+        if input.ndim:
+            source = to_dtype(input, _dtype.uint8) if input.dtype is _dtype.bool_ else input
+            indices = _places(source, axis=axis, largest=largest)
+            values = gather(input, axis, indices)
+        else:
+            values, indices = input.clone(), create.zeros_like(input, dtype=_dtype.int64)
+        if out is not None:
+            values, indices = deliver(values, out[0], name), deliver(indices, out[1], name)
+        return Returned(name, values=values, indices=indices)
+
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+cummax, cummin = _running("cummax", True), _running("cummin", False)
+
+
+@numpy_names
+def logcumsumexp(input: Tensor, dim: int, *, out: Tensor | None = None) -> Tensor:
+    """Logarithms of running sums of exponentials along an axis."""
+    need_tensor(input, "logcumsumexp")
+    refuse("logcumsumexp_out_cpu", input, _dtype.BOOL, _dtype.INTEGER)
+    axis = wrap_dim(dim, input.ndim)
+    result = in_float32(_logcumsumexp, input, axis=axis) if input.ndim else input.clone()
+    return deliver(result, out, "logcumsumexp")
+
+
+# ---- sums and products
+
+
+@numpy_names
+def cumsum(
+    input: Tensor, dim: int, *, dtype: dtype | None = None, out: Tensor | None = None
+) -> Tensor:
+    """Running sums along an axis."""
+    input = widened(input, dtype, out, "cumsum")
+    axis = wrap_dim(dim, input.ndim)
+    result = in_float32(_cumsum, input, axis=axis) if input.ndim else input.clone()
+    return deliver(result, out, "cumsum")
+
+
+@numpy_names
+def cumprod(
+    input: Tensor, dim: int, *, dtype: dtype | None = None, out: Tensor | None = None
+) -> Tensor:
+    """Running products along an axis."""
+    input = widened(input, dtype, out, "cumprod")
+    axis = wrap_dim(dim, input.ndim)
+    result = in_float32(_cumprod, input, axis=axis) if input.ndim else input.clone()
+    return deliver(result, out, "cumprod")
+
+
+# ---- differences and areas
+
+
+@numpy_names
+def diff(
+    input: Tensor,
+    n: int = 1,
+    dim: int = -1,
+    prepend: Tensor | None = None,
+    append: Tensor | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """n-th differences of neighbours along an axis."""
+    need_tensor(input, "diff")
+    if input.ndim == 0:
+        raise RuntimeError("diff expects input to be at least one-dimensional")
+    axis = wrap_dim(dim, input.ndim)
+    if n < 0:
+        raise RuntimeError(f"order must be non-negative but got {n}")
+    for t in (prepend, append):
+        if t is not None and t.ndim != input.ndim:
+            raise RuntimeError(
+                "diff expects prepend or append to be the same dimension as input"
+            )
+    if not n:
+        return deliver(input.clone(), out, "diff")
+    parts = [t for t in (prepend, input, append) if t is not None]
+    t = cat(parts, axis) if len(parts) > 1 else input
+    for _ in range(min(n, t._data.shape[axis])):
+        size = t._data.shape[axis]
+        a, b = t.narrow(axis, 1, size - 1), t.narrow(axis, 0, size - 1)
+        t = comparison.logical_xor(a, b) if t.dtype is _dtype.bool_ else a - b
+    return deliver(t, out, "diff")
+
+
+def _steps(y: Tensor, x: Tensor | None, dx: Any, axis: int) -> Any:
+    """The widths between the points of a curve, shaped to go with its pairs of neighbours."""
+    if x is None:
+        return dx
+    if x.ndim == 1:
+        if x.numel() != y._data.shape[axis]:
+            raise RuntimeError(
+                "trapezoid(): There must be one `x` value for each sample point, got "
+                f"{shape_text(x.shape)} for {shape_text(y.shape)}"
+            )
+        return diff(x).reshape((-1,) + (1,) * (y.ndim - 1 - axis))
+    return diff(x, dim=axis - y.ndim)
+
+
+def _areas(y: Tensor, x: Tensor | None, dx: Any, dim: int) -> tuple[Tensor, int]:
+    """The areas under the segments of a curve."""
+    need_tensor(y, "trapezoid", "y")
+    axis = wrap_dim(dim, y.ndim)
+    if y.dtype is _dtype.bool_ or (x is not None and x.dtype is _dtype.bool_):
+        raise RuntimeError("trapezoid: received a bool input for `y` or `x`, but bool is not supported")
+    n = y._data.shape[axis]
+    low, high = y.narrow(axis, 0, max(n - 1, 0)), y.narrow(axis, min(1, n), max(n - 1, 0))
+    return (low + high) * _steps(y, x, dx, axis) / 2.0, axis - y.ndim
+
+
+def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
+    """The area under a curve through the points `y` at `x`, or `dx` apart."""
+    areas, axis = _areas(y, x, dx, dim)
+    return areas.sum(axis)
+
+
+trapz = trapezoid
+
+
+def cumulative_trapezoid(
+    y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1
+) -> Tensor:
+    """Running sums of the areas that `trapezoid` adds up."""
+    areas, axis = _areas(y, x, dx, dim)
+    return areas.cumsum(axis)
