@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from xptorch.backends import _blas
+from xptorch.backends._scatter import accumulate
 
 from xptorch._backend import Array, Backend, window_count
-from xptorch.backends import _blas
 
 
 class NumpyBackend(Backend):
@@ -125,15 +126,10 @@ class NumpyBackend(Backend):
         return out
 
     def index_add(self, x: Array, index: Array, values: Array) -> Array:
-        out = x.copy()
-        if index.size == 0 or values.size == 0:
-            return out
-        # Sorted, the rows of one index are neighbours: add.reduceat beats add.at.
-        order = np.argsort(index, kind="stable")
-        ordered = index[order]
-        starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-        out[ordered[starts]] += np.add.reduceat(values[order], starts, axis=0, dtype=x.dtype)
-        return out
+        return accumulate(x.copy(), index, values)
+
+    def add_rows(self, values: Array, index: Array, count: int) -> Array:
+        return accumulate(np.zeros((count, *values.shape[1:]), values.dtype), index, values)
 
     def index_put(self, x: Array, index: Array, values: Array) -> Array:
         out = x.copy()

@@ -55,7 +55,9 @@ def segment(row: Timed, seconds: float, synchronize: Callable[[], Any]) -> float
     """The median of what a row takes, over at least three blocks and `seconds`."""
     time.sleep(0.03)  # by now the other library's idle threads have stopped spinning
     calls = max(1, round(BLOCK / block(row.step, 1, synchronize)))
-    end, steps, baselines = time.perf_counter() + seconds, [], []
+    end = time.perf_counter() + seconds
+    steps: list[float] = []
+    baselines: list[float] = []
     while len(steps) < 3 or time.perf_counter() < end:
         steps.append(block(row.step, calls, synchronize))
         if row.baseline:
@@ -131,7 +133,8 @@ class Library:
         if row in IMPORTS:
             return self._import(IMPORTS[row])
         self.pipe.send((row, seconds))
-        return self._receive(f"in the row {row!r}")
+        answer: float | str = self._receive(f"in the row {row!r}")
+        return answer
 
     def _import(self, statement: str) -> float | str:
         program = "import time, numpy; t = time.perf_counter()\n{}\nprint(time.perf_counter() - t)"
@@ -169,7 +172,7 @@ def line(result: dict[str, Any], names: list[str]) -> str:
     """A row of the table."""
     cells = [f"{result['row']:<52}"]
     if "note" in result:
-        return cells[0] + "  " + result["note"]
+        return f"{cells[0]}  {result['note']}"
     cells += [time_text(result[name][key]) for name in names for key in ("median", "min")]
     if "ratio" in result:
         cells += [f"{result['ratio'][key]:7.2f}" for key in ("median", "min")]

@@ -34,7 +34,7 @@ except ImportError as error:
 
 
 def train(
-    net: nn.Module, batches: DataLoader, epochs: int, device: torch.device
+    net: nn.Module, batches: DataLoader[Any], epochs: int, device: torch.device
 ) -> tuple[list[float], bool]:
     """Train `net`; return the mean loss per digit of each epoch and whether Ctrl-C cut it short."""
     criterion = nn.CrossEntropyLoss(reduction="sum")
@@ -45,15 +45,16 @@ def train(
         try:
             for epoch in range(epochs):
                 # The sum stays on the device: reading it out would make a GPU wait at every step.
-                total = torch.zeros((), device=device)
+                total, seen = torch.zeros((), device=device), 0
                 for images, labels in batches:
                     optimizer.zero_grad()
                     loss = criterion(net(images.to(device)), labels.to(device))
                     loss.backward()
                     optimizer.step()
                     total += loss.detach()
+                    seen += len(labels)
                     bar.update()
-                losses.append(total.item() / len(batches.dataset))
+                losses.append(total.item() / seen)
                 bar.set_postfix(loss=f"{losses[-1]:.4g}")
                 if epoch % 5 == 0:
                     tqdm.write(f"epoch {epoch:2d}  loss {losses[-1]:.5f}")

@@ -64,6 +64,7 @@ from xptorch.ops.slicing import *
 from xptorch.ops.softmax import *
 from xptorch.ops.sort import *
 from xptorch.ops.special import *
+from xptorch.ops.statistics import *
 
 from xptorch.random import Generator as Generator
 from xptorch.random import default_generator as default_generator

@@ -87,6 +87,6 @@ def set_default_tensor_type(t: Any) -> None:
         t = found
     if not isinstance(t, TensorType):
         raise TypeError("invalid type object")
-    _dtype.set_default_dtype(t.dtype)
     if t.is_cuda or _backend.resolve().type == "cuda":
         _backend.set_default_device(t.where)
+    _dtype.set_default_dtype(t.dtype)

@@ -25,6 +25,7 @@ from xptorch.ops import (
     softmax,
     sort,
     special,
+    statistics,
 )
 from xptorch.ops._common import inplace, to_dtype
 
@@ -73,7 +74,10 @@ METHODS: dict[ModuleType, str] = {
         cummax cummin cumprod+ cumsum+ diff logcumsumexp
     """,
     sort: """
-        argsort bincount kthvalue median mode msort quantile sort topk unique unique_consecutive
+        argsort bincount msort sort topk unique unique_consecutive
+    """,
+    statistics: """
+        corrcoef cov histc kthvalue median mode nanmedian nanquantile quantile
     """,
     linalg: """
         addbmm+ addmm+ addmv+ addr+ baddbmm+ bmm cross dist dot ger inner kron matmul mm mv norm

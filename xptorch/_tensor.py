@@ -487,8 +487,8 @@ class Tensor:
             prefix = "xptorch." if self._device.type == "cpu" else f"xptorch.{self._device.type}."
             return f"{prefix}{type_name(self.dtype)}Tensor"
         if isinstance(dtype, str):
-            where = "cuda" if ".cuda." in dtype else "cpu"
-            return self.to(where, by_type_name(dtype))
+            where = dtype.split(".")[1:-1] or ["cpu"]
+            return self.to(where[0], by_type_name(dtype))
         if hasattr(dtype, "where"):  # FloatTensor or one of its kind
             return self.to(dtype.where, dtype.dtype)
         return self.to(dtype)

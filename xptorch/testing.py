@@ -93,9 +93,7 @@ def assert_close(
         raise ValueError(
             f"Both 'rtol' and 'atol' must be either specified or omitted, but got no {given}."
         )
-    rules = _Rules(
-        allow_subclasses, rtol, atol, equal_nan, check_device, check_dtype, check_stride
-    )
+    rules = _Rules(allow_subclasses, rtol, atol, equal_nan, check_device, check_dtype, check_stride)
     try:
         for check in _pairs(actual, expected, rules, ()):
             check()
@@ -162,8 +160,7 @@ def _leaf_pair(
         if pair is not None:
             return lambda: _close_tensors(*pair, rules, where)
     raise TypeError(
-        f"No comparison pair was able to handle inputs of type {type(actual)} and "
-        f"{type(expected)}."
+        f"No comparison pair was able to handle inputs of type {type(actual)} and {type(expected)}."
     )
 
 
@@ -188,7 +185,9 @@ def _same_bool(actual: bool, expected: bool, where: tuple[Any, ...]) -> None:
 
 
 def _close_numbers(actual: Any, expected: Any, rules: _Rules, where: tuple[Any, ...]) -> None:
-    kinds = [next(k for k in (bool, int, float, complex) if isinstance(v, k)) for v in (actual, expected)]
+    kinds = [
+        next(k for k in (bool, int, float, complex) if isinstance(v, k)) for v in (actual, expected)
+    ]
     if rules.check_dtype and kinds[0] is not kinds[1]:
         raise _Mismatch(f"The (d)types do not match: {kinds[0]} != {kinds[1]}.", where)
     rtol, atol = rules.tolerances(*(_OF_NUMBER.get(k) for k in kinds))

@@ -144,9 +144,7 @@ def _roots(outputs: Sequence[Tensor], given: Any) -> list[Tensor]:
         raise RuntimeError(f"got {len(outputs)} tensors and {len(grads)} gradients")
     for i, (t, g) in enumerate(zip(outputs, grads, strict=True)):
         if g is not None and not is_tensor(g):
-            raise TypeError(
-                f"gradients can be either Tensors or None, but got {type(g).__name__}"
-            )
+            raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
         if g is not None and g.shape != t.shape:
             raise RuntimeError(
                 f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] "

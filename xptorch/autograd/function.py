@@ -99,9 +99,7 @@ class _BackwardNode(Node):
 
     def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
         slots = (g,) if self.outputs is None else g
-        given = [
-            x if x is None or create_graph else _engine.lifted(x, self.device) for x in slots
-        ]
+        given = [x if x is None or create_graph else _engine.lifted(x, self.device) for x in slots]
         returned = self.function._backward()(self.ctx, *given)
         gradients = _as_tuple(returned)
         if len(gradients) < len(self.edges) or any(
@@ -111,7 +109,9 @@ class _BackwardNode(Node):
                 f"function {self.name()} returned an incorrect number of gradients "
                 f"(expected {len(self.edges)}, got {len(gradients)})"
             )
-        return [self._fitted(i, x, create_graph) for i, x in enumerate(gradients[: len(self.edges)])]
+        return [
+            self._fitted(i, x, create_graph) for i, x in enumerate(gradients[: len(self.edges)])
+        ]
 
     def _fitted(self, i: int, x: Any, create_graph: bool) -> Any:
         """A gradient that `backward` returned, checked, in the shape and dtype of its input."""
@@ -152,9 +152,7 @@ def _expandable(shape: Sequence[int], to: Sequence[int]) -> bool:
     """Whether `shape` broadcasts to `to`."""
     if len(shape) > len(to):
         return False
-    return all(
-        a in (1, b) for a, b in zip(reversed(shape), reversed(to), strict=False)
-    )
+    return all(a in (1, b) for a, b in zip(reversed(shape), reversed(to), strict=False))
 
 
 class Function:
@@ -300,9 +298,7 @@ def _like(ctx: Any, t: Any) -> Any:
     return (t._data.shape, t._data.dtype) if ctx.materialize_grads and is_tensor(t) else None
 
 
-def _placed(
-    ctx: Any, node: _BackwardNode | None, i: int, out: Any, args: Sequence[Any]
-) -> Any:
+def _placed(ctx: Any, node: _BackwardNode | None, i: int, out: Any, args: Sequence[Any]) -> Any:
     """An output as the caller gets it: the tensor that `forward` returned, in the graph."""
     if not is_tensor(out):
         return out
@@ -415,5 +411,3 @@ class _Undifferentiable(Node):
         raise RuntimeError(
             "trying to differentiate twice a function that was marked with @once_differentiable"
         )
-
-

@@ -188,7 +188,9 @@ def vhp(
         out = func(*ins)
         _one_element(out, "vhp", strict)
         first = _filled(_grad((out,), ins, None, True), ins, strict, "vhp", True)
-        products = _filled(_grad(first, ins, vectors, create_graph), ins, strict, "vhp", create_graph)
+        products = _filled(
+            _grad(first, ins, vectors, create_graph), ins, strict, "vhp", create_graph
+        )
     return _given((out,), True, create_graph), _given(products, one_in, create_graph)
 
 

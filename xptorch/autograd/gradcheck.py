@@ -60,7 +60,9 @@ def gradcheck(
     if check_forward_ad or check_batched_forward_grad:
         raise NotImplementedError("gradcheck: forward-mode AD is not supported")
     if masked:
-        raise NotImplementedError("gradcheck: masked=True is for sparse tensors, which there are not")
+        raise NotImplementedError(
+            "gradcheck: masked=True is for sparse tensors, which there are not"
+        )
     ins = (inputs,) if is_tensor(inputs) else tuple(inputs)
     try:
         _check_inputs(ins)

@@ -1,7 +1,8 @@
-"""Order: sort, top-k, medians, quantiles, unique values, search in sorted ones, counts."""
+"""Order: sort, top-k, unique values, search in sorted ones, counts."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype, _engine
@@ -14,18 +15,20 @@ from xptorch.ops._common import (
     deliver,
     is_tensor,
     need_tensor,
+    numpy_names,
     refuse,
     to_dtype,
     wrap_dim,
 )
 from xptorch.ops.reduce import along
+from xptorch.ops.shape import cat
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
 
 __all__ = [
-    "argsort", "bincount", "bucketize", "kthvalue", "median", "mode", "msort", "quantile",
-    "searchsorted", "sort", "topk", "unique", "unique_consecutive",
+    "argsort", "bincount", "bucketize", "msort", "searchsorted", "sort", "topk", "unique",
+    "unique_consecutive",
 ]  # fmt: skip
 
 _argsort = op(
@@ -34,6 +37,7 @@ _argsort = op(
 )
 
 
+@numpy_names
 def argsort(
     input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False
 ) -> Tensor:
@@ -45,9 +49,10 @@ def argsort(
         return create.zeros_like(input, dtype=_dtype.int64)
     if input.dtype is _dtype.bool_:
         input = to_dtype(input, _dtype.uint8)
-    return to_dtype(_argsort(input, axis=axis, descending=descending), _dtype.int64)
+    return to_dtype(_argsort(input.detach(), axis=axis, descending=descending), _dtype.int64)
 
 
+@numpy_names
 def sort(
     input: Tensor,
     dim: int = -1,
@@ -66,6 +71,7 @@ def msort(input: Tensor, *, out: Any = None) -> Tensor:
     return deliver(sort(input, 0)[0], out, "msort")
 
 
+@numpy_names
 def topk(
     input: Tensor,
     k: int,
@@ -76,6 +82,8 @@ def topk(
     out: Any = None,
 ) -> Any:
     """(values, indices) of the k largest or smallest along an axis, in order."""
+    need_tensor(input, "topk")
+    refuse("topk_impl_loop", input, _dtype.BOOL)
     axis = wrap_dim(dim, input.ndim)
     size = input._data.shape[axis] if input.ndim else 1
     if not 0 <= k <= size:
@@ -86,118 +94,6 @@ def topk(
     elif k == 0:
         return Returned("topk", values=input.reshape(1)[:0], indices=indices.reshape(1)[:0])
     return along(input, indices, dim, True, "topk", out)
-
-
-def kthvalue(
-    input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out: Any = None
-) -> Any:
-    """(value, index) of the k-th smallest along an axis."""
-    axis = wrap_dim(dim, input.ndim)
-    size = input._data.shape[axis] if input.ndim else 1
-    if not 0 < k <= size:
-        raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {axis}")
-    indices = argsort(input, dim)
-    indices = indices.narrow(axis, k - 1, 1) if input.ndim else indices
-    return along(input, indices, dim, keepdim, "kthvalue", out)
-
-
-def median(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Any = None) -> Any:
-    """The lower median: of all elements, or (values, indices) along an axis; NaN if any is."""
-    refuse("median_cpu", input, _dtype.BOOL, COMPLEX)
-    if dim is None:
-        if not input.numel():
-            return input.new_full((), float("nan")) if input.is_floating_point() else _no_median()
-        return _median(input.reshape(-1), 0, False)[0]
-    return _median(input, dim, keepdim, out)
-
-
-def _no_median() -> Any:
-    raise IndexError("median(): Expected reduction dim 0 to have non-zero size.")
-
-
-def _median(input: Tensor, dim: int, keepdim: bool, out: Any = None) -> Any:
-    axis = wrap_dim(dim, input.ndim)
-    size = input._data.shape[axis] if input.ndim else 1
-    if not size:
-        raise IndexError(f"median(): Expected reduction dim {axis} to have non-zero size.")
-    if not input.ndim:
-        return along(input, create.zeros_like(input, dtype=_dtype.int64), 0, keepdim, "median", out)
-    indices = argsort(input, dim).narrow(axis, (size - 1) // 2, 1)
-    if input.is_floating_point():
-        nan = input.detach().isnan()
-        first = to_dtype(nan, _dtype.uint8).argmax(axis, True)
-        indices = nan.any(axis, True).where(first, indices)
-    return along(input, indices, dim, keepdim, "median", out)
-
-
-def mode(input: Tensor, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
-    """(value, last index) of the most frequent value along an axis, the smallest of several."""
-    axis = wrap_dim(dim, input.ndim)
-    if not input.ndim:
-        return along(input, create.zeros_like(input, dtype=_dtype.int64), 0, keepdim, "mode", out)
-    ordered, order = sort(input.detach(), axis)
-    same = ordered.unsqueeze(axis) == ordered.unsqueeze(axis + 1)
-    best = same.sum(axis).argmax(axis, True)
-    value = ordered.gather(axis, best)
-    place = create.arange(ordered._data.shape[axis], device=input._device)
-    place = place.reshape((-1,) + (1,) * (input.ndim - 1 - axis))
-    last = ((input.detach() == value) * (place + 1)).argmax(axis, True)
-    return along(input, last, dim, keepdim, "mode", out)
-
-
-def quantile(
-    input: Tensor,
-    q: Any,
-    dim: int | None = None,
-    keepdim: bool = False,
-    *,
-    interpolation: str = "linear",
-    out: Any = None,
-) -> Tensor:
-    """Quantiles of all elements or along an axis; several q give a new first axis."""
-    refuse("quantile", input, _dtype.BOOL, _dtype.INTEGER, COMPLEX)
-    if not is_tensor(q):
-        if not 0 <= q <= 1:
-            raise RuntimeError(f"quantile() q must be in the range [0, 1] but got {q}")
-        q = input.new_tensor(q)
-    if not input.numel():
-        raise RuntimeError("quantile() input tensor must be non-empty")
-    ndim = input.ndim
-    flat = input.reshape(-1) if dim is None else input.movedim(dim, -1)
-    if dim is None:
-        kept = (1,) * ndim
-    else:
-        axis = wrap_dim(dim, ndim)
-        kept = tuple(1 if i == axis else s for i, s in enumerate(input._data.shape))
-    ordered = sort(flat, -1)[0] if flat.ndim else flat.reshape(1)
-    n = ordered._data.shape[-1]
-    picks = [_interpolated(ordered, float(v) * (n - 1), interpolation) for v in q.reshape(-1).tolist()]
-    from xptorch.ops.shape import stack
-
-    nan = flat.isnan().any(-1) if flat.ndim else flat.isnan()
-    results = [nan.where(float("nan"), p) for p in picks]
-    results = [r.reshape(kept) if keepdim else r for r in results]
-    return deliver(stack(results) if q.ndim else results[0], out, "quantile")
-
-
-def _interpolated(ordered: Tensor, rank: float, interpolation: str) -> Tensor:
-    low = int(rank)
-    high = min(low + 1, ordered._data.shape[-1] - 1)
-    a, b = ordered[..., low], ordered[..., high]
-    weight = rank - low
-    if interpolation == "linear":
-        return a.lerp(b, weight)
-    if interpolation == "midpoint":
-        return a.lerp(b, 0.5) if weight else a
-    steps = {"lower": False, "higher": weight > 0}
-    if interpolation == "nearest":
-        return ordered[..., round(rank)]
-    if interpolation not in steps:
-        raise RuntimeError(
-            "quantile() interpolation must be one of linear, lower, higher, midpoint or nearest, "
-            f"but got {interpolation}"
-        )
-    return b if steps[interpolation] else a
 
 
 # ---- unique values
@@ -227,15 +123,11 @@ def unique(
 def _unique_slices(input: Tensor, dim: int, inverse: bool, counts: bool) -> Any:
     axis = wrap_dim(dim, input.ndim)
     rows = input.detach().movedim(axis, 0)
-    flat = rows.reshape((rows._data.shape[0], -1))
+    flat = rows.reshape((rows._data.shape[0], math.prod(rows._data.shape[1:])))
     order = create.arange(flat._data.shape[0], device=input._device)
     for column in range(flat._data.shape[1] - 1, -1, -1):  # last key first: stable sorts compose
         order = order[argsort(flat[order, column])]
-    ordered = flat[order]
-    new = (ordered[1:] != ordered[:-1]).any(1)
-    from xptorch.ops.shape import cat
-
-    starts = cat([new.new_ones(1), new]) if flat._data.shape[0] else new
+    starts = _starts(flat[order])
     group = to_dtype(starts, _dtype.int64).cumsum(0) - 1
     parts = [input.index_select(axis, order[starts])]
     if inverse:
@@ -248,20 +140,25 @@ def _unique_slices(input: Tensor, dim: int, inverse: bool, counts: bool) -> Any:
 def unique_consecutive(
     input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Any:
-    """The values with repeats of the one before left out."""
-    if dim is not None:
-        raise NotImplementedError("unique_consecutive(dim=...)")
-    from xptorch.ops.shape import cat
-
-    flat = input.reshape(-1)
-    starts = cat([flat[:1] == flat[:1], flat[1:] != flat[:-1]])
+    """The values, or slices along an axis, with repeats of the one before left out."""
+    axis = 0 if dim is None else wrap_dim(dim, input.ndim)
+    source = input.reshape(-1) if dim is None or not input.ndim else input
+    rows = source.detach().movedim(axis, 0)
+    n = rows._data.shape[0]
+    starts = _starts(rows.reshape((n, math.prod(rows._data.shape[1:]))))
     group = to_dtype(starts, _dtype.int64).cumsum(0) - 1
-    parts = [flat[starts]]
+    parts = [source.index_select(axis, starts.nonzero().reshape(-1))]
     if return_inverse:
-        parts.append(group.reshape(input._data.shape))
+        parts.append(group.reshape(input._data.shape) if dim is None else group)
     if return_counts:
         parts.append(bincount(group))
     return parts[0] if len(parts) == 1 else tuple(parts)
+
+
+def _starts(rows: Tensor) -> Tensor:
+    """Of each row whether it differs from the one before."""
+    first = create.ones(min(1, rows._data.shape[0]), dtype=_dtype.bool_, device=rows._device)
+    return cat([first, (rows[1:] != rows[:-1]).any(1)])
 
 
 # ---- search and counts
@@ -335,4 +232,4 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     elif weights.dtype is not _dtype.float32:
         weights = to_dtype(weights, _dtype.float64)
     zeros = create.zeros(n, dtype=weights.dtype, device=input._device)
-    return zeros.index_add(0, to_dtype(input, _dtype.int64), weights)  # type: ignore[no-any-return]
+    return zeros.index_add(0, to_dtype(input, _dtype.int64), weights)

@@ -14,6 +14,10 @@ from xptorch.optim.optimizer import Optimizer, ParamsT
 
 Closure = Callable[[], Any]
 
+# What is remembered, in the order that PyTorch writes it in.
+_MEMORY = ("func_evals", "n_iter", "al", "d", "t", "old_dirs", "old_stps", "ro", "H_diag")
+_MEMORY += ("prev_flat_grad", "prev_loss")
+
 
 class LBFGS(Optimizer):
     r"""Newton's method with the inverse Hessian estimated from the last steps.
@@ -69,7 +73,10 @@ class LBFGS(Optimizer):
 
     def step(self, closure: Closure) -> Any:  # type: ignore[override]
         with no_grad():
-            return self._step(closure)
+            loss = self._step(closure)
+        memory = self.state[self._params[0]]
+        memory.update({name: memory.pop(name) for name in _MEMORY if name in memory})
+        return loss
 
     def _step(self, closure: Closure) -> Any:
         group = self.param_groups[0]

@@ -129,3 +129,11 @@ from xptorch.nn.functional.pool import max_pool3d_with_indices as max_pool3d_wit
 from xptorch.nn.functional.pool import max_unpool1d as max_unpool1d
 from xptorch.nn.functional.pool import max_unpool2d as max_unpool2d
 from xptorch.nn.functional.pool import max_unpool3d as max_unpool3d
+from xptorch.nn.functional.pad import pad as pad
+from xptorch.nn.functional.fold import fold as fold
+from xptorch.nn.functional.fold import unfold as unfold
+from xptorch.nn.functional.vision import channel_shuffle as channel_shuffle
+from xptorch.nn.functional.vision import interpolate as interpolate
+from xptorch.nn.functional.vision import pixel_shuffle as pixel_shuffle
+from xptorch.nn.functional.vision import pixel_unshuffle as pixel_unshuffle
+from xptorch.nn.functional.vision import upsample as upsample
