@@ -6,7 +6,9 @@ import numpy as np
 
 from xptorch._backend import Array
 
-_ROUNDS = 8  # repeats of a row that are added one after the other before the rest are summed first
+_LONG = 4096  # numbers for one row that are worth a call
+_MANY = 1 << 15  # numbers from which rounds beat `add.reduceat`
+_ROUNDS = 8
 
 
 def accumulate(out: Array, index: Array, values: Array) -> Array:
@@ -17,9 +19,12 @@ def accumulate(out: Array, index: Array, values: Array) -> Array:
     order = np.argsort(index.astype(np.uint16) if len(out) <= 1 << 16 else index, kind="stable")
     ordered = index[order]
     starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    rows = values.take(order, axis=0)
+    if rows.size < _MANY:
+        out[ordered[starts]] += np.add.reduceat(rows, starts, axis=0, dtype=out.dtype)
+        return out
     counts = np.diff(starts, append=index.size)
-    if index.size > 12 * starts.size:
-        rows = values.take(order, axis=0)
+    if rows.size > _LONG * starts.size:
         for start, count in zip(starts.tolist(), counts.tolist(), strict=True):
             out[ordered[start]] += np.add.reduce(rows[start : start + count], axis=0)
         return out
@@ -28,12 +33,8 @@ def accumulate(out: Array, index: Array, values: Array) -> Array:
         places = starts[counts > k] + k
         if not places.size:
             return out
-        out[ordered[places]] += values.take(order[places], axis=0)
-    rank = np.arange(index.size) - np.repeat(starts, counts)
-    places = np.flatnonzero(rank >= _ROUNDS)
-    if places.size:
-        left = ordered[places]
-        firsts = np.flatnonzero(np.concatenate(([True], left[1:] != left[:-1])))
-        rest = values.take(order[places], axis=0)
-        out[left[firsts]] += np.add.reduceat(rest, firsts, axis=0, dtype=out.dtype)
+        out[ordered[places]] += rows[places]
+    left = np.flatnonzero(np.arange(index.size) - np.repeat(starts, counts) >= _ROUNDS)
+    if left.size:
+        return accumulate(out, ordered[left], rows[left])
     return out

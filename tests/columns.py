@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import xptorch
-from xptorch import _backend, _engine
+from xptorch import _backend, _graph
 
 DEVICES = {
     "numpy": "cpu",
@@ -52,7 +52,7 @@ class Column:
             raw = on.backend.from_host(array, on.index)
         if self.name == "numpy_readonly":
             raw.flags.writeable = False
-        return _engine.wrap(raw, on).requires_grad_(requires_grad)
+        return _graph.wrap(raw, on).requires_grad_(requires_grad)
 
     def assert_close(self, actual: Any, expected: Any) -> None:
         """Compare two tensors, or tuples of them, both of which must live on the column's device.

@@ -14,7 +14,7 @@ from tests.columns import Column, host
 from tests.op_case import OpCase
 from tests.op_cases import CASES
 from tests.op_truth import TRUTH, read, torch
-from xptorch import _engine
+from xptorch import _engine, _graph
 
 DTYPES = ("float32", "float64", "float16", "int64", "uint8", "bool")
 NO_GRADIENT_IN_TORCH = ("floor_divide",)
@@ -115,7 +115,7 @@ def test_reference(case: OpCase, backend: Column) -> None:
             saved = node.check()
             values = saved["arrays"] if op.variadic else [saved[n] for n in op.inputs]
             wrapped = [
-                _engine.wrap(v, backend.device) if isinstance(v, backend.device.ndarray) else v
+                _graph.wrap(v, backend.device) if isinstance(v, backend.device.ndarray) else v
                 for v in values
             ]
             static = {n: saved[n] for n in op.static_names}
@@ -155,7 +155,7 @@ def nodes(value: Any) -> list[Any]:
     waiting = [t.grad_fn for t in leaves(value)]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, _engine.Node) and node not in found:
+        if isinstance(node, _graph.Node) and node not in found:
             found[node] = None
             waiting += node.edges
     return list(found)
@@ -167,7 +167,7 @@ def weights(t: Any) -> Any:
     array = np.asarray(rng.standard_normal(tuple(t.shape)), dtype=str(t.dtype).split(".")[-1])
     if torch is not None and isinstance(t, torch.Tensor):
         return torch.from_numpy(array)
-    return _engine.wrap(t._device.backend.from_host(array, t._device.index), t._device)
+    return _graph.wrap(t._device.backend.from_host(array, t._device.index), t._device)
 
 
 def projected_gradients(case: OpCase, inputs: Any, create_graph: bool = False) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from xptorch import _dtype, _engine
+from xptorch import _dtype, _graph
 
 _KINDS = {"b": _dtype.bool_, "i": _dtype.int64, "u": _dtype.int64}
 
@@ -59,7 +59,7 @@ def _is_empty(data: Any) -> bool:
 
 def _plain(data: Any) -> Any:
     """Tensors inside nested sequences as numbers and lists."""
-    if isinstance(data, _engine.setup.tensor):
+    if isinstance(data, _graph.setup.tensor):
         return data.tolist()
     if isinstance(data, (list, tuple)) or (
         isinstance(data, Sequence) and not isinstance(data, (str, bytes))

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from xptorch import _dtype, _engine, _interop
+from xptorch import _dtype, _graph, _interop
 from xptorch._backend import Array, resolve
 from xptorch._backend import device as Device
 from xptorch._dtype import COMPLEX, FLOAT
@@ -220,7 +220,7 @@ class Tensor:
     def requires_grad(self) -> bool:
         """Whether gradients flow to it."""
         if self._base is not None:
-            _engine.refresh(self)
+            _graph.refresh(self)
         return self._needs
 
     @requires_grad.setter
@@ -253,15 +253,15 @@ class Tensor:
     def grad_fn(self) -> Any:
         """The recorded operation that made it, None for leaves."""
         if self._base is not None:
-            _engine.refresh(self)
+            _graph.refresh(self)
         node = self._node
-        return node.edges[0] if node.__class__ is _engine._Output else node
+        return node.edges[0] if node.__class__ is _graph.Output else node
 
     @property
     def output_nr(self) -> int:
         """Which of the outputs of `grad_fn` it is."""
         node = self._node
-        return node.index if node.__class__ is _engine._Output else 0
+        return node.index if node.__class__ is _graph.Output else 0
 
     @property
     def grad(self) -> Tensor | None:
@@ -314,7 +314,7 @@ class Tensor:
     @property
     def data(self) -> Tensor:
         """The same memory outside the graph; changes through it are not noticed by autograd."""
-        return _engine.wrap(self._data, self._device)
+        return _graph.wrap(self._data, self._device)
 
     @data.setter
     def data(self, value: Tensor) -> None:
@@ -325,7 +325,7 @@ class Tensor:
         return self._counter[0] if self._counter else 0
 
     def _bump_version(self) -> None:
-        _engine.bump(self)
+        _graph.bump(self)
 
     def detach_(self) -> Tensor:
         """Take the tensor itself out of the graph."""
@@ -581,5 +581,5 @@ def _restored(cls: Any, host: Any, where: str, needs: bool, state: dict[str, Any
     return t
 
 
-_engine.setup.tensor = Tensor
-_engine.setup.namespace = Namespace()
+_graph.setup.tensor = Tensor
+_graph.setup.namespace = Namespace()

@@ -8,7 +8,7 @@ import pickle
 from collections import Counter, OrderedDict
 from typing import IO, Any
 
-from xptorch import _dtype, _engine
+from xptorch import _dtype, _graph
 from xptorch._backend import device
 from xptorch._storage import STORAGE_CLASSES, Name, Placement, Reference, Storage
 from xptorch._tensor import Size, Tensor
@@ -49,7 +49,7 @@ def _rebuild_tensor_v3(
     if not isinstance(storage, Storage):
         raise TypeError(f"a tensor over a {type(storage).__name__}")
     name = dtype if isinstance(dtype, str) else dtype.name
-    t = _engine.wrap(storage.view(name, offset, tuple(size), tuple(stride)), storage.device)
+    t = _graph.wrap(storage.view(name, offset, tuple(size), tuple(stride)), storage.device)
     return t.requires_grad_() if requires_grad else t
 
 

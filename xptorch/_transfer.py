@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype, _engine
+from xptorch import _dtype, _grad_mode, _graph
 from xptorch._backend import device as Device
 from xptorch.ops._common import is_tensor, type_name
 
@@ -36,7 +36,7 @@ def destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any
     return dtype, device, copy
 
 
-class _Moved(_engine.Node):
+class _Moved(_graph.Node):
     """A copy on another device: its gradient goes back the way it came."""
 
     __slots__ = ("origin",)
@@ -46,14 +46,14 @@ class _Moved(_engine.Node):
         self.origin = source.device
 
     def gradients(self, g: Any, create_graph: bool) -> Any:
-        back = moved(g if create_graph else _engine.wrap(g, self.device), self.origin)
+        back = moved(g if create_graph else _graph.wrap(g, self.device), self.origin)
         return (back,) if create_graph else (back._data,)
 
 
 def moved(t: Tensor, on: Device) -> Tensor:
     """A copy of the tensor on a device."""
-    copy = _engine.wrap(on.backend.from_host(t._host(), on.index), on)
-    if t.requires_grad and _engine.mode.enabled:
+    copy = _graph.wrap(on.backend.from_host(t._host(), on.index), on)
+    if t.requires_grad and _grad_mode.mode.enabled:
         copy._node, copy._needs = _Moved(t, on), True
     return copy
 

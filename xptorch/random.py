@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from xptorch import _backend, _engine
+from xptorch import _backend, _graph
 
 Array = Any
 f32, f64 = np.float32, np.float64
@@ -105,7 +105,7 @@ class Generator:
             TypeError: `new_state` is no uint8 tensor.
             RuntimeError: it has not 5056 elements, or no valid state in them.
         """
-        if not isinstance(new_state, _engine.setup.tensor):
+        if not isinstance(new_state, _graph.setup.tensor):
             got = type(new_state).__name__
             raise TypeError(f"expected a torch.ByteTensor, but got {got}")
         if new_state.dtype.name != "uint8":
@@ -510,7 +510,7 @@ default_generator = Generator()
 def _tensor_of(data: bytes) -> Any:
     cpu = _backend.resolve("cpu")
     array = np.frombuffer(data, np.uint8)
-    return _engine.wrap(cpu.backend.from_host(array, cpu.index), cpu)
+    return _graph.wrap(cpu.backend.from_host(array, cpu.index), cpu)
 
 
 def manual_seed(seed: Any) -> Generator:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _engine
+from xptorch import _backprop
 from xptorch.autograd import _hooks
 from xptorch.ops import create, shape
 from xptorch.ops._common import is_tensor
@@ -49,7 +49,7 @@ def backward(
     retain = create_graph if retain_graph is None else retain_graph
     for t in ins or ():
         _hooks.retain(t)
-    _engine.differentiate(outputs, grads, ins, create_graph, retain, store=True)
+    _backprop.differentiate(outputs, grads, ins, create_graph, retain, store=True)
 
 
 def grad(
@@ -90,7 +90,7 @@ def grad(
         found = _batched(outs, ins, grad_outputs, create_graph, retain)
     else:
         grads = _roots(outs, grad_outputs)
-        found = _engine.differentiate(outs, grads, ins, create_graph, retain)
+        found = _backprop.differentiate(outs, grads, ins, create_graph, retain)
     if materialize_grads:
         return tuple(
             create.zeros_like(t) if g is None else g for t, g in zip(ins, found, strict=True)
@@ -114,7 +114,7 @@ def _batched(
     for i in range(count):
         grads = _roots(outs, [g[i] for g in given])
         keep = retain or i < count - 1
-        rows.append(_engine.differentiate(outs, grads, ins, create_graph, keep))
+        rows.append(_backprop.differentiate(outs, grads, ins, create_graph, keep))
     columns = zip(*rows, strict=True)
     return [None if column[0] is None else shape.stack(list(column)) for column in columns]
 

@@ -8,8 +8,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from xptorch import _engine
-from xptorch._engine import Node
+from xptorch import _backprop, _engine
+from xptorch._graph import Node
 
 _check_nan = True
 _recorder = _engine._record  # what records an operation outside anomaly mode
@@ -19,7 +19,7 @@ def set_detect_anomaly_state(mode: bool, check_nan: bool) -> None:
     """Switch anomaly detection, which costs nothing while it is off: it replaces the recorder."""
     global _check_nan
     _check_nan = check_nan
-    _engine.anomaly = _watched if mode else None
+    _backprop.anomaly = _watched if mode else None
     # Looked up by name at every call, so that the mode needs no test where operations are recorded.
     setattr(_engine, "_record", _traced if mode else _recorder)  # noqa: B010
 
@@ -32,7 +32,7 @@ def _traced(*args: Any) -> Node:
 
 def note(node: Node) -> None:
     """Remember where in the program a node was made, if anomaly detection is on."""
-    if _engine.anomaly is not None:
+    if _backprop.anomaly is not None:
         frames = traceback.extract_stack(sys._getframe(2))
         node.metadata["traceback_"] = traceback.StackSummary.from_list(frames).format()
 
@@ -75,7 +75,7 @@ class set_detect_anomaly:
     """
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
-        self.before = (_engine.anomaly is not None, _check_nan)
+        self.before = (_backprop.anomaly is not None, _check_nan)
         set_detect_anomaly_state(mode, check_nan)
 
     def __enter__(self) -> None:
@@ -98,7 +98,7 @@ class detect_anomaly:
         )
 
     def __enter__(self) -> None:
-        self.before.append((_engine.anomaly is not None, _check_nan))
+        self.before.append((_backprop.anomaly is not None, _check_nan))
         set_detect_anomaly_state(True, self.check_nan)
 
     def __exit__(self, *exc: object) -> None:
@@ -107,7 +107,7 @@ class detect_anomaly:
 
 def is_anomaly_enabled() -> bool:
     """Whether anomaly detection is on."""
-    return _engine.anomaly is not None
+    return _backprop.anomaly is not None
 
 
 def is_anomaly_check_nan_enabled() -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from xptorch import _engine
+from xptorch import _graph
 from xptorch.ops import create
 
 
 class _VariableMeta(type):
     def __instancecheck__(cls, obj: object) -> bool:
-        return isinstance(obj, _engine.setup.tensor)
+        return isinstance(obj, _graph.setup.tensor)
 
 
 class Variable(metaclass=_VariableMeta):
@@ -35,7 +35,7 @@ class Variable(metaclass=_VariableMeta):
             )
         if data is None:
             data = create.empty(0)
-        elif not isinstance(data, _engine.setup.tensor):
+        elif not isinstance(data, _graph.setup.tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(data).__name__}")
         t = data.detach()
         return t.requires_grad_() if requires_grad else t

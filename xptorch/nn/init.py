@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from xptorch import _engine
+from xptorch import _graph
 from xptorch._grad_mode import no_grad
 from xptorch._tensor import Tensor
 from xptorch.ops import comparison, random
@@ -198,7 +198,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
     q, r = xp.linalg.qr(tall._data)
     # With the signs of R's diagonal the result is drawn evenly from all orthogonal matrices.
     signs = xp.sign(xp.linalg.diagonal(r))
-    q = _engine.wrap(q * signs, on)
+    q = _graph.wrap(q * signs, on)
     tensor.copy_((q.t() if rows < columns else q).reshape(tensor.shape))
     return tensor.mul_(gain)
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from xptorch import _dtype, _engine
+from xptorch import _dtype, _engine, _graph, _inplace
 from xptorch._dtype import BOOL, COMPLEX, FLOAT, INTEGER, dtype
 from xptorch._dtype import can_cast as can_cast
 from xptorch._engine import op
@@ -23,12 +23,12 @@ Dim = int | Sequence[int] | None
 
 def is_tensor(obj: object) -> bool:
     """Whether `obj` is a Tensor."""
-    return isinstance(obj, _engine.setup.tensor)
+    return isinstance(obj, _graph.setup.tensor)
 
 
 def need_tensor(obj: Any, function: str, name: str = "input", position: int = 1) -> None:
     """Raise PyTorch's TypeError if `obj` is no Tensor."""
-    if not isinstance(obj, _engine.setup.tensor):
+    if not isinstance(obj, _graph.setup.tensor):
         raise TypeError(
             f"{function}(): argument '{name}' (position {position}) must be Tensor, "
             f"not {type(obj).__name__}"
@@ -159,7 +159,7 @@ def to_dtype(t: Tensor, dt: dtype) -> Tensor:
     if t._needs and dt.is_complex:
         raise NotImplementedError("autograd through complex tensors is not supported")
     if dt.category < FLOAT:
-        return _engine.wrap(on.xp.astype(t._data, raw), on)
+        return _graph.wrap(on.xp.astype(t._data, raw), on)
     return cast(t, dtype=raw)  # type: ignore[no-any-return]
 
 
@@ -172,7 +172,7 @@ def result_type(*operands: Any) -> dtype:
     """PyTorch's promotion: tensors with dimensions first, then those without, then numbers."""
     ranks: list[dtype | None] = [None, None, None]
     for x in operands:
-        if isinstance(x, _engine.setup.tensor):
+        if isinstance(x, _graph.setup.tensor):
             rank, dt = (0 if x._data.ndim else 1), x.dtype
         else:
             rank, dt = 2, _dtype.of_scalar(x)
@@ -221,7 +221,7 @@ def promote(
         need_tensor(a, function)
         if tensors == 2:
             need_tensor(b, function, "other", 2)
-    Tensor = _engine.setup.tensor
+    Tensor = _graph.setup.tensor
     if isinstance(a, Tensor) and isinstance(b, Tensor) and a._device is not b._device:
         a, b = _meet(a, b)
     dt = result_type(a, b)
@@ -231,7 +231,7 @@ def promote(
 
 
 def _as_dtype(x: Any, dt: dtype, other: Any) -> Any:
-    if isinstance(x, _engine.setup.tensor):
+    if isinstance(x, _graph.setup.tensor):
         return to_dtype(x, dt)
     if not is_tensor(other):
         raise TypeError(f"expected a Tensor, got {type(x).__name__} and {type(other).__name__}")
@@ -358,7 +358,7 @@ def deliver(result: Tensor, out: Tensor | None, function: str, exact: bool = Fal
     check_single(out)
     if out.shape != result.shape:
         out.resize_(result.shape)
-    return _engine.write(out, to_dtype(result, out.dtype))
+    return _inplace.write(out, to_dtype(result, out.dtype))
 
 
 def check_single(target: Tensor) -> None:
@@ -382,11 +382,11 @@ def check_apart(out: Tensor | None, input: Tensor) -> None:
 
 
 def write(target: Tensor, result: Tensor) -> Tensor:
-    """`_engine.write`, for targets whose elements all have places of their own."""
+    """`_inplace.write`, for targets whose elements all have places of their own."""
     if target._base is not None:
         check_single(target)
     try:
-        return _engine.write(target, result)
+        return _inplace.write(target, result)
     except ValueError:  # NumPy protects the memory of expanded arrays
         check_single(target)
         raise
@@ -419,7 +419,7 @@ def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        _engine.check_writable(self)
+        _inplace.check_writable(self)
         recorded = mode.enabled and any(
             getattr(x, "_needs", False) for x in (self, *args, *kwargs.values())
         )
@@ -432,8 +432,8 @@ def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def unshared(t: Tensor) -> Tensor:
     """A stand-in for `t` whose memory an in-place result may overwrite while recording."""
-    place = _engine._place(t) if t._needs else None
-    return _engine.attach(t._device.xp.asarray(t._data, copy=True), t._device, place)
+    place = _graph.place(t) if t._needs else None
+    return _graph.attach(t._device.xp.asarray(t._data, copy=True), t._device, place)
 
 
 def store(target: Tensor, result: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype, _engine
+from xptorch import _dtype, _graph, _inplace
 from xptorch import random as streams
 from xptorch._backend import resolve
 from xptorch._dtype import BOOL, COMPLEX
@@ -93,7 +93,7 @@ def new(
     on = resolve(out.device if out is not None and device is None else device)
     on.raw_dtype(dt)
     value = on.backend.from_host(sample(sampler, size, dt), on.index)
-    return create.leaf(deliver(_engine.wrap(value, on), out, function), requires_grad)
+    return create.leaf(deliver(_graph.wrap(value, on), out, function), requires_grad)
 
 
 def _check_dtype(function: str, dt: Any) -> None:
@@ -115,7 +115,7 @@ def like(function: str, sampler: Sampler, input: Tensor, rest: dict[str, Any]) -
     kept = str(rest.get("memory_format") or "preserve_format").endswith("preserve_format")
     strides = input._device.xp.strides(input._data) if kept else None
     value = on.backend.from_host(sample(sampler, input._data.shape, dt, strides), on.index)
-    return create.leaf(_engine.wrap(value, on), requires_grad)
+    return create.leaf(_graph.wrap(value, on), requires_grad)
 
 
 def fill(input: Tensor, sampler: Sampler) -> Tensor:
@@ -131,7 +131,7 @@ def writable_strides(input: Tensor) -> tuple[int, ...]:
     Raises:
         RuntimeError: it is a leaf that requires gradients, or several elements share one memory.
     """
-    _engine.check_writable(input)
+    _inplace.check_writable(input)
     strides: tuple[int, ...] = input._device.xp.strides(input._data)
     if any(step == 0 and size > 1 for step, size in zip(strides, input._data.shape, strict=True)):
         raise RuntimeError(
@@ -143,8 +143,8 @@ def writable_strides(input: Tensor) -> tuple[int, ...]:
 
 def overwrite(input: Tensor, value: Any) -> Tensor:
     """Put a raw array of samples in a tensor's memory; no gradient flows to what was there."""
-    fresh = drawn(input, value=value) if input._needs else _engine.wrap(value, input._device)
-    return _engine.write(input, fresh)  # type: ignore[no-any-return]
+    fresh = drawn(input, value=value) if input._needs else _graph.wrap(value, input._device)
+    return _inplace.write(input, fresh)  # type: ignore[no-any-return]
 
 
 def refused(kernel: str, dt: Dtype) -> NotImplementedError:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
-from xptorch._engine import op, wrap
+from xptorch._engine import op
+from xptorch._graph import wrap
 from xptorch.ops import create, random
 from xptorch.ops import elementwise as e
 from xptorch.ops._common import (

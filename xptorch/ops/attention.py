@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype, _engine
+from xptorch import _dtype, _graph
 from xptorch._engine import op
 from xptorch.ops import linalg
 from xptorch.ops._common import need_tensor, shape_text, type_name
@@ -123,12 +123,12 @@ def scaled_dot_product_attention(
     rows, columns = query._data.shape[-2], key._data.shape[-2]
     if is_causal:
         ones = on.xp.ones((rows, columns), dtype=on.xp.bool, device=query._data.device)
-        attn_mask = _engine.wrap(on.xp.tril(ones), on)
+        attn_mask = _graph.wrap(on.xp.tril(ones), on)
     bias = attn_mask
     if attn_mask is not None and attn_mask.dtype is _dtype.bool_:
         allowed = attn_mask._data
         zero = on.xp.zeros(allowed.shape, dtype=query._data.dtype, device=allowed.device)
-        bias = _engine.wrap(on.xp.where(allowed, zero, on.xp.full_like(zero, -math.inf)), on)
+        bias = _graph.wrap(on.xp.where(allowed, zero, on.xp.full_like(zero, -math.inf)), on)
     if scale is None:
         scale = 1 / math.sqrt(query._data.shape[-1]) if query._data.shape[-1] else math.inf
     noise = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from xptorch import _engine
+from xptorch import _graph
 from xptorch._engine import op
 from xptorch.ops import elementwise as e
 from xptorch.ops import reduce
@@ -220,7 +220,7 @@ def _move(running: Tensor | None, value: Any, momentum: float) -> None:
     xp, x = running._device.xp, running._data
     value = xp.astype(xp.reshape(value, x.shape), x.dtype)
     running._data = xp.assign(x, ..., x * (1 - momentum) + value * momentum)
-    _engine.bump(running)
+    _graph.bump(running)
 
 
 def instance_norm(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype, _engine, _interop
+from xptorch import _dtype, _graph, _interop
 from xptorch._backend import resolve
 from xptorch._dtype import dtype as Dtype
 from xptorch.ops._common import as_shape, deliver, is_tensor, need_tensor, to_dtype
@@ -61,7 +61,7 @@ def _from_host(data: Any, dtype: Dtype | None, device: Any) -> Tensor:
     on = resolve(device)
     on.raw_dtype(dtype or natural)
     array = array.astype(_interop.as_host(dtype or natural))
-    return _engine.wrap(on.backend.from_host(array, on.index), on)
+    return _graph.wrap(on.backend.from_host(array, on.index), on)
 
 
 def as_tensor(data: Any, dtype: Dtype | None = None, device: Any = None) -> Tensor:
@@ -94,7 +94,7 @@ def from_numpy(ndarray: Any) -> Tensor:
             "strides are not currently supported. (You can probably work around this by making a "
             "copy of your array  with array.copy().)"
         )
-    return _engine.wrap(ndarray, resolve("cpu"))
+    return _graph.wrap(ndarray, resolve("cpu"))
 
 
 def scalar_tensor(s: Any, *, dtype: Dtype | None = None, device: Any = None, **kwargs: Any) -> Tensor:
@@ -125,7 +125,7 @@ def _filled(
         data = on.xp.zeros(size, dtype=raw, device=on.raw)
     else:
         data = on.xp.full(size, value, dtype=raw, device=on.raw)
-    return leaf(deliver(_engine.wrap(data, on), out, function), requires_grad)
+    return leaf(deliver(_graph.wrap(data, on), out, function), requires_grad)
 
 
 def zeros(
@@ -263,7 +263,7 @@ def arange(
     wide = on.raw_dtype(_dtype.float64 if dtype.is_floating_point else _dtype.int64)
     steps = on.xp.arange(count, dtype=wide, device=on.raw)
     data = on.xp.astype(start + steps * step, on.raw_dtype(dtype))
-    return leaf(deliver(_engine.wrap(data, on), out, "arange"), requires_grad)
+    return leaf(deliver(_graph.wrap(data, on), out, "arange"), requires_grad)
 
 
 def _bounds(bounds: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
@@ -301,7 +301,7 @@ def linspace(
     gap = (end - start) / max(steps - 1, 1)
     # From both ends, as PyTorch does: symmetric, and the last value is `end` itself.
     data = on.xp.where(index < steps / 2, start + index * gap, end - (steps - 1 - index) * gap)
-    t = _engine.wrap(on.xp.astype(data, on.raw_dtype(dtype)), on)
+    t = _graph.wrap(on.xp.astype(data, on.raw_dtype(dtype)), on)
     return leaf(deliver(t, out, "linspace"), requires_grad)
 
 
@@ -329,4 +329,4 @@ def eye(
     on = resolve(device)
     raw = on.raw_dtype(dtype or _dtype.get_default_dtype())
     data = on.xp.eye(n, n if m is None else m, dtype=raw, device=on.raw)
-    return leaf(deliver(_engine.wrap(data, on), out, "eye"), requires_grad)
+    return leaf(deliver(_graph.wrap(data, on), out, "eye"), requires_grad)

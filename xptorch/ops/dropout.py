@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from xptorch._dtype import FLOAT, get_default_dtype
-from xptorch._engine import op, wrap
+from xptorch._engine import op
+from xptorch._graph import wrap
 from xptorch.ops import random
 from xptorch.ops._common import check_cast, inplace, need_tensor
 

@@ -10,7 +10,7 @@ import math
 import operator
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype, _engine
+from xptorch import _dtype, _engine, _graph, _inplace
 from xptorch._engine import op
 from xptorch.ops import create
 from xptorch.ops._common import (
@@ -196,7 +196,7 @@ def _flat_index(t: Tensor, advanced: dict[int, Tensor]) -> tuple[Tensor, tuple[i
         check_bounds(raw, n, axis, t)
         raw = xp.where(raw < 0, raw + n, raw)
         flat = raw if flat is None else flat * n + raw
-    return _engine.wrap(xp.reshape(flat, (-1,)), t._device), indices[0]._data.shape
+    return _graph.wrap(xp.reshape(flat, (-1,)), t._device), indices[0]._data.shape
 
 
 def check_bounds(
@@ -272,7 +272,7 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
         _assign(target, value)
         return
     _check_same_dtype(self, value)
-    _engine.check_writable(self)
+    _inplace.check_writable(self)
     index, shape = _flat_index(target, advanced)
     axes = tuple(advanced)
     write(target, _with_rows(target, axes, index, shape, value, False))
@@ -399,7 +399,7 @@ def _places(input: Tensor, index: Tensor, name: str) -> tuple[Tensor, Tensor]:
     flat, n, xp = input.reshape(-1), input.numel(), input._device.xp
     check_bounds(index._data, n, 0, input, prefix=f"{name}(): ")
     raw = xp.reshape(index._data, (-1,))
-    return flat, _engine.wrap(xp.where(raw < 0, raw + n, raw), input._device)
+    return flat, _graph.wrap(xp.where(raw < 0, raw + n, raw), input._device)
 
 
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
@@ -472,7 +472,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Any = None) -> Any:
     on, xp = input._device, input._device.xp
     data = input._data if input.ndim else xp.reshape(input._data, (1,))
     raw = xp.nonzero(data)
-    columns = tuple(_engine.wrap(xp.astype(i, on.raw_dtype(_dtype.int64)), on) for i in raw)
+    columns = tuple(_graph.wrap(xp.astype(i, on.raw_dtype(_dtype.int64)), on) for i in raw)
     if as_tuple:
         return columns
     if not input.ndim:

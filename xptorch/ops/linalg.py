@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
-from xptorch._engine import op, sum_to
+from xptorch._engine import op
+from xptorch._graph import sum_to
 from xptorch.ops._common import (
     COMPLEX,
     FLOAT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype, _engine
+from xptorch import _dtype, _graph
 from xptorch._engine import op
 from xptorch.ops import linalg
 from xptorch.ops._common import need_tensor, shape_text, to_dtype, type_name
@@ -224,5 +224,5 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     on = tensor._device
     places = on.xp.arange(num_classes, dtype=tensor._data.dtype, device=tensor._data.device)
     hot = on.xp.expand_dims(tensor._data, axis=-1) == places
-    return to_dtype(_engine.wrap(hot, on), _dtype.int64)
+    return to_dtype(_graph.wrap(hot, on), _dtype.int64)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _engine
+from xptorch import _graph, _inplace
 from xptorch._engine import op
 from xptorch._grad_mode import mode
 from xptorch.ops._common import (
@@ -39,7 +39,7 @@ _fill = op(
 
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """Copy `src` into this tensor, broadcast and converted to its dtype and device."""
-    _engine.check_writable(self)
+    _inplace.check_writable(self)
     if not is_tensor(src):
         src = self.new_tensor(src)
     if src._device is not self._device:
@@ -61,7 +61,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
                 f"{value.ndim} dimensions."
             )
         return copy_(self, value)
-    _engine.check_writable(self)
+    _inplace.check_writable(self)
     return write(self, _fill(self, value=fitting(value, self.dtype)))
 
 
@@ -88,7 +88,7 @@ def resize_(self: Tensor, *size: Any, memory_format: Any = None) -> Tensor:
         extra = xp.zeros((need - flat.shape[0],), dtype=flat.dtype, device=on.raw)
         flat = xp.concat([flat, extra])
     self._data = xp.reshape(flat[:need], shape)
-    _engine.bump(self)
+    _graph.bump(self)
     return self
 
 

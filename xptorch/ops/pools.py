@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from xptorch import _engine
+from xptorch import _engine, _graph
 from xptorch._engine import op
 
 Pairs = tuple[tuple[int, int], ...]
@@ -166,7 +166,7 @@ def _outside(xp: Any, x: Any, how: Pool, i: int, j: int, axis: int, d: int) -> A
 
 def _max_reference(x: Any, *, how: Pool) -> Any:
     d = len(how.kernel)
-    index = _engine.wrap(max_indices(x._device.xp, x._data, how), x._device)
+    index = _graph.wrap(max_indices(x._device.xp, x._data, how), x._device)
     return x.flatten(-d).gather(-1, index.flatten(-d)).reshape(index.shape)
 
 
@@ -209,7 +209,7 @@ spread_pool = op(
 def _either(xp: Any, name: str, g: Any, how: Pool) -> Any:
     """One of the two as a VJP calls it: recorded over Tensors, bare over arrays."""
     call = _engine.OPS[name]
-    if xp is _engine.setup.namespace:
+    if xp is _graph.setup.namespace:
         return call(g, how=how)
     return call.op.forward(xp, g, how=how)  # type: ignore[attr-defined]
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype, _engine
+from xptorch import _dtype, _engine, _graph
 from xptorch._dtype import BOOL, COMPLEX
 from xptorch._dtype import dtype as Dtype
 from xptorch._grad_mode import no_grad
@@ -289,7 +289,7 @@ def bernoulli(
     value = _ones_and_zeros(
         chance, input._data.shape, target.dtype, target._device, None, generator
     )
-    result = drawn(input, value=value) if input._needs else _engine.wrap(value, input._device)
+    result = drawn(input, value=value) if input._needs else _graph.wrap(value, input._device)
     return deliver(result, out, "bernoulli")
 
 
@@ -377,7 +377,7 @@ def multinomial(
         u = on.backend.from_host(g.uniform(w.shape[0] * num_samples, "float64"), on.index)
         index = _inverse(on, w, xp.reshape(u, (-1, num_samples)))
     index = xp.astype(index, on.raw_dtype(_dtype.int64))
-    return deliver(_engine.wrap(xp.reshape(index, shape), on), out, "multinomial")
+    return deliver(_graph.wrap(xp.reshape(index, shape), on), out, "multinomial")
 
 
 def _count(input: Tensor, num_samples: Any, replacement: bool, out: Tensor | None) -> int:
@@ -439,7 +439,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     counts = stream_of(generator).poisson(on.backend.to_host(input._data))
     counts = counts.reshape(input._data.shape).astype(input.dtype.name)
     value = on.backend.from_host(counts, on.index)
-    return drawn(input, value=value) if input._needs else _engine.wrap(value, on)
+    return drawn(input, value=value) if input._needs else _graph.wrap(value, on)
 
 
 # ---- in place

@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _engine, _tensor
+from xptorch import _graph, _tensor
 from xptorch._dtype import dtype
-from xptorch._engine import op, wrap
+from xptorch._engine import op
+from xptorch._graph import wrap
 from xptorch.ops._common import (
     Dim,
     as_shape,
@@ -57,7 +58,7 @@ _broadcast = op(
     "broadcast_to",
     lambda xp, a, *, shape: xp.broadcast_to(a, shape),
     view=True,
-    a=lambda xp, g, a_shape: _engine.sum_to(xp, g, a_shape),
+    a=lambda xp, g, a_shape: _graph.sum_to(xp, g, a_shape),
 )
 _expand_dims = op(
     "expand_dims",

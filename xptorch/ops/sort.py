@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype, _engine
+from xptorch import _dtype, _graph
 from xptorch._engine import op
 from xptorch.ops import create
 from xptorch.ops._common import (
@@ -111,12 +111,12 @@ def unique(
         return _unique_slices(input, dim, return_inverse, return_counts)
     on, xp = input._device, input._device.xp
     found = xp.unique_all(input._data)
-    parts = [_engine.wrap(found.values, on)]
+    parts = [_graph.wrap(found.values, on)]
     if return_inverse:
         inverse = xp.reshape(found.inverse_indices, input._data.shape)
-        parts.append(to_dtype(_engine.wrap(inverse, on), _dtype.int64))
+        parts.append(to_dtype(_graph.wrap(inverse, on), _dtype.int64))
     if return_counts:
-        parts.append(to_dtype(_engine.wrap(found.counts, on), _dtype.int64))
+        parts.append(to_dtype(_graph.wrap(found.counts, on), _dtype.int64))
     return parts[0] if len(parts) == 1 else tuple(parts)
 
 
@@ -197,7 +197,7 @@ def searchsorted(
         on, xp = values._device, values._device.xp
         flat = xp.reshape(values._data, (-1,))
         raw = xp.searchsorted(sorted_sequence._data, flat, side="right" if after else "left")
-        found = _engine.wrap(xp.reshape(raw, values._data.shape), on)
+        found = _graph.wrap(xp.reshape(raw, values._data.shape), on)
         return deliver(to_dtype(found, target), out, "searchsorted")
     if sorted_sequence._data.shape[:-1] != values._data.shape[:-1]:
         raise RuntimeError(

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from xptorch import _engine
+from xptorch import _graph
 from xptorch._backend import window_count, window_slices
 from xptorch._engine import op
 from xptorch.ops._fused import column_sums
@@ -36,7 +36,7 @@ def either(call: Callable[..., Any]) -> Callable[..., Any]:
     forward = call.op.forward  # type: ignore[attr-defined]
 
     def function(xp: Any, *inputs: Any, **static: Any) -> Any:
-        if xp is _engine.setup.namespace:
+        if xp is _graph.setup.namespace:
             return call(*inputs, **static)
         return forward(xp, *inputs, **static)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
-from xptorch import _dtype, _engine
+from xptorch import _dtype, _graph
 from xptorch._grad_mode import enable_grad
 from xptorch._tensor import Tensor
 from xptorch.ops import create
@@ -84,7 +84,7 @@ def full_state(p: Tensor, value: float = 0.0) -> Tensor:
     """A state of one value everywhere, in the form of a parameter."""
     xp, x = p._device.xp, p._data
     made = xp.full_like(x, value) if value else xp.zeros_like(x)
-    return _engine.wrap(made, p._device)
+    return _graph.wrap(made, p._device)
 
 
 def advance(step: Tensor) -> float:
@@ -181,12 +181,12 @@ def apply(
     if p._device.type == "cpu" and x.size > _BLOCK:
         arrays = [x, g, *[s._data for s in states]]
         if _apply_in_blocks(update, xp, arrays, settings):
-            _engine.bump(p)
+            _graph.bump(p)
             return
     p._data, *changed = update(xp, x, g, *[s._data for s in states], **settings)
     for state, array in zip(states, changed, strict=True):
         state._data = array
-    _engine.bump(p)
+    _graph.bump(p)
 
 
 def _apply_in_blocks(

@@ -137,3 +137,5 @@ from xptorch.nn.functional.vision import interpolate as interpolate
 from xptorch.nn.functional.vision import pixel_shuffle as pixel_shuffle
 from xptorch.nn.functional.vision import pixel_unshuffle as pixel_unshuffle
 from xptorch.nn.functional.vision import upsample as upsample
+from xptorch.nn.functional.grid import affine_grid as affine_grid
+from xptorch.nn.functional.grid import grid_sample as grid_sample

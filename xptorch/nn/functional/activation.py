@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _engine
+from xptorch import _graph
 from xptorch.ops import activation as ops
 from xptorch.ops import elementwise, shape
 from xptorch.ops import softmax as _softmax
@@ -190,7 +190,7 @@ def gumbel_softmax(
     """
     if eps != 1e-10:
         warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
-    noise = -_engine.wrap(logits._data, logits._device).new_empty(logits.shape).exponential_().log()
+    noise = -_graph.wrap(logits._data, logits._device).new_empty(logits.shape).exponential_().log()
     soft = _softmax.softmax((logits + noise) / tau, dim)
     if not hard:
         return soft

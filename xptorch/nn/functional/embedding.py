@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from xptorch import _dtype, _engine
+from xptorch import _dtype, _inplace
 from xptorch._grad_mode import no_grad
 from xptorch.ops import create, linalg
 from xptorch.ops import linear as ops
@@ -65,7 +65,7 @@ def _shorten(weight: Tensor, indices: Tensor, max_norm: float, p: float) -> None
     used = used.index_add(0, flat, used.new_ones(flat.shape)) > 0
     size = linalg.norm(weight.detach(), p, 1)
     scale = where(used & (size > max_norm), max_norm / (size + 1e-7), 1.0)
-    _engine.write(weight.detach(), weight.detach() * scale.unsqueeze(1))
+    _inplace.write(weight.detach(), weight.detach() * scale.unsqueeze(1))
 
 
 def embedding_bag(

@@ -6,7 +6,7 @@ import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype, _engine
+from xptorch import _dtype, _graph
 from xptorch._dtype import BOOL, COMPLEX, FLOAT
 from xptorch.ops import elementwise, shape
 from xptorch.ops._common import need_tensor, shape_text, to_dtype, type_name
@@ -144,7 +144,7 @@ def _maxima(x: Tensor, how: Geometry, with_indices: bool) -> Any:
     if not with_indices:
         return y
     places = max_places(x._device.xp, x._data, how, lowest)
-    indices = _engine.wrap(places, x._device)
+    indices = _graph.wrap(places, x._device)
     return y, indices if batched else shape.squeeze(indices, 0)
 
 
@@ -413,7 +413,7 @@ def _original(indices: Tensor, how: Geometry, places: dict[int, Any], ndim: int)
             size = row[-1] + 1
         total = place * scale + total
         scale *= size
-    return _engine.wrap(total, on)
+    return _graph.wrap(total, on)
 
 
 def _emptied(x: Tensor, sizes: Axes) -> Tensor:

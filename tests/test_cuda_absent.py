@@ -1,0 +1,117 @@
+"""xptorch.cuda where there is no GPU: questions are answered, wishes refused with a reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import xptorch
+from xptorch import _backend, _legacy, cuda
+
+pytestmark = pytest.mark.skipif(_backend.works("cupy"), reason="there is a GPU")
+
+
+def test_questions_are_answered() -> None:
+    assert not cuda.is_available()
+    assert cuda.device_count() == 0
+    assert not cuda.is_initialized()
+    assert not cuda.is_bf16_supported()
+    for memory in (cuda.memory_allocated, cuda.max_memory_allocated, cuda.memory_reserved):
+        assert memory() == 0
+
+
+def test_a_broken_installation_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str) -> bool:
+        raise OSError("libcuda.so is broken")
+
+    monkeypatch.setattr(_backend, "works", broken)
+    assert not cuda.is_available()
+
+
+def test_what_needs_no_gpu_does_nothing() -> None:
+    xptorch.manual_seed(0)
+    first = xptorch.rand(2).tolist()
+    xptorch.manual_seed(0)
+    cuda.manual_seed(1)
+    cuda.manual_seed_all(2)
+    cuda.empty_cache()
+    cuda.reset_peak_memory_stats()
+    cuda.set_device(-1)
+    with cuda.device(-1), cuda.device_of(xptorch.ones(1)), cuda.stream(None):
+        assert xptorch.rand(2).tolist() == first
+    state = cuda.get_rng_state()
+    drawn = xptorch.rand(2).tolist()
+    cuda.set_rng_state(state)
+    assert xptorch.rand(2).tolist() == drawn
+    assert cuda.get_rng_state_all() == []
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        cuda.init,
+        cuda.current_device,
+        cuda.synchronize,
+        cuda.get_device_name,
+        cuda.get_device_capability,
+        cuda.mem_get_info,
+        cuda.current_stream,
+        cuda.Event,
+        lambda: cuda.set_device(0),
+        lambda: cuda.device("cuda:0"),
+        lambda: cuda.get_device_properties(0),
+        lambda: cuda.FloatTensor(2),
+        lambda: xptorch.ones(1, device="cuda"),
+        lambda: xptorch.ones(1).cuda(),
+        lambda: xptorch.ones(1).type(cuda.FloatTensor),
+        lambda: _legacy.set_default_tensor_type("torch.cuda.FloatTensor"),
+    ],
+)
+def test_wishes_are_refused(wish: Any) -> None:
+    with pytest.raises(RuntimeError, match=r"'cupy'.*Backends that work here: .*numpy"):
+        wish()
+    assert xptorch.get_default_dtype() is xptorch.float32
+
+
+def test_side_streams_are_refused() -> None:
+    with pytest.raises(NotImplementedError, match="Stream"):
+        cuda.Stream()
+
+
+# ---- FloatTensor and its kind
+
+
+def test_legacy_constructors() -> None:
+    FloatTensor, LongTensor = _legacy.FloatTensor, _legacy.LongTensor
+    assert FloatTensor([1, 2]).tolist() == [1.0, 2.0]
+    assert FloatTensor(2, 3).shape == (2, 3)
+    assert FloatTensor(xptorch.Size([4])).shape == (4,)
+    assert FloatTensor().shape == (0,)
+    assert LongTensor([1.5, 2]).tolist() == [1, 2]
+    assert LongTensor((3,)).tolist() == [3]
+    assert _legacy.ByteTensor([1]).dtype is xptorch.uint8
+    assert _legacy.HalfTensor([1]).dtype is xptorch.float16
+    for wrong in (3.5, "a", None, xptorch.ones(2).double()):
+        with pytest.raises(TypeError):
+            FloatTensor(wrong)
+
+
+def test_legacy_types() -> None:
+    x = xptorch.ones(2)
+    assert isinstance(x, _legacy.FloatTensor)
+    assert not isinstance(x, _legacy.LongTensor)
+    assert not isinstance(x, cuda.FloatTensor)
+    assert isinstance(x.long(), _legacy.LongTensor)
+    assert x.type() == "xptorch.FloatTensor"
+    assert x.type(_legacy.LongTensor).dtype is xptorch.int64
+    assert x.type("torch.DoubleTensor").dtype is xptorch.float64
+    assert _legacy.FloatTensor.dtype is xptorch.float32
+    assert repr(_legacy.FloatTensor) == "<class 'xptorch.FloatTensor'>"
+    _legacy.set_default_tensor_type(_legacy.DoubleTensor)
+    try:
+        assert xptorch.ones(1).dtype is xptorch.float64
+    finally:
+        _legacy.set_default_tensor_type("torch.FloatTensor")
+    with pytest.raises(TypeError):
+        _legacy.set_default_tensor_type(_legacy.LongTensor)

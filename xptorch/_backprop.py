@@ -1,0 +1,223 @@
+"""The walk back through the graph, the newest node first: vector-Jacobian products."""
+
+from __future__ import annotations
+
+import heapq
+import operator
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from xptorch._backend import device
+from xptorch._grad_mode import mode, set_grad_enabled
+from xptorch._graph import Node, bump, lifted, place, setup, wrap
+
+if TYPE_CHECKING:
+    pass
+
+hooked: dict[int, Callable[[], Any]] = {}  # weak references to the leaves that have hooks
+anomaly: Any = None  # what looks on at every node's gradients under detect_anomaly
+
+
+def differentiate(
+    outputs: Sequence[Any],
+    grads: Sequence[Any],
+    inputs: Sequence[Any] | None = None,
+    create_graph: bool = False,
+    retain_graph: bool = False,
+    store: bool = False,
+) -> list[Any]:
+    """Vector-Jacobian products from `outputs` back to `inputs`, or to all leaves.
+
+    Args:
+        grads: a Tensor for each output.
+        inputs: tensors whose gradients are returned (None where unreached). Without them the
+            gradients are added to the leaves' `.grad`.
+        create_graph: record the computation, so that the gradients can be differentiated.
+        retain_graph: keep what the nodes saved.
+        store: add the gradients of `inputs` to their `.grad` as well; nothing is returned.
+    """
+    pending: dict[Any, Any] = {}  # gradient so far, of a Node or a leaf
+    heap: list[tuple[int, Node]] = []
+
+    def give(edge: Any, g: Any) -> None:
+        if edge in pending:
+            before = pending[edge]
+            pending[edge] = before + g if create_graph else mode.run(operator.add, before, g)
+        else:
+            pending[edge] = g
+            if isinstance(edge, Node):
+                heapq.heappush(heap, (-edge.order, edge))
+
+    roots = [place(t) for t in outputs]
+    wanted = None if inputs is None else {place(t) for t in inputs}
+    useful = None if wanted is None else _leading_to(wanted, roots)
+    awaited = _edges_to_hooked(roots, useful) if hooked else None
+    store = store or inputs is None
+    found: dict[Any, Any] = {}
+    with set_grad_enabled(create_graph):
+        for root, g in zip(roots, grads, strict=True):
+            if useful is None or root in useful:
+                give(root, g if create_graph else g._data)
+        while heap:
+            node = heapq.heappop(heap)[1]
+            g, hooks = pending.pop(node), node.hooks
+            if node.outputs is not None:
+                g = _filled(node, g, create_graph)
+            last = useful is not None and not any(e in useful for e in node.edges if e is not None)
+            captured = wanted is not None and node in wanted
+            if captured:
+                found[node] = g
+            if hooks is not None:
+                g = hooks.arrived(node, g, create_graph)
+            if last:
+                if captured:  # PyTorch shows what hooks made of it only where the way ends
+                    found[node] = g
+                continue
+            if hooks is None and anomaly is None:
+                gradients = node.gradients(g, create_graph)
+            else:
+                gradients = _watched(node, g, create_graph)
+            for edge, x in zip(node.edges, gradients, strict=True):
+                if x is not None and edge is not None and (useful is None or edge in useful):
+                    give(edge, x)
+            if not retain_graph:
+                node.free()
+            if awaited is not None:
+                g = x = gradients = ()  # `_deliver` copies what somebody else still holds
+                for leaf in _complete(node, awaited):
+                    _deliver(leaf, pending, found, store, create_graph)
+        g = x = gradients = ()
+        for leaf in list(pending):
+            _deliver(leaf, pending, found, store, create_graph)
+    if store:
+        return []
+    places = [(place(t), t._device) for t in inputs or ()]
+    return [
+        g if g is None or create_graph else lifted(g, on)
+        for g, on in ((found.get(at), on) for at, on in places)
+    ]
+
+
+def _watched(node: Node, g: Any, create_graph: bool) -> Sequence[Any]:
+    """A node's gradients where hooks or anomaly detection look on."""
+    step = node.gradients if node.hooks is None else partial(node.hooks.gradients, node)
+    if anomaly is None:
+        return step(g, create_graph)
+    return anomaly(node, step, g, create_graph)  # type: ignore[no-any-return]
+
+
+def _reachable(roots: Sequence[Any]) -> set[Node]:
+    nodes: set[Node] = set()
+    stack = [r for r in roots if isinstance(r, Node)]
+    while stack:
+        node = stack.pop()
+        if node not in nodes:
+            nodes.add(node)
+            stack += [e for e in node.edges if isinstance(e, Node)]
+    return nodes
+
+
+def _leading_to(wanted: set[Any], roots: Sequence[Any]) -> set[Any]:
+    """The places from which gradients can reach one of the `wanted`."""
+    useful = set(wanted)
+    # An edge always leads to an older node.
+    for node in sorted(_reachable(roots), key=lambda n: n.order):
+        if any(e in useful for e in node.edges if e is not None):
+            useful.add(node)
+    return useful
+
+
+def _edges_to_hooked(roots: Sequence[Any], useful: set[Any] | None) -> dict[Any, int]:
+    """How many gradients each leaf that has hooks will get, so that it is seen when it has all."""
+    leaves = {t for t in (r() for r in list(hooked.values())) if t is not None}
+    nodes = _reachable(roots) if useful is None else _reachable(roots) & useful
+    return Counter(e for n in nodes for e in n.edges if e in leaves)
+
+
+def _complete(node: Node, awaited: dict[Any, int]) -> list[Any]:
+    """The awaited leaves that have all their gradients, now that this node has given its own."""
+    done = []
+    for edge in node.edges:
+        if edge in awaited:
+            awaited[edge] -= 1
+            if not awaited[edge]:
+                done.append(edge)
+    return done
+
+
+def _filled(node: Node, slots: list[Any], create_graph: bool) -> tuple[Any, ...]:
+    """Gradients of all outputs of a node, zeros for outputs that nobody used."""
+    on = node.device
+    filled = []
+    for g, like in zip(slots, node.outputs or (), strict=True):
+        if g is None and like is not None:
+            shape, dtype = like
+            g = on.xp.zeros(shape, dtype=dtype, device=on.raw)
+            g = wrap(g, on) if create_graph else g
+        filled.append(g)
+    return tuple(filled)
+
+
+def _deliver(
+    t: Any, pending: dict[Any, Any], found: dict[Any, Any], store: bool, create_graph: bool
+) -> None:
+    """Hand a leaf the gradient that has come together for it."""
+    if t not in pending:
+        return
+    if t._hooks:
+        g = pending.pop(t)
+        pending[t] = run_hooks(t._hooks.values(), g, t._device, create_graph)
+        del g
+    if not store:
+        found[t] = pending.pop(t)
+        return
+    # The user may change .grad in place: nobody else may hold it. Two references are from here.
+    own = sys.getrefcount(pending[t]) <= 2 and not create_graph
+    accumulate(t, pending.pop(t), create_graph, own)
+    for hook in list((t._after_hooks or {}).values()):
+        hook(t)
+
+
+def run_hooks(hooks: Any, g: Any, on: device, create_graph: bool) -> Any:
+    """The gradient after hooks have seen it, each of which may have returned another."""
+    t = g if create_graph else lifted(g, on)
+    for hook in list(hooks):
+        changed = hook(t)
+        if changed is not None:
+            t = checked(hook, changed, t)
+    return t if create_graph else t._data
+
+
+def checked(hook: Any, changed: Any, before: Any) -> Any:
+    """A gradient that a hook returned, after a look at its type, size and dtype."""
+    name = getattr(hook, "__name__", type(hook).__name__)
+    if not isinstance(changed, setup.tensor):
+        raise TypeError(f"expected Variable, but hook returned '{type(changed).__name__}'")
+    if changed._data.shape != before._data.shape:
+        raise RuntimeError(f"hook '{name}' has changed the size of value")
+    if changed.dtype is not before.dtype:
+        was, got = before.type(), changed.type()
+        raise RuntimeError(f"hook '{name}' has changed the type of value (was {was} got {got})")
+    return changed
+
+
+def accumulate(t: Any, g: Any, create_graph: bool, own: bool) -> None:
+    """Add a gradient (an array, a Tensor under create_graph) to a leaf's `.grad`.
+
+    Args:
+        own: nobody else refers to the array `g`.
+    """
+    before, on = t.grad, t._device
+    if create_graph:
+        t.grad = g.clone() if before is None else before + g
+    elif before is None:
+        own = own and on.xp.owns(g)
+        t.grad = wrap(g if own else on.xp.asarray(g, copy=True), on)
+    elif before._needs:
+        t.grad = before + wrap(g, on)
+    else:
+        before._data = mode.run(on.xp.iadd, before._data, g)
+        bump(before)

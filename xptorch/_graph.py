@@ -1,0 +1,307 @@
+"""The autograd graph: nodes, the tensors that stand in it, and views that share memory.
+
+A node points to the nodes of its inputs, never to their tensors, so that an array which nobody
+saved is freed at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from xptorch._backend import Array, Namespace, device
+from xptorch._grad_mode import enable_grad, mode, set_grad_enabled
+
+if TYPE_CHECKING:
+    from xptorch._engine import Op
+    from xptorch._tensor import Tensor
+
+clock = itertools.count()
+new = object.__new__
+
+
+class _Setup:
+    """What the modules above the engine tell it when they are imported."""
+
+    tensor: Any = None  # class Tensor
+    namespace: Any = None  # the ops under the array API's names, over Tensors
+    names: ClassVar[dict[str, Any]] = {}  # PyTorch's names of backward nodes, where not ours
+
+
+setup = _Setup()
+
+
+def wrap(value: Array, on: device) -> Tensor:
+    """A Tensor of an array, outside any graph."""
+    t: Tensor = new(setup.tensor)
+    t._data = value
+    t._device = on
+    return t
+
+
+def attach(value: Array, on: device, edge: Any) -> Tensor:
+    """A Tensor of that value at that place in the graph."""
+    if edge is not None and not isinstance(edge, Node):
+        return edge  # type: ignore[no-any-return]  # a leaf
+    t = wrap(value, on)
+    if edge is not None:
+        t._node, t._needs = edge, True
+    return t
+
+
+def lifted(g: Any, on: device) -> Tensor:
+    """A Tensor of a gradient, which may be one of the scalars that NumPy returns."""
+    return wrap(g if g.__class__ is on.ndarray else on.xp.asarray(g), on)
+
+
+def sum_to(xp: Namespace, g: Any, shape: tuple[int, ...]) -> Any:
+    """Undo broadcasting: sum `g` over the axes that `shape` lacks or has as 1."""
+    extra = len(g.shape) - len(shape)
+    axes = (*range(extra), *[i + extra for i, s in enumerate(shape) if s == 1])
+    return xp.reshape(xp.sum(g, axis=axes, keepdims=True, dtype=g.dtype), shape=shape)
+
+
+class Node:
+    """One recorded operation. It points to the nodes of its inputs, never to their tensors."""
+
+    __slots__ = (
+        *("op", "edges", "saved", "versions", "order", "device", "hooks", "outputs", "label"),
+        "__weakref__",
+    )
+    label: str
+    op: Op
+    edges: tuple[Any, ...]  # of each input its producer's Node, the leaf Tensor itself, or None
+    saved: dict[str, Any] | None  # what the VJPs name; None once freed
+    versions: list[tuple[list[int], int]]  # of each saved array its counter and what it showed
+    order: int
+    device: device
+    hooks: Any  # an autograd._hooks.NodeHooks
+    outputs: list[tuple[Any, Any]] | None  # shape and dtype of each of several outputs
+
+    def __init__(self, label: str, inputs: Sequence[Any], on: device) -> None:
+        """A node that is no declared op's; subclasses give their own `gradients`."""
+        self.label, self.order, self.device = label, next(clock), on
+        self.edges = tuple([place(t) if t._needs else None for t in inputs])
+        self.saved, self.versions, self.hooks, self.outputs = {}, [], None, None
+
+    def name(self) -> str:
+        """PyTorch's name for it, such as MulBackward0."""
+        if not hasattr(self, "op"):
+            return self.label
+        name = setup.names.get(self.op.name)
+        if callable(name):
+            name = name(self)
+        return name or "".join(p.title() for p in self.op.name.split("_")) + "Backward0"
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        """For each input the node that made it (AccumulateGrad for leaves) and which output."""
+        from xptorch.autograd import _hooks
+
+        return tuple(_hooks.edge_of(e) for e in self.edges)
+
+    @property
+    def metadata(self) -> dict[Any, Any]:
+        """A dict for the user's notes, which live as long as the node."""
+        from xptorch.autograd import _hooks
+
+        return _hooks.of(self).metadata
+
+    def register_hook(self, hook: Callable[..., Any]) -> Any:
+        """Call ``hook(grad_inputs, grad_outputs)`` after this step of the backward pass."""
+        from xptorch.autograd import _hooks
+
+        return _hooks.register_after_node(self, hook)
+
+    def register_prehook(self, hook: Callable[..., Any]) -> Any:
+        """Call ``hook(grad_outputs)`` before this step of the backward pass."""
+        from xptorch.autograd import _hooks
+
+        return _hooks.register_before_node(self, hook)
+
+    def __repr__(self) -> str:
+        return f"<{self.name()} object at {id(self):#x}>"
+
+    def check(self) -> dict[str, Any]:
+        """The saved values, after making sure that they are there and unchanged."""
+        if self.saved is None:
+            raise RuntimeError(FREED)
+        for i, (counter, seen) in enumerate(self.versions):
+            if counter[0] != seen:
+                raise changed_in_place(*self._saved_at(i), self.device, counter[0], seen)
+        return self.saved
+
+    def _saved_at(self, index: int) -> tuple[Any, Any]:
+        """The value to which the version of that index belongs, and its place in the graph."""
+        saved, found = self.saved or {}, []
+        mask = sum(1 << i for i, e in enumerate(self.edges) if e is not None)
+        for name, kind, i in self.op.plan(mask):
+            if kind == "input":
+                found.append((saved[name], self.edges[i]))
+            elif kind == "y":
+                found.append((saved[name], self))
+            elif kind == "arrays":
+                found += zip(saved[name], self.edges, strict=True)
+        return found[index]
+
+    def free(self) -> None:
+        """Let go of the saved arrays."""
+        if self.versions:
+            self.saved = None
+            self.versions = []
+
+    def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
+        """The gradients of the inputs, None where there is none."""
+        saved, op = self.check(), self.op
+        if not create_graph:
+            return mode.run(self._vjps, self.device.xp, g, saved)  # type: ignore[no-any-return]
+        if op.reference is not None:
+            return self._through_reference(g, saved)
+        return self._vjps(setup.namespace, g, self._lift(saved))
+
+    def _vjps(self, xp: Namespace, g: Any, saved: dict[str, Any]) -> Sequence[Any]:
+        op = self.op
+        if op.joint is not None:
+            needs = tuple([e is not None for e in self.edges])
+            grads = op.joint(xp, g, needs, *[saved[n] for n in op.joint_names])
+        else:
+            grads = [
+                None if edge is None else vjp[0](xp, g, *[saved[n] for n in vjp[1]])  # type: ignore[index]
+                for edge, vjp in zip(self.edges, op.vjps, strict=True)
+            ]
+        if "shapes" in saved and op.broadcast:
+            grads = [
+                x if x is None or s is None or x.shape == s else sum_to(xp, x, s)
+                for x, s in zip(grads, saved["shapes"], strict=True)
+            ]
+        return grads  # type: ignore[no-any-return]
+
+    def _lift(self, saved: dict[str, Any]) -> dict[str, Any]:
+        """The saved arrays as Tensors that stand where they stood in the graph."""
+        lifted, on = dict(saved), self.device
+        mask = sum(1 << i for i, e in enumerate(self.edges) if e is not None)
+        for name, kind, index in self.op.plan(mask):
+            value = saved[name]
+            if kind == "dtype":
+                lifted[name] = on.dtype_of[value]
+            elif kind == "arrays":
+                lifted[name] = [attach(x, on, e) for x, e in zip(value, self.edges, strict=True)]
+            elif isinstance(value, on.ndarray):
+                edge = None if kind == "aux" else self if kind == "y" else self.edges[index]
+                lifted[name] = attach(value, on, edge)
+        return lifted
+
+    def _through_reference(self, g: Any, saved: dict[str, Any]) -> list[Any]:
+        """Differentiate the composition of plain ops that the fused op stands for."""
+        op, on = self.op, self.device
+        values = saved["arrays"] if op.variadic else [saved[n] for n in op.inputs]
+        inputs = [
+            attach(x, on, e) if isinstance(x, on.ndarray) else x
+            for x, e in zip(values, self.edges, strict=True)
+        ]
+        with enable_grad():
+            y = op.reference(*inputs, **{n: saved[n] for n in op.static_names})  # type: ignore[misc]
+        wanted = [i for i, e in enumerate(self.edges) if e is not None]
+        from xptorch._backprop import differentiate
+
+        found = differentiate([y], [g], [inputs[i] for i in wanted], True, True)
+        grads: list[Any] = [None] * len(inputs)
+        for i, gradient in zip(wanted, found, strict=True):
+            grads[i] = gradient
+        return grads
+
+
+FREED = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after "
+    "they have already been freed). Saved intermediate values of the graph are freed when you call "
+    ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
+    "graph a second time or if you need to access saved tensors after calling backward."
+)
+
+
+def changed_in_place(value: Any, place: Any, on: device, now: int, seen: int) -> RuntimeError:
+    """The error for a saved array of version `seen` that is at version `now`."""
+    t = wrap(value, on)
+    made = ""
+    if isinstance(place, Node):
+        made = f", which is output 0 of {place.name().removesuffix('Backward0')},"
+    return RuntimeError(
+        "one of the variables needed for gradient computation has been modified by an inplace "
+        f"operation: [{t.type()} {list(t.shape)}]{made} is at version {now}; expected version "
+        f"{seen} instead. Hint: enable anomaly detection to find the operation that failed to "
+        "compute its gradient, with xptorch.autograd.set_detect_anomaly(True, check_nan=False)."
+    )
+
+
+class Output(Node):
+    """One of several outputs of a node: hands its gradient on to the slot that it stands for."""
+
+    __slots__ = ("index",)
+
+    def __init__(self, parent: Node, index: int) -> None:
+        super().__init__(parent.name(), (), parent.device)
+        self.edges, self.index = (parent,), index
+
+    def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
+        slots: list[Any] = [None] * len(self.edges[0].outputs)
+        slots[self.index] = g
+        return [_Slots(slots)]
+
+
+class _Slots(list[Any]):
+    """Gradients of several outputs; those of two users of the outputs add slot by slot."""
+
+    def __add__(self, other: Any) -> _Slots:  # type: ignore[override]
+        pairs = zip(self, other, strict=True)
+        return _Slots([b if a is None else a if b is None else a + b for a, b in pairs])
+
+
+def place(t: Any) -> Any:
+    """Where a tensor stands in the graph: its Node, or for a leaf itself."""
+    if t._base is not None:
+        refresh(t)
+    return t._node if t._node is not None else t
+
+
+def mark_view(out: Any, source: Any, replay: Callable[[Any], Any]) -> None:
+    """Note that `out`, which `replay` makes from `source`, shares its memory, if it does."""
+    if not source._device.xp.aliases(out._data, source._data):
+        return
+    if source._counter is None:
+        source._counter = [0]
+    out._counter = source._counter
+    out._base = source if source._base is None else source._base
+    out._replay = (*source._replay, replay)
+    out._seen = source._counter[0]
+
+
+def refresh(t: Any) -> None:
+    """Bring a view's place in the graph up to date after its base was changed in place."""
+    if t._seen == t._counter[0]:
+        return
+    t._seen = t._counter[0]
+    if t._base._needs:
+        with set_grad_enabled(True):
+            again = replayed(t._base, t._replay)
+        place_at(t, again._node, again._needs)
+
+
+def replayed(x: Any, steps: Sequence[Callable[[Any], Any]]) -> Any:
+    for step in steps:
+        x = step(x)
+    return x
+
+
+def place_at(t: Any, node: Any, needs: bool) -> None:
+    """Give a tensor that was changed in place its new place in the graph."""
+    if t._retains and t._node is not None and node is not None:
+        t._node.hooks.handed_on(node)
+    t._node, t._needs = node, needs
+
+
+def bump(t: Any) -> None:
+    """Count an in-place change of `t` on the version counter that its aliases share."""
+    if t._counter is None:
+        t._counter = [0]
+    t._counter[0] += 1
