@@ -28,9 +28,8 @@ class CupyBackend(Backend):
         # Creation functions of the wrapper ignore `device`.
         for name in ("zeros", "ones", "full", "empty"):
             setattr(xp, name, self._on_device(getattr(cupy, name)))
-        for name in ("arange", "linspace", "eye", "zeros_like", "ones_like", "full_like"):
+        for name in ("arange", "linspace", "eye", *_LIKE):
             setattr(xp, name, self._on_device(getattr(compat, name)))
-        xp.empty_like = self._on_device(compat.empty_like)
         # The wrapper's clip and sign assign through masks, which waits for the device each time.
         xp.clip, xp.sign, xp.matmul = _clip(cupy), cupy.sign, cupy.matmul
         xp.reshape, xp.permute_dims = _reshape, _permute_dims
@@ -175,6 +174,7 @@ class CupyBackend(Backend):
         return function(x.astype("float32")).astype(x.dtype) if half else function(x)
 
 
+_LIKE = ("zeros_like", "ones_like", "full_like", "empty_like")
 _WIDER = {
     **{"float16": "float32", "int8": "int32", "int16": "int32"},
     **{"uint8": "uint32", "uint16": "uint32", "bool": "int32"},

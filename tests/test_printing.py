@@ -89,7 +89,7 @@ SIZES = [0, 1, 2, 3, 5, 8, 30]
 
 
 def random_array(rng: np.random.Generator, dtype: str) -> np.ndarray:
-    """Small whole numbers, or numbers of one or of many magnitudes, and some that are not finite."""
+    """Whole numbers, or numbers of one or of many magnitudes, and some that are not finite."""
     shape = tuple(rng.choice(SIZES, size=rng.integers(0, 4), p=[0.04, *([0.16] * 6)]))
 
     def part() -> np.ndarray:

@@ -115,9 +115,9 @@ def test_other_checks(torch: Any) -> None:
     close, t = torch.testing.assert_close, torch.tensor
     with pytest.raises(AssertionError, match=r"attribute 'stride\(\)' do not match: \(1, 2\) !="):
         close(torch.ones(2, 2).T, torch.ones(2, 2), check_stride=True)
-    with pytest.raises(AssertionError, match="^mine$"):
+    with pytest.raises(AssertionError, match=r"^mine$"):
         close(t(1.0), t(2.0), msg="mine")
-    with pytest.raises(AssertionError, match="^first\nScalars are not close"):
+    with pytest.raises(AssertionError, match=r"^first\nScalars are not close"):
         close(t(1.0), t(2.0), msg=lambda text: "first\n" + text)
     with pytest.raises(ValueError, match="Both 'rtol' and 'atol' must be either specified"):
         close(t(1.0), t(1.0), rtol=1.0)

@@ -8,6 +8,7 @@ Under create_graph the same VJPs run on Tensors over the namespace of ops, so th
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -149,7 +150,11 @@ def _caller(o: Op) -> Callable[..., Any]:
                 refresh(t)
             if t._needs and differentiable[i]:
                 mask |= 1 << i
-        y = mode.run(forward, on.xp, *arrays, **static)
+        try:
+            y = mode.run(forward, on.xp, *arrays, **static)
+        except Exception as error:
+            _explain(error, arrays)
+            raise
         extra = None
         if aux:
             y, extra = y
@@ -220,7 +225,11 @@ def _caller_of_two(o: Op) -> Callable[..., Any]:
                 refresh(b)
             if second and b._needs:
                 mask += 2
-        z = mode.run(forward, on.xp, x, y, **static)  # type: ignore[union-attr]
+        try:
+            z = mode.run(forward, on.xp, x, y, **static)  # type: ignore[union-attr]
+        except Exception as error:
+            _explain(error, (x, y))
+            raise
         if z.__class__ is not on.ndarray:  # type: ignore[union-attr]
             z = on.xp.asarray(z)  # type: ignore[union-attr]
         out = new(setup.tensor)
@@ -240,6 +249,18 @@ class _Always:
 
     def __getitem__(self, index: int) -> bool:
         return True
+
+
+def _explain(error: Exception, arrays: Sequence[Any]) -> None:
+    """Raise PyTorch's error where the array library's says that shapes do not broadcast."""
+    shapes = [x.shape for x in arrays if hasattr(x, "shape")]
+    for a, b in itertools.pairwise(shapes):
+        for i in range(1, min(len(a), len(b)) + 1):
+            if a[-i] != b[-i] and 1 not in (a[-i], b[-i]):
+                raise RuntimeError(
+                    f"The size of tensor a ({a[-i]}) must match the size of tensor b ({b[-i]}) at "
+                    f"non-singleton dimension {max(len(a), len(b)) - i}"
+                ) from error
 
 
 def different_devices(a: device, b: device) -> RuntimeError:

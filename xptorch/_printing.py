@@ -168,7 +168,7 @@ def _flatten(values: Any) -> Any:
 def _nested(values: Any, shape: Any, sizes: Any, formatter: Any, indent: int) -> str:
     """Nested lists as text; `sizes` is the whole tensor's shape where this is a summary of it."""
     if not shape:
-        return formatter.format(values)  # type: ignore[no-any-return]
+        return formatter.format(values)
     cut = sizes is not None and sizes[0] > 2 * _options.edgeitems
     if len(shape) == 1:
         return _vector(values, cut, formatter, indent)

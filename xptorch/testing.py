@@ -348,14 +348,14 @@ def _bounds(dtype: _dtype.dtype, low: Any, high: Any) -> tuple[float, float]:
     if low > high or (low == high and dtype.category < FLOAT):
         raise ValueError(f"`low` must be less than `high`, but got {low} >= {high}")
     if dtype.category < FLOAT:
-        limits = (0, 2) if dtype.category == BOOL else _integer_limits(dtype)
+        limits = (0.0, 2.0) if dtype.category == BOOL else _integer_limits(dtype)
     else:
         info = _dtype.finfo(dtype.to_real())
         limits = (info.min, info.max)
     return max(low, limits[0]), min(high, limits[1])
 
 
-def _integer_limits(dtype: _dtype.dtype) -> tuple[int, int]:
+def _integer_limits(dtype: _dtype.dtype) -> tuple[float, float]:
     info = _dtype.iinfo(dtype)
     return info.min, info.max + 1
 

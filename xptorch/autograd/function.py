@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 
 from xptorch import _graph, _inplace
 from xptorch._dtype import FLOAT
-from xptorch._graph import Node
 from xptorch._grad_mode import mode, no_grad
+from xptorch._graph import Node
 from xptorch.autograd import anomaly_mode
 from xptorch.ops._common import is_tensor
 
@@ -200,7 +200,7 @@ class Function:
 
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
-        """Compute the outputs: ``forward(ctx, *args)``, or ``forward(*args)`` with setup_context."""
+        """Compute the outputs: ``forward(ctx, *args)``; ``forward(*args)`` with setup_context."""
         raise NotImplementedError(
             "You must implement the forward function for custom autograd.Function."
         )
@@ -307,12 +307,12 @@ def _placed(ctx: Any, node: _BackwardNode | None, i: int, out: Any, args: Sequen
         _graph.bump(out)
     elif any(out is a for a in args) or (out._needs and out._node is None):
         out = out.detach()  # an input returned as it is, or a leaf from elsewhere
-    constant = node is None or out.dtype.category < FLOAT or any(out is t for t in ctx._constant)
-    if constant:
+    constant = out.dtype.category < FLOAT or any(out is t for t in ctx._constant)
+    if node is None or constant:
         if not dirty:
             out._node, out._needs, out._base = None, False, None
         return out
-    place = node if node.outputs is None else _graph.Output(node, i)  # type: ignore[union-attr]
+    place = node if node.outputs is None else _graph.Output(node, i)
     if dirty:
         return _inplace.rebase(out, _graph.attach(out._data, out._device, place))
     out._node, out._needs, out._base = place, True, None

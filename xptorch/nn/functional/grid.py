@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from xptorch._dtype import FLOAT
-from xptorch.ops import create, elementwise, index, linalg, shape
+from xptorch.ops import create, elementwise, linalg, scatter, shape
 from xptorch.ops._common import need_tensor, shape_text, to_dtype, type_name
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _read(flat: Tensor, where: list[Tensor], size: tuple[int, ...]) -> Tensor:
     points = offset._data.shape[1]
     offset = shape.expand(shape.unsqueeze(offset, 1), (n, c, points))
     inside = shape.expand(shape.unsqueeze(inside, 1), (n, c, points))
-    return elementwise.keep(index.gather(flat, 2, offset), inside)  # type: ignore[no-any-return]
+    return elementwise.keep(scatter.gather(flat, 2, offset), inside)  # type: ignore[no-any-return]
 
 
 def _folded(x: Tensor, size: int, padding_mode: str, align: bool) -> Tensor:

@@ -512,7 +512,7 @@ def max_unpool3d(
 
 
 def _unpool(d: int, x: Tensor, indices: Tensor, *settings: Any) -> Tensor:
-    from xptorch.ops import index
+    from xptorch.ops import scatter
 
     name = f"max_unpool{d}d"
     kernel_size, stride, padding, output_size = settings
@@ -544,7 +544,7 @@ def _unpool(d: int, x: Tensor, indices: Tensor, *settings: Any) -> Tensor:
             f"{'x'.join(map(str, size))}"
         )
     zeros = x.new_zeros((*lead, math.prod(size)))
-    out = index.scatter(zeros, -1, places, shape.reshape(x, places.shape))
+    out = scatter.scatter(zeros, -1, places, shape.reshape(x, places.shape))
     return shape.reshape(out, (*lead, *size))
 
 

@@ -68,10 +68,7 @@ def interpolate(
     if input.dtype is _dtype.uint8 and not mode.startswith("nearest"):
         exact = _resize(to_dtype(input, _dtype.float32), sizes, scales, *settings)
         return to_dtype(elementwise.round(exact).clamp(0, 255), _dtype.uint8)
-    return in_float32(
-        lambda x: _resize(x, sizes, scales, *settings),
-        input,
-    )
+    return in_float32(lambda x: _resize(x, sizes, scales, *settings), input)
 
 
 def upsample(
@@ -95,7 +92,7 @@ def _resize(
 ) -> Tensor:
     single = x.dtype is _dtype.float32  # positions are worked out in the precision of the data
     for axis, (size, scale) in enumerate(zip(sizes, scales, strict=True), 2):
-        if antialias or mode == "lanczos":
+        if antialias:
             taps = _wide_taps(mode, x._data.shape[axis], size, scale, align)
         else:
             taps = _taps(mode, x._data.shape[axis], size, scale, align, single)
@@ -235,6 +232,8 @@ def _check_mode(x: Tensor, mode: str, align: bool | None, antialias: bool) -> No
             "Anti-alias option is restricted to bilinear, bicubic, and lanczos modes and requires "
             "a 4-D tensor as input"
         )
+    if mode == "lanczos" and ndim == 4 and not antialias:
+        raise ValueError("Lanczos mode requires antialias=True")
     known = mode in _AXES or mode in ("nearest", "nearest-exact", "area")
     if known and 3 <= ndim <= 5 and _AXES.get(mode, ndim - 2) == ndim - 2:
         return
