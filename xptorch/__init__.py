@@ -1,5 +1,6 @@
 """PyTorch's API on any array library: ``import xptorch as torch``."""
 
+import importlib as _importlib
 import math as _math
 import os as _os
 
@@ -78,21 +79,31 @@ from xptorch.random import set_rng_state as set_rng_state
 _methods.install()
 
 from xptorch import autograd as autograd
+from xptorch import cuda as cuda
 from xptorch import nn as nn
 from xptorch import optim as optim
 from xptorch import random as random
 from xptorch import serialization as serialization
 from xptorch import utils as utils
+from xptorch._legacy import *
+from xptorch._printing import get_printoptions as get_printoptions
+from xptorch._printing import set_printoptions as set_printoptions
+from xptorch._version import __version__ as __version__
+from xptorch.nn.functional import adaptive_avg_pool1d as adaptive_avg_pool1d
+from xptorch.nn.functional import adaptive_max_pool1d as adaptive_max_pool1d
+from xptorch.nn.functional import avg_pool1d as avg_pool1d
+from xptorch.nn.functional import bilinear as bilinear
+from xptorch.nn.functional import conv1d as conv1d
+from xptorch.nn.functional import conv2d as conv2d
+from xptorch.nn.functional import conv3d as conv3d
+from xptorch.nn.functional import conv_transpose1d as conv_transpose1d
+from xptorch.nn.functional import conv_transpose2d as conv_transpose2d
+from xptorch.nn.functional import conv_transpose3d as conv_transpose3d
+from xptorch.nn.functional import max_pool1d as max_pool1d
+from xptorch.nn.functional import max_pool2d as max_pool2d
+from xptorch.nn.functional import max_pool3d as max_pool3d
 from xptorch.serialization import load as load
 from xptorch.serialization import save as save
-
-for _name in (
-    *("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
-    *("adaptive_avg_pool1d", "adaptive_max_pool1d", "avg_pool1d", "max_pool1d", "max_pool2d"),
-    *("max_pool3d", "binary_cross_entropy_with_logits", "embedding", "bilinear"),
-):  # functions of layers that stand at the top as well
-    if hasattr(nn.functional, _name):
-        globals()[_name] = getattr(nn.functional, _name)
 
 bool = _dtype.bool_
 half, float, double = float16, float32, float64
@@ -101,4 +112,8 @@ cfloat, cdouble = complex64, complex128
 e, pi, inf, nan = _math.e, _math.pi, _math.inf, _math.nan
 newaxis = None
 
-from xptorch._version import __version__ as __version__
+
+def __getattr__(name: str) -> object:
+    if name in ("testing", "linalg"):  # what few programs use is loaded when it is asked for
+        return _importlib.import_module(f"xptorch.{name}")
+    raise AttributeError(f"module 'xptorch' has no attribute {name!r}")

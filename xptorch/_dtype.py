@@ -95,6 +95,8 @@ def of_scalar(value: complex) -> dtype:
         return _default
     if isinstance(value, complex):
         return _default.to_complex()
+    if getattr(value, "ndim", 1) == 0 and hasattr(value, "item"):  # of an array library
+        return of_scalar(value.item())
     raise TypeError(f"expected a number, got {type(value).__name__}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,47 +10,83 @@ import numpy as np
 from xptorch import _dtype, _graph
 
 _KINDS = {"b": _dtype.bool_, "i": _dtype.int64, "u": _dtype.int64}
+_LONG = (-(2**63), 2**63 - 1)
 
 
-def host_array(data: Any) -> tuple[np.ndarray, _dtype.dtype]:
-    """`data` as a NumPy array, and the dtype that a tensor of it has by default.
+def host_array(data: Any, target: _dtype.dtype | None) -> tuple[np.ndarray, _dtype.dtype]:
+    """`data` as a NumPy array, and the dtype of a tensor of it: `target`, or the natural one.
 
     Raises:
         ValueError: nested sequences of unequal lengths.
         TypeError: objects that are no numbers.
-        RuntimeError: a sequence holds something that has no dtype.
+        RuntimeError: something has no dtype, or does not fit into the target.
     """
-    if isinstance(data, (np.ndarray, np.generic)):
-        return np.asarray(data), numpy_dtype(data.dtype)
     if hasattr(data, "__array__") and not isinstance(data, (list, tuple)):
         array = np.asarray(data)
-        return array, numpy_dtype(array.dtype)
-    if isinstance(data, (str, bytes)) or data is None:
-        kind = f"{type(data).__name__!r} object" if data is not None else "NoneType"
-        raise TypeError(f"new(): invalid data type {kind}")
+        if any(s < 0 for s in array.strides):
+            raise ValueError(
+                "At least one stride in the given numpy array is negative, and tensors with "
+                "negative strides are not currently supported. (You can probably work around this "
+                "by making a copy of your array  with array.copy().)"
+            )
+        return array, target or numpy_dtype(array.dtype)
+    if isinstance(data, (str, bytes)):
+        raise TypeError(f"new(): invalid data type {type(data).__name__!r}")
     if not isinstance(data, (bool, int, float, complex)):
         if not isinstance(data, Sequence):
             raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
         data = _plain(data)
+    array = _numbers(data)
+    if target is not None:
+        _check_fits(array, target)
+    return array, target or _natural(array, data)
+
+
+def _numbers(data: Any) -> np.ndarray:
     _check_lengths(data, 0)
-    try:
-        array = np.array(data) if not _is_empty(data) else np.array(data, np.float32)
-    except (ValueError, OverflowError) as e:
-        raise type(e)(str(e)) from None
-    if array.dtype == object or array.dtype.kind in "US":
+    array = np.array(data) if not _is_empty(data) else np.array(data, np.float32)
+    if array.dtype == object or array.dtype.kind in "USu":
         if array.size and all(isinstance(v, int) for v in array.flat):
-            raise RuntimeError("Overflow when unpacking long long")
-        odd = next(v for v in array.flat if not isinstance(v, (bool, int, float, complex)))
+            if not all(_LONG[0] <= v <= _LONG[1] for v in array.flat):
+                raise ValueError("Overflow when unpacking long long")
+            return array
+        odd = next((v for v in _leaves(data) if not isinstance(v, (int, float, complex))), None)
         if isinstance(odd, str):
-            raise ValueError(f"too many dimensions {type(odd).__name__!r}")
-        raise RuntimeError(f"Could not infer dtype of {type(odd).__name__}")
-    return array, _natural(array)
+            if odd is next(_leaves(data)):
+                raise ValueError("too many dimensions 'str'")
+            raise TypeError("new(): invalid data type 'str'")
+        if odd is not None and not isinstance(odd, np.generic):
+            raise RuntimeError(f"Could not infer dtype of {type(odd).__name__}")
+        if array.dtype == object:
+            raise RuntimeError("Could not infer dtype of NoneType")
+    return array
 
 
-def _natural(array: np.ndarray) -> _dtype.dtype:
+def _check_fits(array: np.ndarray, target: _dtype.dtype) -> None:
+    """Raise for numbers that an integer dtype cannot hold; negative ones wrap in unsigned dtypes."""
+    if target.category != _dtype.INTEGER or not array.size or array.dtype.kind == "c":
+        return
+    low, high = array.min(), array.max()
+    info = _dtype.iinfo(target)
+    if not (high <= info.max and low >= (info.min if target.is_signed else -info.max)):
+        raise RuntimeError(f"value cannot be converted to type {target.name} without overflow")
+
+
+def _natural(array: np.ndarray, data: Any) -> _dtype.dtype:
+    first = next(iter(_leaves(data)), None)
+    if isinstance(first, np.generic):
+        return numpy_dtype(array.dtype)
     if array.dtype.kind == "c":
         return _dtype.get_default_dtype().to_complex()
     return _KINDS.get(array.dtype.kind, _dtype.get_default_dtype())
+
+
+def _leaves(data: Any) -> Iterator[Any]:
+    if isinstance(data, (list, tuple)):
+        for d in data:
+            yield from _leaves(d)
+    else:
+        yield data
 
 
 def _is_empty(data: Any) -> bool:
@@ -58,24 +94,35 @@ def _is_empty(data: Any) -> bool:
 
 
 def _plain(data: Any) -> Any:
-    """Tensors inside nested sequences as numbers and lists."""
+    """Sequences as lists; tensors inside them, of one element each, as NumPy's numbers."""
     if isinstance(data, _graph.setup.tensor):
-        return data.tolist()
-    if isinstance(data, (list, tuple)) or (
-        isinstance(data, Sequence) and not isinstance(data, (str, bytes))
-    ):
-        if data and isinstance(data[0], (int, float)) and not hasattr(data[0], "_data"):
-            return [_plain(d) if hasattr(d, "_data") else d for d in data]
+        if data.numel() != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        return data._host().reshape(())[()]
+    if isinstance(data, np.ndarray):
+        return list(data) if data.ndim else data[()]
+    if isinstance(data, Sequence) and not isinstance(data, (str, bytes)):
+        if data and data[0].__class__ in (int, float) and all(
+            d.__class__ in (int, float) for d in data
+        ):
+            return list(data)
         return [_plain(d) for d in data]
     return data
 
 
 def _check_lengths(data: Any, dim: int) -> None:
-    if not isinstance(data, list) or not data or not isinstance(data[0], (list, tuple)):
+    if not isinstance(data, list) or not data:
+        return
+    if not isinstance(data[0], (list, np.ndarray)):
+        for item in data:
+            if isinstance(item, (list, np.ndarray)):
+                raise TypeError(
+                    f"{type(item).__name__!r} object cannot be interpreted as an integer"
+                )
         return
     for item in data:
-        if not isinstance(item, (list, tuple)):
-            raise TypeError(f"must be real number, not {type(item).__name__}")
+        if not isinstance(item, (list, np.ndarray)):
+            raise TypeError("not a sequence")
         if len(item) != len(data[0]):
             raise ValueError(
                 f"expected sequence of length {len(data[0])} at dim {dim + 1} (got {len(item)})"
@@ -106,3 +153,8 @@ def as_host(dt: _dtype.dtype) -> Any:
 def contiguous(array: Any) -> Any:
     """The NumPy array, its elements in memory in the order of its axes."""
     return np.asarray(array, order="C")
+
+
+def quiet() -> Any:
+    """A context in which NumPy does not warn of overflow in conversions."""
+    return np.errstate(all="ignore")

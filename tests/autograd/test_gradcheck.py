@@ -131,7 +131,7 @@ def test_products(torch: Any) -> None:
         (lambda F, x: F.jacobian(lambda a: [a], x), TypeError, "The outputs of the user-provided"),
         (lambda F, x: F.jacobian(lambda a: a.detach(), x, strict=True), RuntimeError, "Output 0"),
         (lambda F, x: F.jacobian(lambda a, b: a, (x, x), strict=True), RuntimeError, "of input 1"),
-        (lambda F, x: F.jacobian(len, x, strategy="forward-mode"), NotImplementedError, "forward-AD"),
+        (lambda F, x: F.jacobian(len, x, strategy="forward-mode"), NotImplementedError, "AD"),
         (lambda F, x: F.hessian(lambda a: a, x), RuntimeError, "should contain a single element"),
         (lambda F, x: F.hessian(lambda a: a.sum(), x, strict=True), RuntimeError, "independent of"),
         (lambda F, x: F.vjp(lambda a: a, x), RuntimeError, "The vector v can only be None if the"),

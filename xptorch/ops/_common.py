@@ -42,8 +42,13 @@ def shape_text(shape: Iterable[int]) -> str:
 
 def refuse(kernel: str, t: Tensor, *categories: int) -> None:
     """Raise PyTorch's error for a function that does not take dtypes of these categories."""
-    if t.dtype.category in categories:
-        raise NotImplementedError(f'"{kernel}" not implemented for {type_name(t.dtype)!r}')
+    refuse_dtype(kernel, t.dtype, *categories)
+
+
+def refuse_dtype(kernel: str, dt: dtype, *categories: int) -> None:
+    """`refuse` for a dtype."""
+    if dt.category in categories:
+        raise NotImplementedError(f'"{kernel}" not implemented for {type_name(dt)!r}')
 
 
 # ---- dims
@@ -138,6 +143,11 @@ def numpy_names(function: F) -> F:
         return function(*args, **kwargs)
 
     return renamed  # type: ignore[return-value]
+
+
+def at_axis(axis: int, part: Any) -> tuple[Any, ...]:
+    """The key for an index or slice along one axis."""
+    return (*(slice(None),) * axis, part, Ellipsis)
 
 
 # ---- dtypes

@@ -244,6 +244,12 @@ def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
     """The input where it is above the threshold, elsewhere `value`."""
     need_tensor(input, "threshold")
     refuse("threshold_cpu", input, BOOL, COMPLEX)
+    if input.dtype.category < FLOAT:
+        threshold, value = int(threshold), int(value)
+        if min(threshold, value) < 0 and not input.dtype.is_signed:
+            raise RuntimeError(
+                f"value cannot be converted to type {input.dtype.name} without overflow"
+            )
     return _threshold(input, limit=threshold, value=value)  # type: ignore[no-any-return]
 
 
@@ -386,11 +392,14 @@ hardswish = smooth(_hardswish, "hardswish", "hardswish_cpu")
 
 def softsign(input: Tensor) -> Tensor:
     """input / (1 + |input|)."""
+    refuse("abs_cpu", input, BOOL)
     return _softsign(floating(input))  # type: ignore[no-any-return]
 
 
 def tanhshrink(input: Tensor) -> Tensor:
     """input − tanh(input)."""
+    if input.dtype.category == BOOL:
+        raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported.")
     return in_float32(_tanhshrink, floating(input))
 
 

@@ -61,7 +61,7 @@ def _attention_vjp(
     d = xp.matmul(g, _turned(xp, v))
     if noise is not None:
         d *= noise
-    d -= xp.vecdot(d, p)[..., None]
+    d -= xp.reshape(xp.vecdot(d, p), (*d.shape[:-1], 1))
     d *= p
     to_q = xp.matmul(d, k) if needs[0] else None
     to_k = xp.matmul(_turned(xp, d), q) if needs[1] else None

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
+import struct
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype, _graph, _interop
 from xptorch._backend import resolve
 from xptorch._dtype import dtype as Dtype
-from xptorch.ops._common import as_shape, deliver, is_tensor, need_tensor, to_dtype
+from xptorch.ops._common import (
+    as_shape,
+    deliver,
+    fitting,
+    is_tensor,
+    need_tensor,
+    refuse_dtype,
+    to_dtype,
+)
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -57,10 +66,11 @@ def tensor(
 
 
 def _from_host(data: Any, dtype: Dtype | None, device: Any) -> Tensor:
-    array, natural = _interop.host_array(data)
+    array, found = _interop.host_array(data, dtype)
     on = resolve(device)
-    on.raw_dtype(dtype or natural)
-    array = array.astype(_interop.as_host(dtype or natural))
+    on.raw_dtype(found)
+    with _interop.quiet():
+        array = array.astype(_interop.as_host(found))
     return _graph.wrap(on.backend.from_host(array, on.index), on)
 
 
@@ -97,10 +107,18 @@ def from_numpy(ndarray: Any) -> Tensor:
     return _graph.wrap(ndarray, resolve("cpu"))
 
 
-def scalar_tensor(s: Any, *, dtype: Dtype | None = None, device: Any = None, **kwargs: Any) -> Tensor:
+def scalar_tensor(
+    s: Any,
+    *,
+    dtype: Dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    **kwargs: Any,
+) -> Tensor:
     """A number as a tensor of no dimensions, of the default dtype."""
     options(kwargs, "scalar_tensor")
-    return tensor(s, dtype=dtype or _dtype.get_default_dtype(), device=device)
+    on = device or resolve()
+    return _filled(s, (), dtype or _dtype.get_default_dtype(), on, requires_grad, None, "scalar")
 
 
 # ---- of one value
@@ -120,7 +138,10 @@ def _filled(
             f"Trying to create tensor with negative dimension {min(size)}: {list(size)}"
         )
     on = resolve(device if out is None or device is not None else out.device)
+    if not isinstance(dtype, Dtype):
+        raise TypeError(f"{function}(): argument 'dtype' must be {Dtype.__module__}.dtype")
     raw = on.raw_dtype(dtype)
+    value = fitting(value, dtype)
     if value == 0 and not isinstance(value, complex):
         data = on.xp.zeros(size, dtype=raw, device=on.raw)
     else:
@@ -174,7 +195,11 @@ def _constant(
     kwargs: dict[str, Any],
     name: str,
 ) -> Tensor:
-    size = as_shape(kwargs.pop("size") if not size and "size" in kwargs else size)
+    if not size and "size" in kwargs:
+        size = (kwargs.pop("size"),)
+    elif not size:
+        raise TypeError(f'{name}() missing 1 required positional arguments: "size"')
+    size = as_shape(size)
     options(kwargs, name)
     dtype = dtype or (out.dtype if out is not None else _dtype.get_default_dtype())
     return _filled(value, size, dtype, device, requires_grad, out, name)
@@ -192,10 +217,16 @@ def full(
 ) -> Tensor:
     """A tensor of that shape, filled with one value; by default in the value's own dtype."""
     options(kwargs, "full")
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(
+            f"full(): argument 'size' (position 1) must be tuple of ints, not {type(size).__name__}"
+        )
     if is_tensor(fill_value):
+        if fill_value.ndim:
+            raise TypeError("full(): argument 'fill_value' (position 2) must be Number, not Tensor")
         dtype, fill_value = dtype or fill_value.dtype, fill_value.item()
     dtype = dtype or (out.dtype if out is not None else _dtype.of_scalar(fill_value))
-    shape = as_shape((size,) if isinstance(size, int) else tuple(size))
+    shape = as_shape(tuple(size) or ((),))
     return _filled(fill_value, shape, dtype, device, requires_grad, out, "full")
 
 
@@ -251,19 +282,34 @@ def arange(
         floats = any(isinstance(v, float) for v in (start, end, step))
         dtype = _dtype.get_default_dtype() if floats else _dtype.int64
         dtype = out.dtype if out is not None else dtype
-    if step == 0:
-        raise RuntimeError("step must be nonzero")
-    if (end - start) * step < 0:
-        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
-    if not dtype.is_floating_point:
-        start, end, step = int(start), int(end), int(step)
     on = resolve(device)
-    count = math.ceil((end - start) / step)
+    count, start, step = _progression(start, end, step, dtype)
     # In the widest type first: start + i·step must not gather rounding errors.
     wide = on.raw_dtype(_dtype.float64 if dtype.is_floating_point else _dtype.int64)
     steps = on.xp.arange(count, dtype=wide, device=on.raw)
-    data = on.xp.astype(start + steps * step, on.raw_dtype(dtype))
+    with _interop.quiet():
+        data = on.xp.astype(start + steps * step, on.raw_dtype(dtype))
     return leaf(deliver(_graph.wrap(data, on), out, "arange"), requires_grad)
+
+
+def _progression(start: Any, end: Any, step: Any, dtype: Dtype) -> tuple[int, Any, Any]:
+    """How many values there are, the first, and their distance, in numbers of the dtype's kind."""
+    refuse_dtype("arange_cpu", dtype, _dtype.BOOL, _dtype.COMPLEX)
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise RuntimeError(f"unsupported range: {start} -> {end}")
+    if (end - start) * step < 0:
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    if dtype is _dtype.int64:
+        start, end, step = int(start), int(end), int(step)
+        if step == 0:
+            raise ValueError("step must be nonzero")
+        return -(-(end - start) // step), start, step
+    count = math.ceil((end - start) / step)
+    if not dtype.is_floating_point:
+        start, step = int(start), int(step)
+    return count, start, step
 
 
 def _bounds(bounds: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
@@ -273,8 +319,9 @@ def _bounds(bounds: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, 
         values = [0, *values]
     names = [n for n in ("start", "end", "step") if n not in named]
     named |= dict(zip(names, values, strict=False))
-    if "end" not in named:
+    if "end" not in named or any(isinstance(v, str) for v in named.values()):
         raise TypeError("arange() received an invalid combination of arguments")
+    named = {n: v.item() if hasattr(v, "item") else v for n, v in named.items()}
     return named.get("start", 0), named["end"], named.get("step", 1)
 
 
@@ -291,27 +338,77 @@ def linspace(
 ) -> Tensor:
     """`steps` values from start to end, both included, at equal distances."""
     options(kwargs, "linspace")
+    start, end = _ends(start, end, steps, "linspace")
+    dtype = dtype or (out.dtype if out is not None else _dtype.get_default_dtype())
+    refuse_dtype("linspace_cpu", dtype, _dtype.BOOL)
+    on = resolve(device)
+    data = on.xp.astype(_even(start, end, steps, dtype, on), on.raw_dtype(dtype))
+    return leaf(deliver(_graph.wrap(data, on), out, "linspace"), requires_grad)
+
+
+def _ends(start: Any, end: Any, steps: Any, name: str) -> tuple[Any, Any]:
+    """Both ends as numbers, after a look at the arguments."""
+    if isinstance(steps, bool) or not hasattr(steps, "__index__"):
+        raise TypeError(f"{name}() received an invalid combination of arguments")
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
-    start, end = (v.item() if is_tensor(v) else v for v in (start, end))
-    dtype = dtype or (out.dtype if out is not None else _dtype.get_default_dtype())
-    on = resolve(device)
-    wide = on.raw_dtype(_dtype.float64)
-    index = on.xp.arange(steps, dtype=wide, device=on.raw)
-    gap = (end - start) / max(steps - 1, 1)
-    # From both ends, as PyTorch does: symmetric, and the last value is `end` itself.
-    data = on.xp.where(index < steps / 2, start + index * gap, end - (steps - 1 - index) * gap)
-    t = _graph.wrap(on.xp.astype(data, on.raw_dtype(dtype)), on)
-    return leaf(deliver(t, out, "linspace"), requires_grad)
+    for which, v in (("start", start), ("end", end)):
+        if is_tensor(v) and v.ndim:
+            raise RuntimeError(
+                f"{name} only supports 0-dimensional start and end tensors, but got {which} with "
+                f"{v.ndim} dimension(s)."
+            )
+    return tuple(v.item() if hasattr(v, "item") else v for v in (start, end))  # type: ignore[return-value]
 
 
-def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **kwargs: Any) -> Tensor:
+def _even(start: Any, end: Any, steps: int, dtype: Dtype, on: Any) -> Any:
+    """Values at equal distances, from both ends, rounded as PyTorch rounds them."""
+    if dtype.is_complex:
+        raise NotImplementedError("ranges of complex numbers")
+    if not dtype.is_floating_point:
+        start, end = int(start), int(end)
+    narrow = dtype if dtype.is_floating_point else _dtype.float32
+    start, end = _rounded(start, narrow), _rounded(end, narrow)
+    gap = _rounded((end - start) / max(steps - 1, 1), narrow)
+    half = dtype is _dtype.float16  # here the products are rounded, too
+    raw = on.raw_dtype(dtype if half else _dtype.float64)
+    index = on.xp.arange(steps, dtype=raw, device=on.raw)
+    return on.xp.where(
+        index < max(steps // 2, 1), start + index * gap, end - (steps - 1 - index) * gap
+    )
+
+
+def _rounded(value: float, dtype: Dtype) -> float:
+    """A number as the floating-point dtype holds it."""
+    code = {2: "e", 4: "f", 8: "d"}[dtype.itemsize]
+    try:
+        return struct.unpack(code, struct.pack(code, value))[0]  # type: ignore[no-any-return]
+    except OverflowError:
+        return math.copysign(math.inf, value)
+
+
+def logspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    *,
+    out: Tensor | None = None,
+    dtype: Dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    **kwargs: Any,
+) -> Tensor:
     """base to the powers that `linspace` gives."""
-    out, dtype = kwargs.pop("out", None), kwargs.pop("dtype", None)
-    requires_grad = kwargs.pop("requires_grad", False)
-    powers = linspace(start, end, steps, dtype=_dtype.float64, **kwargs)
-    result = to_dtype(base**powers, dtype or _dtype.get_default_dtype())
-    return leaf(deliver(result, out, "logspace"), requires_grad)
+    options(kwargs, "logspace")
+    start, end = _ends(start, end, steps, "logspace")
+    dtype = dtype or (out.dtype if out is not None else _dtype.get_default_dtype())
+    refuse_dtype("logspace_cpu", dtype, _dtype.BOOL)
+    on = resolve(device)
+    powers = on.xp.astype(_even(start, end, steps, dtype, on), on.raw_dtype(_dtype.float64))
+    with _interop.quiet():
+        data = on.xp.astype(base**powers, on.raw_dtype(dtype))
+    return leaf(deliver(_graph.wrap(data, on), out, "logspace"), requires_grad)
 
 
 def eye(
@@ -326,7 +423,11 @@ def eye(
 ) -> Tensor:
     """The n × m matrix with ones on its diagonal."""
     options(kwargs, "eye")
+    for name, size in (("n", n), ("m", m)):
+        if size is not None and size < 0:
+            raise RuntimeError(f"{name} must be greater or equal to 0, got {size}")
     on = resolve(device)
-    raw = on.raw_dtype(dtype or _dtype.get_default_dtype())
+    dtype = dtype or (out.dtype if out is not None else _dtype.get_default_dtype())
+    raw = on.raw_dtype(dtype)
     data = on.xp.eye(n, n if m is None else m, dtype=raw, device=on.raw)
     return leaf(deliver(_graph.wrap(data, on), out, "eye"), requires_grad)

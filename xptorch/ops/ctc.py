@@ -6,6 +6,11 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from xptorch._engine import op
+from xptorch.ops import create
+from xptorch.ops.comparison import where
+from xptorch.ops.shape import cat
+from xptorch.ops.softmax import logsumexp
+from xptorch.ops.special import logaddexp
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -102,7 +107,33 @@ def _vjp(
     return grad, None, None, None, None
 
 
-_ctc = op("ctc", _forward, vjp=_vjp, aux=True)
+def _reference(
+    lp: Tensor, path: Tensor, skips: Tensor, steps: Tensor, ends: Tensor, *, zero_infinity: bool
+) -> Tensor:
+    never = -1e30  # in place of −∞, whose differences are NaN
+    place = create.arange(path.shape[1], device=lp._device)
+    last = ends.unsqueeze(1)
+    inside = place <= last
+    gap = lp.new_full((lp.shape[1], 2), never)
+    emitted = [row.gather(1, path) for row in lp.unbind(0)]
+    alpha = where((place <= 1) & inside, emitted[0], never)
+    losses = lp.new_zeros(lp.shape[1])
+    final = (place == last) | (place == last - 1)
+    for t, e in enumerate(emitted):
+        if t:
+            one = cat([gap[:, :1], alpha[:, :-1]], 1)
+            two = where(skips, cat([gap, alpha], 1)[:, : path.shape[1]], never)
+            alpha = where(inside, logaddexp(logaddexp(alpha, one), two) + e, never)
+        total = logsumexp(where(final, alpha, never), 1)
+        losses = where(steps == t + 1, -total, losses)
+    # PyTorch's slope is that of logits behind a log_softmax: it has Σ exp besides.
+    shares = lp.exp().sum(2)
+    live = create.arange(lp.shape[0], device=lp._device).unsqueeze(1) < steps
+    losses = losses + where(live, shares - shares.detach(), 0.0).sum(0)
+    return where(losses > 1e29, 0.0 if zero_infinity else math.inf, losses)
+
+
+_ctc = op("ctc", _forward, vjp=_vjp, reference=_reference, aux=True)
 
 
 def ctc(

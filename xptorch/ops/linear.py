@@ -186,6 +186,8 @@ def embedding(
             f"Long, Int; but got {indices._device.type}.{type_name(indices.dtype)}Tensor instead "
             "(while checking arguments for embedding)"
         )
+    if not weight.shape[0] and indices.numel():
+        raise RuntimeError("index_select(): self indexing axis dim should be positive")
     check_rows(indices, weight.shape[0])
     padding = padding_idx if padding_idx >= 0 else None
     return _embedding(weight, indices, padding=padding, by_freq=scale_grad_by_freq)  # type: ignore[no-any-return]

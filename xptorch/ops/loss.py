@@ -55,7 +55,7 @@ def _summed(xp: Any, losses: Any, w: Any, shape: Any, reduction: str) -> tuple[A
     """The reduced loss of rows, and by what its gradient is divided."""
     if reduction == "none":
         return xp.reshape(losses, (shape[0], *shape[2:])), None
-    total = xp.sum(losses)
+    total = xp.sum(losses, dtype=losses.dtype)
     if reduction == "sum":
         return total, None
     count = losses.shape[0] if w is None else xp.sum(w)
@@ -170,7 +170,10 @@ def ignored(target: Tensor, classes: int, ignore: int) -> int | None:
 def _reduced(xp: Any, losses: Any, reduction: str) -> Any:
     if reduction == "none":
         return losses
-    return xp.mean(losses) if reduction == "mean" else xp.sum(losses, dtype=losses.dtype)
+    total, count = xp.sum(losses, dtype=losses.dtype), math.prod(losses.shape)
+    if reduction == "sum":
+        return total
+    return total / count if count else total * math.nan
 
 
 def _share(g: Any, shape: tuple[int, ...], reduction: str) -> Any:

@@ -233,6 +233,8 @@ def rms_norm(
 ) -> Tensor:
     """x / √(mean(x²) + ε) · weight over the last axes, those of `normalized_shape`."""
     need_tensor(input, "rms_norm")
+    if input.ndim == 0:
+        raise ValueError("Input tensor must have at least 1 dimensions, but got 0")
     shape = _check_normalized("rms_norm", input, normalized_shape, weight, None)
     need_floating("rms_norm", input)
     if eps is None:

@@ -13,6 +13,7 @@ from xptorch._graph import wrap
 from xptorch.ops._common import (
     Dim,
     as_shape,
+    at_axis,
     broadcast,
     common_dtype,
     deliver,
@@ -80,7 +81,7 @@ def _pieces(xp: Any, g: Any, needs: Any, shapes: Any, axis: int) -> tuple[Any, .
     grads, start = [], 0
     for shape, needed in zip(shapes, needs, strict=True):
         stop = start + shape[axis]
-        grads.append(g[(slice(None),) * axis + (slice(start, stop),)] if needed else None)
+        grads.append(g[at_axis(axis, slice(start, stop))] if needed else None)
         start = stop
     return tuple(grads)
 
@@ -90,15 +91,14 @@ _stack = op(
     "stack",
     lambda xp, *arrays, axis: xp.stack(arrays, axis=axis),
     vjp=lambda xp, g, needs, axis: tuple(
-        g[(slice(None),) * axis + (i,)] if needed else None for i, needed in enumerate(needs)
+        g[at_axis(axis, i)] if needed else None for i, needed in enumerate(needs)
     ),
 )
 
 
 def _split_forward(xp: Any, a: Any, *, sizes: Any, axis: int) -> list[Any]:
     ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
-    lead = (slice(None),) * axis
-    return [a[(*lead, slice(e - s, e))] for s, e in zip(sizes, ends, strict=True)]
+    return [a[at_axis(axis, slice(e - s, e))] for s, e in zip(sizes, ends, strict=True)]
 
 
 _split = op(
@@ -110,9 +110,7 @@ _split = op(
 )
 _unbind = op(
     "unstack",
-    lambda xp, a, *, axis: [
-        a[(*(slice(None),) * axis, i, ...)] for i in range(a.shape[axis])
-    ],
+    lambda xp, a, *, axis: [a[at_axis(axis, i)] for i in range(a.shape[axis])],
     view=True,
     multiple=True,
     a=lambda xp, g, axis: xp.stack(list(g), axis=axis),

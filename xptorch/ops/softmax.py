@@ -34,7 +34,8 @@ def _softmax_forward(xp: Any, a: Any, *, axis: int) -> Any:
 
 def _softmax_slope(xp: Any, g: Any, y: Any, axis: int) -> Any:
     if axis == y.ndim - 1:
-        return y * (g - xp.vecdot(g, y, axis=-1)[..., None])
+        along = xp.reshape(xp.vecdot(g, y, axis=-1), shape=(*y.shape[:-1], 1))
+        return y * (g - along)
     return y * (g - xp.sum(g * y, axis=(axis,), keepdims=True))
 
 

@@ -72,10 +72,11 @@ class LBFGS(Optimizer):
         self._params: list[Tensor] = self.param_groups[0]["params"]
 
     def step(self, closure: Closure) -> Any:  # type: ignore[override]
+        memory = self.state[self._params[0]]
+        order = dict.fromkeys((*memory, *_MEMORY))
         with no_grad():
             loss = self._step(closure)
-        memory = self.state[self._params[0]]
-        memory.update({name: memory.pop(name) for name in _MEMORY if name in memory})
+        memory.update({name: memory.pop(name) for name in order if name in memory})
         return loss
 
     def _step(self, closure: Closure) -> Any:
@@ -102,7 +103,8 @@ class LBFGS(Optimizer):
             calls = 0
             if group["line_search_fn"] is not None:
                 start = _Point(0.0, loss, gradient, slope)
-                found, calls = self._search(closure, start, t, d, group["line_search_fn"])
+                limit = min(25, group["max_eval"] - evaluations)
+                found, calls = self._search(closure, start, t, d, group["line_search_fn"], limit)
                 loss, gradient, t = found.loss, found.gradient, found.t
                 memory["t"] = t
                 self._move(t, d)
@@ -140,7 +142,7 @@ class LBFGS(Optimizer):
         return loss, self._gradient()
 
     def _search(
-        self, closure: Closure, start: _Point, t: float, d: Tensor, name: str
+        self, closure: Closure, start: _Point, t: float, d: Tensor, name: str, limit: int
     ) -> tuple[_Point, int]:
         if name != "strong_wolfe":
             raise RuntimeError("only 'strong_wolfe' is supported")
@@ -153,7 +155,7 @@ class LBFGS(Optimizer):
                 p.copy_(x)
             return _Point(t, loss, gradient, gradient.dot(d).item())
 
-        return _strong_wolfe(look, start, t, _largest(d))
+        return _strong_wolfe(look, start, t, _largest(d), limit)
 
 
 def _largest(x: Tensor) -> float:
@@ -205,10 +207,10 @@ def _strong_wolfe(
     start: _Point,
     t: float,
     length: float,
+    limit: int,
     c1: float = 1e-4,
     c2: float = 0.9,
     tolerance_change: float = 1e-9,
-    limit: int = 25,
 ) -> tuple[_Point, int]:
     """A point where the loss is low enough and its slope flat enough, and how often we looked."""
 

@@ -1,1 +1,12 @@
 """Utilities: data loading, hooks."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in ("data", "hooks"):  # worker processes bring a lot along: loaded when asked for
+        return importlib.import_module(f"xptorch.utils.{name}")
+    raise AttributeError(f"module 'xptorch.utils' has no attribute {name!r}")

@@ -50,7 +50,7 @@ def embedding(
         if not -rows <= padding_idx < rows:
             raise AssertionError("Padding_idx must be within num_embeddings")
         padding_idx %= rows
-    if max_norm is not None:
+    if max_norm is not None and rows:
         ops.check_rows(input, rows)
         with no_grad():
             _shorten(weight, input, max_norm, norm_type)

@@ -19,6 +19,7 @@ from xptorch.ops._common import (
     shape_text,
     to_dtype,
     type_name,
+    wrap_dim,
 )
 from xptorch.ops._fused import in_float32, need_floating
 from xptorch.ops.comparison import where
@@ -72,6 +73,8 @@ def cross_entropy(
         if ignore_index >= 0:
             raise RuntimeError("ignore_index is not supported for floating point target")
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
+    if input.ndim == 0:
+        wrap_dim(1, 0)
     if label_smoothing:
         return _smoothed(input, target, weight, ignore_index, reduction, label_smoothing)
     return _by_class(ops.cross_entropy, input, target, weight, ignore_index, reduction)

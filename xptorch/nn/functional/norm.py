@@ -37,8 +37,7 @@ def batch_norm(
     """
     if training:
         size = tuple(input.shape)
-        values = size[0] * math.prod(size[2:]) if size else 0
-        if values == 1:
+        if size[0] * math.prod(size[2:]) == 1:
             raise ValueError(
                 "Expected more than 1 value per channel when training, got input size "
                 f"{input.shape}"
