@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from xptorch.backends import _blas
+from xptorch.backends._erf import erf32
 from xptorch.backends._scatter import accumulate
 
 from xptorch._backend import Array, Backend, window_count
@@ -161,10 +162,10 @@ class NumpyBackend(Backend):
             high = x.max()
             if high - x.min() < 60.0:
                 return high
-        return np.maximum.reduce(x, axis, None, None, True)
+        return _largest(x, axis, None, None, True)
 
     def erf(self, x: Array) -> Array:
-        return _erf32(x) if x.dtype == np.float32 else super().erf(x)
+        return erf32(x) if x.dtype == np.float32 else super().erf(x)
 
 
 _WORDS = {2: np.int16, 4: np.int32, 8: np.int64}
@@ -178,38 +179,22 @@ def _permute_dims(x: Array, axes: tuple[int, ...]) -> Array:
     return x.transpose(axes)
 
 
+# These methods cost half of the functions np.sum and so on.
+_total: Any = np.add.reduce
+_largest: Any = np.maximum.reduce
+_least: Any = np.minimum.reduce
+
+
 def _sum(x: Array, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Array:
-    return np.add.reduce(x, axis, dtype, None, keepdims)
+    return _total(x, axis, dtype, None, keepdims)
 
 
 def _max(x: Array, *, axis: Any = None, keepdims: bool = False) -> Array:
-    return np.maximum.reduce(x, axis, None, None, keepdims)
+    return _largest(x, axis, None, None, keepdims)
 
 
 def _min(x: Array, *, axis: Any = None, keepdims: bool = False) -> Array:
-    return np.minimum.reduce(x, axis, None, None, keepdims)
-
-
-# artanh(erf(x)) / x is so smooth that a polynomial in x² gives it, and NumPy's tanh is its fastest
-# transcendental function: erf to 3e-7. The coefficients are a minimax fit over |x| < 4.3.
-_ERF32 = (1.418523531e-07, -5.668478326e-06, 8.763734716e-05, -6.19784721e-04)
-_ERF32 += (-1.91830718e-04, 0.1027690557, 1.128379274)
-
-
-def _erf32(x: Array) -> Array:
-    out = np.empty_like(x)
-    source, target = x.ravel(order="K"), out.ravel(order="K")
-    for start in range(0, x.size, 1 << 16):
-        part = source[start : start + (1 << 16)]
-        square = part * part
-        y = square * _ERF32[0]
-        for a in _ERF32[1:-1]:
-            y += a
-            y *= square
-        y += _ERF32[-1]
-        y *= part
-        np.tanh(y, out=target[start : start + (1 << 16)])
-    return out
+    return _least(x, axis, None, None, keepdims)
 
 
 def _argsort(x: Array, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:

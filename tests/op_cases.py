@@ -42,6 +42,10 @@ def _add_rows(torch: Any, x: Any, i: Any, v: Any) -> Any:
     return x.index_put((i,), v, accumulate=True)
 
 
+def _scatter_prod(torch: Any, x: Any, i: Any, v: Any) -> Any:
+    return x.scatter_reduce(0, i, v, "prod")
+
+
 def _scatter_add(torch: Any, x: Any, i: Any, v: Any) -> Any:
     return x.scatter_add(0, i, v)
 
@@ -133,6 +137,8 @@ REDUCE = [
     case("prod", away(), note="dim", dim=1),
     case("cumulative_sum", real(), call="cumsum", dim=1),
     case("cumulative_prod", away(), call="cumprod", dim=0),
+    case("logcumsumexp", real(), dim=1),
+    case("cumulative_extreme", distinct(), call="cummax", dim=1),
 ]
 
 SHAPE = [
@@ -179,6 +185,9 @@ INDEX = [
     ),
     *[case(n, real(4, 3)) for n in ("tril", "triu")],
     case("tril", real(2, 3, 4), note="diagonal", diagonal=-1),
+    case("scatter_combine", real(3, 4), index(3, 6, 4), away(6, 4), call=_scatter_prod),
+    case("diagonal", real(3, 4), offset=1),
+    case("windows", real(3, 7), call=lambda torch, x: x.unfold(1, 3, 2)),
     case("argsort", distinct(), dim=0, descending=True),
 ]
 
@@ -230,6 +239,8 @@ ACTIVATION = [
 
 NORMALISE = [
     *[case(n, real(2, 3, 4), dim=1) for n in ("softmax", "log_softmax", "logsumexp")],
+    case("softmax", real(2, 3, 4), note="last", dim=-1),
+    case("vecdot", real(), call=backward_of(lambda torch, x: x.softmax(1))),
     case("batch_norm", real(5, 3), real(3), real(3), call=_batch_norm),
     case("batch_norm", real(5, 3, 2), call=_batch_norm, note="plain"),
     case(
@@ -318,6 +329,14 @@ NET = [
 _POOL = {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True}
 
 
+def _linear(torch: Any, x: Any) -> Any:
+    return torch.nn.functional.interpolate(x, scale_factor=1.7, mode="linear")
+
+
+def _max_pool(torch: Any, x: Any) -> Any:
+    return torch.nn.functional.max_pool1d(x, 3, 2)
+
+
 def _avg_pool(torch: Any, x: Any) -> Any:
     return torch.nn.functional.avg_pool1d(x, 3, 2)
 
@@ -382,9 +401,12 @@ WINDOW = [
         call=backward_of(lambda torch, b, x, w: torch.nn.functional.conv1d(x, w, b)),
     ),
     case("max_pool", distinct(2, 3, 7, 8), call="nn.functional.max_pool2d", **_POOL),
-    case("sum_pool", real(2, 3, 7, 8), call="nn.functional.avg_pool2d", **_POOL),
-    case("sum_pool", real(2, 3, 7), call="nn.functional.avg_pool1d", note="1d", kernel_size=3),
-    case("spread_pool", real(2, 3, 7), call=backward_of(_avg_pool)),
+    case("spread_max", distinct(2, 3, 7), call=backward_of(_max_pool)),
+    case("pick_max", distinct(2, 3, 7), call=backward_of(backward_of(_max_pool))),
+    case("avg_pool", real(2, 3, 7, 8), call="nn.functional.avg_pool2d", **_POOL),
+    case("avg_pool", real(2, 3, 7), call="nn.functional.avg_pool1d", note="1d", kernel_size=3),
+    case("spread_avg", real(2, 3, 7), call=backward_of(_avg_pool)),
+    case("resample", real(2, 3, 5), call=_linear),
 ]
 
 CASES = [

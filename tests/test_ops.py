@@ -19,6 +19,7 @@ from xptorch import _engine, _graph
 DTYPES = ("float32", "float64", "float16", "int64", "uint8", "bool")
 NO_GRADIENT_IN_TORCH = ("floor_divide",)
 COARSE = ("astype",)  # float32 results: too coarse for a numerical derivative
+IN_MEMORY_ORDER = ("random", "dropout")  # draw along the memory of a copy, laid out by the library
 cases = pytest.mark.parametrize("case", CASES, ids=str)
 needs_torch = pytest.mark.skipif(torch is None, reason="PyTorch is the reference")
 
@@ -50,8 +51,8 @@ def test_value(case: OpCase, backend: Column) -> None:
     expected = [backend.tensor(a) for a in TRUTH[str(case)]]
     plain = leaves(run(case, backend))
     backend.assert_close(plain, expected)
-    strided = leaves(run(case, backend, strided=True))
-    backend.assert_close(strided, expected)
+    if case.name not in IN_MEMORY_ORDER:
+        backend.assert_close(leaves(run(case, backend, strided=True)), expected)
 
 
 @cases

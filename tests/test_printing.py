@@ -61,6 +61,9 @@ def test_suffixes() -> None:
 
 
 def test_summaries() -> None:
+    on = xptorch.zeros(2, 501, dtype=xptorch.int64, device="array_api_strict")
+    row = "[0, 0, 0,  ..., 0, 0, 0]"
+    assert repr(on) == f"tensor([{row},\n        {row}], device='array_api_strict')"
     assert repr(xptorch.arange(1001)) == "tensor([   0,    1,    2,  ...,  998,  999, 1000])"
     assert repr(xptorch.zeros(40, 40)) == (
         "tensor([[0., 0., 0.,  ..., 0., 0., 0.],\n        [0., 0., 0.,  ..., 0., 0., 0.],\n"

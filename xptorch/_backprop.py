@@ -8,14 +8,11 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from xptorch._backend import device
 from xptorch._grad_mode import mode, set_grad_enabled
 from xptorch._graph import Node, bump, lifted, place, setup, wrap
-
-if TYPE_CHECKING:
-    pass
 
 hooked: dict[int, Callable[[], Any]] = {}  # weak references to the leaves that have hooks
 anomaly: Any = None  # what looks on at every node's gradients under detect_anomaly
@@ -106,7 +103,7 @@ def _watched(node: Node, g: Any, create_graph: bool) -> Sequence[Any]:
     step = node.gradients if node.hooks is None else partial(node.hooks.gradients, node)
     if anomaly is None:
         return step(g, create_graph)
-    return anomaly(node, step, g, create_graph)  # type: ignore[no-any-return]
+    return anomaly(node, step, g, create_graph)
 
 
 def _reachable(roots: Sequence[Any]) -> set[Node]:

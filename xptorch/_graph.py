@@ -43,7 +43,7 @@ def wrap(value: Array, on: device) -> Tensor:
 def attach(value: Array, on: device, edge: Any) -> Tensor:
     """A Tensor of that value at that place in the graph."""
     if edge is not None and not isinstance(edge, Node):
-        return edge  # type: ignore[no-any-return]  # a leaf
+        return edge  # a leaf
     t = wrap(value, on)
     if edge is not None:
         t._node, t._needs = edge, True
@@ -79,7 +79,7 @@ class Node:
     hooks: Any  # an autograd._hooks.NodeHooks
     outputs: list[tuple[Any, Any]] | None  # shape and dtype of each of several outputs
 
-    def __init__(self, label: str, inputs: Sequence[Any], on: device) -> None:
+    def __init__(self, label: str, inputs: Sequence[Any], on: Any) -> None:
         """A node that is no declared op's; subclasses give their own `gradients`."""
         self.label, self.order, self.device = label, next(clock), on
         self.edges = tuple([place(t) if t._needs else None for t in inputs])
@@ -155,7 +155,7 @@ class Node:
         """The gradients of the inputs, None where there is none."""
         saved, op = self.check(), self.op
         if not create_graph:
-            return mode.run(self._vjps, self.device.xp, g, saved)  # type: ignore[no-any-return]
+            return mode.run(self._vjps, self.device.xp, g, saved)
         if op.reference is not None:
             return self._through_reference(g, saved)
         return self._vjps(setup.namespace, g, self._lift(saved))
@@ -175,7 +175,7 @@ class Node:
                 x if x is None or s is None or x.shape == s else sum_to(xp, x, s)
                 for x, s in zip(grads, saved["shapes"], strict=True)
             ]
-        return grads  # type: ignore[no-any-return]
+        return grads
 
     def _lift(self, saved: dict[str, Any]) -> dict[str, Any]:
         """The saved arrays as Tensors that stand where they stood in the graph."""
@@ -252,7 +252,7 @@ class Output(Node):
 class _Slots(list[Any]):
     """Gradients of several outputs; those of two users of the outputs add slot by slot."""
 
-    def __add__(self, other: Any) -> _Slots:  # type: ignore[override]
+    def __add__(self, other: Any) -> _Slots:
         pairs = zip(self, other, strict=True)
         return _Slots([b if a is None else a if b is None else a + b for a, b in pairs])
 

@@ -152,7 +152,7 @@ def _edges(t: Tensor) -> Any:
     for axis, size in enumerate(t._data.shape):
         if size > 2 * n:
             before = (slice(None),) * axis
-            ends = [x[(*before, slice(0, n))], x[(*before, slice(size - n, size))]]
+            ends = [x[(*before, slice(0, n), ...)], x[(*before, slice(size - n, size), ...)]]
             x = t._device.xp.concat(ends, axis=axis)
     return x
 

@@ -349,3 +349,32 @@ def test_variable(torch: Any) -> None:
     assert data.tolist() == [2.0, 2.0]
     with pytest.raises(TypeError, match="Variable data has to be a tensor, but got list"):
         Variable([1.0])
+
+
+@pytest.mark.parametrize("where", ["array_api_strict", "torch"])
+def test_the_engine_on_other_libraries(where: str) -> None:
+    import xptorch as torch
+    from xptorch import _backend
+
+    if not _backend.works(where):
+        pytest.skip(f"{where} is not installed")
+    x = torch.tensor([1.0, 2.0, 3.0], device=where, dtype=torch.float64, requires_grad=True)
+    y = x * 2
+    y[0].mul_(5)
+    y[1:] = 7.0
+    y.retain_grad()
+    x.register_hook(lambda g: g * 2)
+    y.sum().backward()
+    assert (x.grad.tolist(), y.grad.tolist()) == ([20.0, 0.0, 0.0], [1.0, 1.0, 1.0])
+    a, b = x.split([1, 2])
+    (g,) = torch.autograd.grad((a * b.sum()).sum(), x, create_graph=True)
+    assert g.tolist() == [10.0, 2.0, 2.0]
+    w = x.detach().requires_grad_()  # without the hook
+    assert torch.autograd.gradcheck(lambda t: t.exp() * t, w)
+    assert torch.autograd.gradgradcheck(lambda t: t.tanh() * t, w, fast_mode=True)
+    with (
+        torch.autograd.set_detect_anomaly(True),
+        pytest.warns(UserWarning, match="SqrtBackward0"),
+        pytest.raises(RuntimeError, match="returned nan"),
+    ):
+        (x - 5).sqrt().sum().backward()

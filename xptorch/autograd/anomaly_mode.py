@@ -45,7 +45,7 @@ def _watched(
         gradients = step(g, create_graph)
         if _check_nan:
             for i, x in enumerate(gradients):
-                if _has_nan(x):
+                if _has_nan(x, node):
                     raise RuntimeError(
                         f"Function '{node.name()}' returned nan values in its {i}th output."
                     )
@@ -62,9 +62,9 @@ def _watched(
     return gradients
 
 
-def _has_nan(x: Any) -> bool:
+def _has_nan(x: Any, node: Node) -> bool:
     value = getattr(x, "_data", x)
-    return value is not None and hasattr(value, "dtype") and bool((value != value).any())
+    return hasattr(value, "dtype") and bool(node.device.xp.any(value != value))
 
 
 class set_detect_anomaly:

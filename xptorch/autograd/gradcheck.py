@@ -40,11 +40,9 @@ def gradcheck(
 
     Args:
         func: takes tensors, returns a tensor or a tuple of them.
-        inputs: a tensor or a tuple of them; those that require gradients are checked. They should
-            be of double precision.
-        eps: the size of the changes.
-        atol: absolute tolerance.
-        rtol: relative tolerance.
+        inputs: a tensor or a tuple of them, of double precision; those that require gradients
+            are checked.
+        eps, atol, rtol: the size of the changes, and the tolerances.
         raise_exception: raise on a mismatch; otherwise return False.
         nondet_tol: by how much two runs of the same backward pass may differ.
         check_undefined_grad: check that a gradient of zeros gives zeros.

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
-from xptorch.ops._common import FLOAT, to_dtype, type_name
+from xptorch._dtype import FLOAT
+from xptorch.ops._common import to_dtype, type_name
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor

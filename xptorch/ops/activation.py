@@ -7,21 +7,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
+from xptorch._dtype import BOOL, COMPLEX, FLOAT
 from xptorch._engine import op
 from xptorch._graph import wrap
 from xptorch.ops import create, random
 from xptorch.ops import elementwise as e
-from xptorch.ops._common import (
-    BOOL,
-    COMPLEX,
-    FLOAT,
-    floating,
-    inplace,
-    need_tensor,
-    refuse,
-    to_dtype,
-    wrap_dim,
-)
+from xptorch.ops._common import floating, inplace, need_tensor, refuse, to_dtype, wrap_dim
 from xptorch.ops._fused import in_float32, log1pexp, need_floating, positive, sigmoid
 
 if TYPE_CHECKING:
@@ -31,6 +22,7 @@ Function = Callable[..., "Tensor"]
 
 _SQRT_HALF = math.sqrt(0.5)
 _NORMAL = 1 / math.sqrt(2 * math.pi)
+_SIXTH = 0.16666667163372040  # rounded to single precision, as PyTorch's slope has it
 _TANH_SCALE, _TANH_CUBE = math.sqrt(2 / math.pi), 0.044715
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
@@ -92,8 +84,9 @@ _hardshrink = op(
 )
 _softshrink = op(
     "softshrink",
-    lambda xp, a, *, lambd: a
-    - xp.minimum(xp.maximum(a, xp.full_like(a, -lambd)), xp.full_like(a, lambd)),
+    lambda xp, a, *, lambd: (
+        a - xp.minimum(xp.maximum(a, xp.full_like(a, -lambd)), xp.full_like(a, lambd))
+    ),
     a=lambda xp, g, a, lambd: xp.keep(g, ~((a >= -lambd) & (a <= lambd))),
 )
 
@@ -150,12 +143,20 @@ _gelu_tanh = op(
 )
 
 
-def _silu_slope(xp: Any, g: Any, a: Any) -> Any:
+def _silu_forward(xp: Any, a: Any) -> Any:
     s = sigmoid(xp, a)
-    return g * (s * (1 + a * (1 - s)))
+    return a * s, s
 
 
-_silu = op("silu", lambda xp, a: a * sigmoid(xp, a), a=_silu_slope)
+def _silu_vjp(xp: Any, g: Any, needs: Any, y: Any, aux: Any) -> Any:
+    slope = 1 - aux
+    slope *= y
+    slope += aux
+    slope *= g
+    return (slope,)
+
+
+_silu = op("silu", _silu_forward, vjp=_silu_vjp, reference=lambda a: a * e.sigmoid(a), aux=True)
 
 
 def _mish_slope(xp: Any, g: Any, a: Any) -> Any:
@@ -174,8 +175,9 @@ def _softplus_forward(xp: Any, a: Any, *, beta: float, threshold: float) -> Any:
 _softplus = op(
     "softplus",
     _softplus_forward,
-    a=lambda xp, g, a, beta, threshold: g
-    * xp.where(a * beta > threshold, xp.ones_like(a), sigmoid(xp, a * beta)),
+    a=lambda xp, g, a, beta, threshold: (
+        g * xp.where(a * beta > threshold, xp.ones_like(a), sigmoid(xp, a * beta))
+    ),
 )
 _logsigmoid = op(
     "logsigmoid",
@@ -185,22 +187,19 @@ _logsigmoid = op(
 _hardsigmoid = op(
     "hardsigmoid",
     lambda xp, a: _ramp(xp, a),
-    a=lambda xp, g, a: xp.keep(g, (a > -3) & (a < 3)) * (1 / 6),
+    a=lambda xp, g, a: xp.keep(g, (a > -3) & (a < 3)) * _SIXTH,
 )
 _hardswish = op(
     "hardswish",
     lambda xp, a: a * _ramp(xp, a),
-    a=lambda xp, g, a: xp.keep(g, a >= 3)
-    + xp.keep(g, (a > -3) & (a < 3)) * (a * (1 / 3) + 0.5),
+    a=lambda xp, g, a: xp.keep(g, a >= 3) + xp.keep(g, (a > -3) & (a < 3)) * (a * (1 / 3) + 0.5),
 )
 _softsign = op(
     "softsign",
     lambda xp, a: a / (xp.abs(a) + 1),
     a=lambda xp, g, a: g / ((xp.abs(a) + 1) * (xp.abs(a) + 1)),
 )
-_tanhshrink = op(
-    "tanhshrink", lambda xp, a: a - xp.tanh(a), a=lambda xp, g, a: g * xp.tanh(a) ** 2
-)
+_tanhshrink = op("tanhshrink", lambda xp, a: a - xp.tanh(a), a=lambda xp, g, a: g * xp.tanh(a) ** 2)
 
 
 def _ramp(xp: Any, a: Any) -> Any:
@@ -237,7 +236,7 @@ def relu(input: Tensor) -> Tensor:
     need_tensor(input, "relu")
     if input._data.dtype == input._device.xp.bool:
         raise RuntimeError("Boolean inputs not supported for relu")
-    return _relu(input)  # type: ignore[no-any-return]
+    return _relu(input)
 
 
 def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
@@ -250,7 +249,7 @@ def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
             raise RuntimeError(
                 f"value cannot be converted to type {input.dtype.name} without overflow"
             )
-    return _threshold(input, limit=threshold, value=value)  # type: ignore[no-any-return]
+    return _threshold(input, limit=threshold, value=value)
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
@@ -264,14 +263,14 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tens
         min_val, max_val = int(min_val), int(max_val)
     if min_val > max_val:
         raise RuntimeError("min_val cannot be greater than max_val")
-    return _hardtanh(input, low=min_val, high=max_val)  # type: ignore[no-any-return]
+    return _hardtanh(input, low=min_val, high=max_val)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """The input where it is positive, elsewhere negative_slope · input."""
     need_tensor(input, "leaky_relu")
     need_floating("leaky_relu_cpu", input)
-    return _leaky_relu(input, slope=negative_slope)  # type: ignore[no-any-return]
+    return _leaky_relu(input, slope=negative_slope)
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
@@ -293,8 +292,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
             )
     if weight.ndim > 1:
         raise RuntimeError(
-            "prelu: Expected `weight` to be a scalar or 1D tensor, but got: "
-            f"ndim = {weight.ndim}"
+            f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}"
         )
     shape = [1] * input.ndim
     if input.ndim > 1:
@@ -302,9 +300,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     return in_float32(_prelu, input, weight.reshape(shape))
 
 
-def elu(
-    input: Tensor, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0
-) -> Tensor:
+def elu(input: Tensor, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> Tensor:
     """scale · input where positive, elsewhere scale · alpha · (exp(input_scale · input) − 1)."""
     need_tensor(input, "elu")
     need_floating("elu_cpu", input)
@@ -328,7 +324,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """The input where its magnitude is above `lambd`, elsewhere 0."""
     need_tensor(input, "hardshrink")
     need_floating("hardshrink_cpu", input)
-    return _hardshrink(input, lambd=lambd)  # type: ignore[no-any-return]
+    return _hardshrink(input, lambd=lambd)
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
@@ -337,7 +333,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     need_floating("softshrink_cpu", input)
     if not lambd >= 0:
         raise RuntimeError(f"lambda must not be negative, but found {lambd:g}")
-    return _softshrink(input, lambd=lambd)  # type: ignore[no-any-return]
+    return _softshrink(input, lambd=lambd)
 
 
 def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
@@ -393,7 +389,7 @@ hardswish = smooth(_hardswish, "hardswish", "hardswish_cpu")
 def softsign(input: Tensor) -> Tensor:
     """input / (1 + |input|)."""
     refuse("abs_cpu", input, BOOL)
-    return _softsign(floating(input))  # type: ignore[no-any-return]
+    return _softsign(floating(input))
 
 
 def tanhshrink(input: Tensor) -> Tensor:

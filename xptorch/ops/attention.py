@@ -186,4 +186,3 @@ def _shared_heads(query: Tensor, t: Tensor) -> Tensor:
             f"{shape_text(query.shape)} and {shape_text(t.shape)}"
         )
     return t.repeat_interleave(wanted // heads, -3)
-

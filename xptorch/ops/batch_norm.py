@@ -26,7 +26,7 @@ class _Channels(NamedTuple):
     """How an array lies: its channels last in memory (`tiled` times side by side), or second."""
 
     last: bool
-    count: int
+    channels: int
     tiled: int
 
     def sums(self, xp: Any, x: Any) -> Any:
@@ -36,15 +36,15 @@ class _Channels(NamedTuple):
             s = row_sums(xp, xp.reshape(x, (n * c, length)))
             return s if n == 1 else column_sums(xp, xp.reshape(s, (n, c)))
         s = column_sums(xp, x)
-        return s if self.tiled == 1 else xp.sum(xp.reshape(s, (self.tiled, self.count)), axis=0)
+        return s if self.tiled == 1 else xp.sum(xp.reshape(s, (self.tiled, self.channels)), axis=0)
 
     def spread(self, xp: Any, v: Any) -> Any:
         """One number a channel, shaped to broadcast against the array."""
         if not self.last:
-            return xp.reshape(v, (self.count, 1))
+            return xp.reshape(v, (self.channels, 1))
         if self.tiled == 1:
             return v
-        return xp.reshape(xp.broadcast_to(v, (self.tiled, self.count)), (-1,))
+        return xp.reshape(xp.broadcast_to(v, (self.tiled, self.channels)), (-1,))
 
 
 def _by_channel(xp: Any, x: Any, like: _Channels | None = None) -> tuple[Any, _Channels]:

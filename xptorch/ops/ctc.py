@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from xptorch._engine import op
 from xptorch.ops import create
 from xptorch.ops.comparison import where
-from xptorch.ops.shape import cat
+from xptorch.ops.shape import cat, stack
 from xptorch.ops.softmax import logsumexp
-from xptorch.ops.special import logaddexp
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -123,7 +122,7 @@ def _reference(
         if t:
             one = cat([gap[:, :1], alpha[:, :-1]], 1)
             two = where(skips, cat([gap, alpha], 1)[:, : path.shape[1]], never)
-            alpha = where(inside, logaddexp(logaddexp(alpha, one), two) + e, never)
+            alpha = where(inside, logsumexp(stack([alpha, one, two]), 0) + e, never)
         total = logsumexp(where(final, alpha, never), 1)
         losses = where(steps == t + 1, -total, losses)
     # PyTorch's slope is that of logits behind a log_softmax: it has Σ exp besides.
@@ -146,4 +145,4 @@ def ctc(
     skips = path.new_zeros((n, 2 * s + 1)) != 0
     if s:
         skips[:, 2:] = (path[:, 2:] != path[:, :-2]) & (path[:, 2:] != blank)
-    return _ctc(log_probs, path, skips, steps, 2 * counts, zero_infinity=zero)  # type: ignore[no-any-return]
+    return _ctc(log_probs, path, skips, steps, 2 * counts, zero_infinity=zero)

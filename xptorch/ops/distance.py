@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xptorch import _dtype
+from xptorch._dtype import FLOAT
 from xptorch.ops import create, linalg
-from xptorch.ops._common import FLOAT, need_tensor, promote, type_name, wrap_dim
+from xptorch.ops._common import need_tensor, promote, type_name, wrap_dim
 from xptorch.ops.shape import broadcast_tensors
 
 if TYPE_CHECKING:
@@ -22,8 +23,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     a, b = promote(x1, x2)
     if a.dtype.category < FLOAT:
         raise RuntimeError(
-            "expected common dtype to be floating point, yet common dtype is "
-            f"{type_name(a.dtype)}"
+            f"expected common dtype to be floating point, yet common dtype is {type_name(a.dtype)}"
         )
     a, b = broadcast_tensors(a, b)
     axis = wrap_dim(dim, a.ndim)

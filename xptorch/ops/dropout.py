@@ -67,7 +67,7 @@ def _dropout(name: str, input: Tensor, p: float, train: bool, features: bool) ->
     noise = _drawn(input, p, features)
     data: Any = noise._data
     data /= 1 - p
-    return _scaled(input, wrap(data, noise._device))  # type: ignore[no-any-return]
+    return _scaled(input, wrap(data, noise._device))
 
 
 def alpha_dropout(input: Tensor, p: float, train: bool) -> Tensor:
@@ -89,7 +89,7 @@ def _alpha(name: str, input: Tensor, p: float, train: bool, features: bool) -> T
     noise = _drawn(input, p, features)
     a = 1 / math.sqrt((_ALPHA * _ALPHA * p + 1) * (1 - p))
     shift = (noise - 1) * (_ALPHA * a) + _ALPHA * a * p
-    return _scaled(input, noise * a) + shift  # type: ignore[no-any-return]
+    return _scaled(input, noise * a) + shift
 
 
 dropout_, feature_dropout_ = inplace(dropout), inplace(feature_dropout)

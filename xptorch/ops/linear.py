@@ -73,7 +73,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         )
     if bias is not None and bias._data.shape[0] != w.shape[0]:
         return _odd_linear(input, weight, bias)
-    return _linear(input, weight, bias)  # type: ignore[no-any-return]
+    return _linear(input, weight, bias)
 
 
 def _odd_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -94,9 +94,7 @@ def _odd_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return y + bias
 
 
-def bilinear(
-    input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None
-) -> Tensor:
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """y_k = x₁ᵀ A_k x₂ + b_k over the last axes.
 
     Shape: (*, in1), (*, in2), weight (out, in1, in2), bias (out); out (*, out).
@@ -161,9 +159,7 @@ def _embedding_reference(
     return rows.reshape(*index.shape, weight.shape[1])
 
 
-_embedding = op(
-    "embedding", _embedding_forward, vjp=_embedding_vjp, reference=_embedding_reference
-)
+_embedding = op("embedding", _embedding_forward, vjp=_embedding_vjp, reference=_embedding_reference)
 
 
 def embedding(
@@ -190,7 +186,7 @@ def embedding(
         raise RuntimeError("index_select(): self indexing axis dim should be positive")
     check_rows(indices, weight.shape[0])
     padding = padding_idx if padding_idx >= 0 else None
-    return _embedding(weight, indices, padding=padding, by_freq=scale_grad_by_freq)  # type: ignore[no-any-return]
+    return _embedding(weight, indices, padding=padding, by_freq=scale_grad_by_freq)
 
 
 def check_rows(indices: Tensor, count: int) -> None:
@@ -213,9 +209,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
     if tensor.numel() == 0:
         if num_classes <= 0:
-            raise RuntimeError(
-                "Can not infer total number of classes from empty tensor."
-            )
+            raise RuntimeError("Can not infer total number of classes from empty tensor.")
         return tensor.new_zeros(*tensor.shape, num_classes)
     if int(tensor.min()) < 0:
         raise RuntimeError("Class values must be non-negative.")
@@ -227,4 +221,3 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     places = on.xp.arange(num_classes, dtype=tensor._data.dtype, device=tensor._data.device)
     hot = on.xp.expand_dims(tensor._data, axis=-1) == places
     return to_dtype(_graph.wrap(hot, on), _dtype.int64)
-

@@ -220,9 +220,7 @@ smooth_l1 = _by_difference(
     _smooth_l1_value,
     lambda xp, d, g, beta: _limited(xp, d, beta) * (g / beta),
 )
-huber = _by_difference(
-    "huber", _huber_value, lambda xp, d, g, delta: _limited(xp, d, delta) * g
-)
+huber = _by_difference("huber", _huber_value, lambda xp, d, g, delta: _limited(xp, d, delta) * g)
 
 
 # ---- two classes
@@ -270,9 +268,7 @@ def _bce_logits_vjp(
     return to_a, to_target, None, None
 
 
-bce_with_logits = op(
-    "bce_with_logits", _bce_logits_forward, vjp=_bce_logits_vjp, broadcast=True
-)
+bce_with_logits = op("bce_with_logits", _bce_logits_forward, vjp=_bce_logits_vjp, broadcast=True)
 
 
 def _bce_forward(xp: Any, a: Any, target: Any, weight: Any, *, reduction: str) -> Any:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["group_norm", "layer_norm", "rms_norm"]
 
 
-
 def _rows(xp: Any, x: Any, width: int) -> Any:
     return xp.reshape(x, (math.prod(x.shape) // max(width, 1), width))
 
@@ -142,9 +141,7 @@ _rms_norm = op(
 )
 
 
-def _group_norm_forward(
-    xp: Any, a: Any, weight: Any, bias: Any, *, groups: int, eps: float
-) -> Any:
+def _group_norm_forward(xp: Any, a: Any, weight: Any, bias: Any, *, groups: int, eps: float) -> Any:
     n, c = a.shape[:2]
     width = math.prod(a.shape) // (n * groups)
     y, (mean, rstd) = _layer_norm_forward(xp, a, None, None, shape=(width,), eps=eps)
@@ -156,9 +153,7 @@ def _group_norm_forward(
     return xp.reshape(y, a.shape), (mean, rstd)
 
 
-def _group_norm_vjp(
-    xp: Any, g: Any, needs: Any, a: Any, weight: Any, aux: Any, groups: int
-) -> Any:
+def _group_norm_vjp(xp: Any, g: Any, needs: Any, a: Any, weight: Any, aux: Any, groups: int) -> Any:
     mean, rstd = aux
     n, c = a.shape[:2]
     width, shape = math.prod(a.shape) // (n * groups), a.shape

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from xptorch._engine import op
-from xptorch.ops.window import FIRST, LAST, Geometry, either, pad
+from xptorch.ops.window import FIRST, LAST, Geometry, Op, either, pad
 
 Key = tuple[Any, ...]
 
@@ -133,7 +133,8 @@ pick_max = op(
     _pick_max,
     x=lambda xp, g, masks, how: spread_max_(xp, g, masks=masks, how=how),
 )
-spread_max_, pick_max_ = either(spread_max), either(pick_max)
+spread_max_: Op = either(spread_max)
+pick_max_: Op = either(pick_max)
 
 
 def max_places(xp: Any, x: Any, how: Geometry, lowest: float) -> Any:
@@ -202,4 +203,5 @@ spread_avg = op(
     _spread_avg,
     g=lambda xp, u, how, divide: avg_pool_(xp, u, how=how, divide=divide),
 )
-avg_pool_, spread_avg_ = either(avg_pool), either(spread_avg)
+avg_pool_: Op = either(avg_pool)
+spread_avg_: Op = either(spread_avg)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from xptorch._dtype import COMPLEX
 from xptorch._engine import op
 from xptorch.ops._common import (
-    COMPLEX,
     Dim,
     deliver,
     floating,

@@ -24,6 +24,7 @@ from xptorch._engine import op
 from xptorch.ops._fused import column_sums
 
 Axes = tuple[int, ...]
+Op = Callable[..., Any]
 Block = tuple[Any, ...]  # indices of some images, and some of their windows along the first axis
 
 LAST = {3: (0, 2, 1), 4: (0, 2, 3, 1), 5: (0, 2, 3, 4, 1)}  # channels moved behind the others
@@ -31,7 +32,7 @@ FIRST = {3: (0, 2, 1), 4: (0, 3, 1, 2), 5: (0, 4, 1, 2, 3)}  # and back
 _FEW_CHANNELS = 4
 
 
-def either(call: Callable[..., Any]) -> Callable[..., Any]:
+def either(call: Op) -> Op:
     """An op as VJPs call it: its bare forward over arrays, recorded over Tensors."""
     forward = call.op.forward  # type: ignore[attr-defined]
 
@@ -175,7 +176,7 @@ def _convolve_input(xp: Any, g: Any, w: Any, b: Any, *, how: Geometry) -> Any:
     """g (n, o, counts…), w (o, c / groups, k…), b (c) or None → (n, c, s…)."""
     if set(how.stride) == {1} and (w.shape[1] > 1 or w.shape[0] == how.groups or how.groups == 1):
         return _convolve(xp, g, _turned(xp, w, how.groups), b, how=how.transposed)
-    n, o, c = g.shape[0], g.shape[1], w.shape[1] * how.groups
+    c = w.shape[1] * how.groups
     g = xp.permute_dims(g, LAST[g.ndim])
     spread = _spread_depthwise if how.groups == c > 1 else _spread
     x = spread(xp, g, w, how)
@@ -261,8 +262,10 @@ sum_channels = op(
         xp.reshape(v, shape=(1, -1) + (1,) * (len(g_shape) - 2)), shape=g_shape
     ),
 )
-convolve_, sum_channels_ = either(convolve), either(sum_channels)
-convolve_input_, convolve_weight_ = either(convolve_input), either(convolve_weight)
+convolve_: Op = either(convolve)
+convolve_input_: Op = either(convolve_input)
+convolve_weight_: Op = either(convolve_weight)
+sum_channels_: Op = either(sum_channels)
 
 
 # ---- weights and groups as matrices

@@ -15,7 +15,17 @@ from xptorch.optim.optimizer import Optimizer, ParamsT
 Closure = Callable[[], Any]
 
 # What is remembered, in the order that PyTorch writes it in.
-_MEMORY = ("func_evals", "n_iter", "al", "d", "t", "old_dirs", "old_stps", "ro", "H_diag")
+_MEMORY: tuple[str, ...] = (
+    "func_evals",
+    "n_iter",
+    "al",
+    "d",
+    "t",
+    "old_dirs",
+    "old_stps",
+    "ro",
+    "H_diag",
+)
 _MEMORY += ("prev_flat_grad", "prev_loss")
 
 
@@ -69,7 +79,10 @@ class LBFGS(Optimizer):
         super().__init__(params, defaults)
         if len(self.param_groups) != 1:
             raise ValueError("LBFGS doesn't support per-parameter options (parameter groups)")
-        self._params: list[Tensor] = self.param_groups[0]["params"]
+
+    @property
+    def _params(self) -> list[Tensor]:
+        return self.param_groups[0]["params"]
 
     def step(self, closure: Closure) -> Any:  # type: ignore[override]
         memory = self.state[self._params[0]]

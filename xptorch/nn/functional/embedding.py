@@ -104,9 +104,7 @@ def embedding_bag(
     else:
         bags = offsets.numel() - int(include_last_offset)
         bag = _bags(flat, offsets.long()[:bags])
-    found = embedding(
-        flat, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
-    )
+    found = embedding(flat, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
     if per_sample_weights is not None:
         found = found * per_sample_weights.reshape(-1, 1)
     real = found.new_ones(flat.shape)

@@ -41,8 +41,11 @@ def grid_sample(
     need_tensor(input, "grid_sample")
     need_tensor(grid, "grid_sample", "grid", 2)
     _check(input, grid, mode, padding_mode)
+    return _sample(input, grid, mode, padding_mode, bool(align_corners))
+
+
+def _sample(input: Tensor, grid: Tensor, mode: str, padding_mode: str, align: bool) -> Tensor:
     size = tuple(input._data.shape[2:])
-    align = bool(align_corners)
     n, *out = grid._data.shape[:-1]
     points = shape.reshape(grid, (n, math.prod(out), len(size)))
     places = []  # along each axis of the image, where to read: (n, points)
@@ -117,7 +120,7 @@ def _read(flat: Tensor, where: list[Tensor], size: tuple[int, ...]) -> Tensor:
     points = offset._data.shape[1]
     offset = shape.expand(shape.unsqueeze(offset, 1), (n, c, points))
     inside = shape.expand(shape.unsqueeze(inside, 1), (n, c, points))
-    return elementwise.keep(scatter.gather(flat, 2, offset), inside)  # type: ignore[no-any-return]
+    return elementwise.keep(scatter.gather(flat, 2, offset), inside)
 
 
 def _folded(x: Tensor, size: int, padding_mode: str, align: bool) -> Tensor:

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
+from xptorch._dtype import FLOAT
 from xptorch.nn.functional._reduction import chosen, reduced
 from xptorch.ops import create, special
-from xptorch.ops._common import FLOAT, is_tensor, to_dtype
+from xptorch.ops._common import is_tensor, to_dtype
 from xptorch.ops._fused import need_floating
 from xptorch.ops.comparison import where
 from xptorch.ops.ctc import ctc

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
+from xptorch._dtype import FLOAT
 from xptorch.nn.functional._reduction import chosen, reduced
 from xptorch.ops import loss as ops
 from xptorch.ops import shape
 from xptorch.ops._common import (
-    FLOAT,
     check_cast,
     need_tensor,
     promote,

@@ -264,8 +264,10 @@ def multilabel_margin_loss(
             "Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
             f"{shape_text(input.shape)}"
         )
-    if target.ndim > 2 or target.numel() != input.numel() or (
-        input.ndim == 2 and target.shape != input.shape
+    if (
+        target.ndim > 2
+        or target.numel() != input.numel()
+        or (input.ndim == 2 and target.shape != input.shape)
     ):
         raise RuntimeError(
             f"inconsistent target size: {shape_text(target.shape)} for input of size: "

@@ -245,10 +245,10 @@ def _static(given: Tensor, rows: int, head: int) -> Tensor:
 
 def _joined(mask: Any, padding: Any, n: int, heads: int, source: int) -> Tensor | None:
     if padding is None:
-        return mask  # type: ignore[no-any-return]
+        return mask
     if tuple(padding.shape) != (n, source):
         raise AssertionError(
             f"expecting key_padding_mask shape of {(n, source)}, but got {padding.shape}"
         )
     wide = padding.view(n, 1, 1, source).expand(n, heads, 1, source).reshape(-1, 1, source)
-    return wide if mask is None else mask + wide  # type: ignore[no-any-return]
+    return wide if mask is None else mask + wide

@@ -66,8 +66,7 @@ def instance_norm(
     """
     if use_input_stats and math.prod(input.shape[2:]) == 1:
         raise ValueError(
-            "Expected more than 1 spatial element when training, got input size "
-            f"{input.shape}"
+            f"Expected more than 1 spatial element when training, got input size {input.shape}"
         )
     return channels.instance_norm(
         input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps

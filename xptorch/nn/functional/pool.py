@@ -11,7 +11,6 @@ from xptorch._dtype import BOOL, COMPLEX, FLOAT
 from xptorch.ops import elementwise, shape
 from xptorch.ops._common import need_tensor, shape_text, to_dtype, type_name
 from xptorch.ops.pooling import avg_pool, max_places, max_pool
-from xptorch.ops.resample import Taps, resample
 from xptorch.ops.window import Axes, Geometry
 
 if TYPE_CHECKING:
@@ -22,8 +21,6 @@ Sizes = int | tuple[int, ...]
 __all__ = [
     *("max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d"),
     *("max_pool1d_with_indices", "max_pool2d_with_indices", "max_pool3d_with_indices"),
-    *("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"),
-    *("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d"),
     *("lp_pool1d", "lp_pool2d", "lp_pool3d", "max_unpool1d", "max_unpool2d", "max_unpool3d"),
 ]
 
@@ -98,7 +95,7 @@ def max_pool1d_with_indices(
     return_indices: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """`max_pool1d` with indices, whatever `return_indices` says."""
-    return max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)  # type: ignore[no-any-return]
+    return max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
 def max_pool2d_with_indices(
@@ -111,7 +108,7 @@ def max_pool2d_with_indices(
     return_indices: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """`max_pool2d` with indices, whatever `return_indices` says."""
-    return max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, True)  # type: ignore[no-any-return]
+    return max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
 def max_pool3d_with_indices(
@@ -124,18 +121,18 @@ def max_pool3d_with_indices(
     return_indices: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """`max_pool3d` with indices, whatever `return_indices` says."""
-    return max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode, True)  # type: ignore[no-any-return]
+    return max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
 def _max_pool(name: str, x: Tensor, settings: tuple[Any, ...], with_indices: bool) -> Any:
     need_tensor(x, name)
     how = _plan(name, x._data.shape, *_hashable(settings))
     refused = (BOOL, COMPLEX) if len(how.size) > 1 else (BOOL, COMPLEX, _dtype.INTEGER)
-    _refuse(name, x, *refused)
-    return _maxima(x, how, with_indices)
+    refuse_dtypes(name, x, *refused)
+    return maxima(x, how, with_indices)
 
 
-def _maxima(x: Tensor, how: Geometry, with_indices: bool) -> Any:
+def maxima(x: Tensor, how: Geometry, with_indices: bool) -> Any:
     lowest = -math.inf if x.dtype.category == FLOAT else _dtype.iinfo(x.dtype).min
     batched = x._data.ndim == len(how.size) + 2
     x = x if batched else shape.unsqueeze(x, 0)
@@ -215,17 +212,17 @@ def _avg_pool(
     if divisor == 0:
         raise RuntimeError("divisor must be not zero")
     if x.dtype is not _dtype.int64:
-        _refuse(name, x, BOOL, COMPLEX, _dtype.INTEGER)
+        refuse_dtypes(name, x, BOOL, COMPLEX, _dtype.INTEGER)
     divide = divisor or _counts(how, settings[2], bool(include_pad))
-    return _means(x, how, divide)
+    return means(x, how, divide)
 
 
-def _means(x: Tensor, how: Geometry, divide: Any) -> Tensor:
+def means(x: Tensor, how: Geometry, divide: Any) -> Tensor:
     if x.dtype.category != FLOAT:
-        exact = _means(to_dtype(x, _dtype.float64), how, divide)
+        exact = means(to_dtype(x, _dtype.float64), how, divide)
         return to_dtype(exact, x.dtype)
     if x._data.ndim == len(how.size) + 2:
-        return avg_pool(x, how=how, divide=divide)  # type: ignore[no-any-return]
+        return avg_pool(x, how=how, divide=divide)
     return shape.squeeze(avg_pool(shape.unsqueeze(x, 0), how=how, divide=divide), 0)
 
 
@@ -293,167 +290,6 @@ def _lp_pool(
     powers = mean(elementwise.pow(x, p), kernel, stride, 0, ceil)
     count = math.prod(kernel) if isinstance(kernel, (tuple, list)) else kernel**d
     return elementwise.pow(powers * count, 1.0 / p)
-
-
-# ---- windows that adapt to an output's size
-
-
-def adaptive_avg_pool1d(input: Tensor, output_size: Sizes) -> Tensor:
-    """The means of as many windows over one axis as the output is to have elements."""
-    return _adaptive_avg("adaptive_avg_pool1d", input, output_size)
-
-
-def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
-    """The means of as many windows as the output is to have elements.
-
-    Window i of o over an axis of size s reaches from ⌊i · s / o⌋ to ⌈(i + 1) · s / o⌉.
-
-    Args:
-        input: the images.
-        output_size: a number, or one for each axis; None leaves an axis as it is.
-
-    Shape: (n, c, h, w) or (c, h, w) → (n, c, *output_size) or (c, *output_size).
-    """
-    return _adaptive_avg("adaptive_avg_pool2d", input, output_size)
-
-
-def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
-    """As `adaptive_avg_pool2d`, over three axes."""
-    return _adaptive_avg("adaptive_avg_pool3d", input, output_size)
-
-
-def adaptive_max_pool1d(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Any:
-    """The maxima of as many windows over one axis as the output is to have elements."""
-    return _adaptive_max("adaptive_max_pool1d", input, output_size, return_indices)
-
-
-def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """The maxima of as many windows as the output is to have elements; windows as of
-    `adaptive_avg_pool2d`, indices as of `max_pool2d`."""
-    return _adaptive_max("adaptive_max_pool2d", input, output_size, return_indices)
-
-
-def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """As `adaptive_max_pool2d`, over three axes."""
-    return _adaptive_max("adaptive_max_pool3d", input, output_size, return_indices)
-
-
-def _adaptive_avg(name: str, x: Tensor, output_size: Any) -> Tensor:
-    need_tensor(x, name)
-    sizes = _output_size(name, x._data.shape, output_size)
-    _refuse(name, x, BOOL, COMPLEX, _dtype.INTEGER)
-    how, uneven = _adapted(x._data.shape, sizes)
-    for axis, out in uneven:
-        size = x._data.shape[axis]
-        x = resample(x, axis, _means_of(size, out))
-    return _emptied(x, sizes) if 0 in sizes else _means(x, how, math.prod(how.kernel))
-
-
-def _adaptive_max(name: str, x: Tensor, output_size: Any, with_indices: bool) -> Any:
-    need_tensor(x, name)
-    sizes = _output_size(name, x._data.shape, output_size)
-    _refuse(name, x, BOOL, COMPLEX, _dtype.INTEGER)
-    if 0 in sizes:
-        y = _emptied(x, sizes)
-        return (y, to_dtype(y.detach(), _dtype.int64)) if with_indices else y
-    _, uneven = _adapted(x._data.shape, sizes)
-    places = {}
-    for axis, out in uneven:  # windows of different sizes side by side, short ones repeating
-        places[axis] = _windows_of(x._data.shape[axis], out)
-        x = resample(x, axis, Taps(x._data.shape[axis], (places[axis],)))
-    how, _ = _adapted(x._data.shape, sizes)
-    found = _maxima(x, how, with_indices)
-    return (found[0], _original(found[1], how, places, x.ndim)) if with_indices else found
-
-
-def _adapted(x: Axes, sizes: Axes) -> tuple[Geometry, list[tuple[int, int]]]:
-    """Even windows over the axes that allow them; the other axes and their sizes in the output."""
-    lead = len(x) - len(sizes)
-    uneven = [(lead + i, o) for i, o in enumerate(sizes) if o and x[lead + i] % o]
-    left = [o if o and s % o else s for s, o in zip(x[lead:], sizes, strict=True)]
-    kernel = tuple(s // o if o else 1 for s, o in zip(left, sizes, strict=True))
-    ones = (1,) * len(sizes)
-    return Geometry(tuple(left), kernel, kernel, ((0, 0),) * len(sizes), ones, 1), uneven
-
-
-def _bounds(size: int, out: int) -> list[tuple[int, int]]:
-    return [(i * size // out, -(-(i + 1) * size // out)) for i in range(out)]
-
-
-@lru_cache(maxsize=256)
-def _means_of(size: int, out: int) -> Taps:
-    bounds = _bounds(size, out)
-    most = max(b - a for a, b in bounds)
-    index = tuple(tuple(min(a + t, b - 1) for a, b in bounds) for t in range(most))
-    weight = tuple(tuple((a + t < b) / (b - a) for a, b in bounds) for t in range(most))
-    return Taps(size, index, weight)
-
-
-@lru_cache(maxsize=256)
-def _windows_of(size: int, out: int) -> tuple[int, ...]:
-    bounds = _bounds(size, out)
-    most = max(b - a for a, b in bounds)
-    return tuple(min(a + t, b - 1) for a, b in bounds for t in range(most))
-
-
-def _original(indices: Tensor, how: Geometry, places: dict[int, Any], ndim: int) -> Tensor:
-    """Indices into the windows laid side by side as indices into the input."""
-    if not places:
-        return indices
-    xp, on = indices._device.xp, indices._device
-    flat, total, scale = indices._data, 0, 1
-    for i in reversed(range(len(how.size))):
-        place = flat % how.size[i]
-        flat = flat // how.size[i]
-        size = how.size[i]
-        row = places.get(ndim - len(how.size) + i)
-        if row is not None:
-            table = xp.asarray(row, dtype=xp.int64, device=on.raw)
-            place = xp.reshape(xp.take(table, xp.reshape(place, (-1,)), axis=0), place.shape)
-            size = row[-1] + 1
-        total = place * scale + total
-        scale *= size
-    return _graph.wrap(total, on)
-
-
-def _emptied(x: Tensor, sizes: Axes) -> Tensor:
-    """No elements, in the shape that an adaptive pool would have."""
-    empty = x[(..., *(slice(0, 0),) * len(sizes))]
-    return shape.reshape(empty, (*x._data.shape[: -len(sizes)], *sizes))
-
-
-def _output_size(name: str, x: Axes, output_size: Any) -> Axes:
-    d = int(name[-2])
-    values = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * d
-    if d == 1 and len(values) != 1:
-        raise RuntimeError(
-            f"{name}() argument 'output_size' should contain one int (got {len(values)})"
-        )
-    for i, v in enumerate(values):
-        if not hasattr(v, "__index__") and (d == 1 or v is not None):
-            raise TypeError(
-                f"{name}(): argument 'output_size' (position 2) must be tuple of ints, but found "
-                f"element of type {type(v).__name__} at pos {i}"
-            )
-    if len(x) not in (d + 1, d + 2):
-        raise RuntimeError(
-            f"{name}(): Expected {d + 1}D or {d + 2}D tensor, but got {shape_text(x)}"
-        )
-    if len(values) != d:
-        raise RuntimeError(f"{name}: output_size must be {d}")
-    for i in range(len(x) - d - (len(x) == d + 1), len(x)):
-        if x[i] == 0 and i >= len(x) - d:
-            raise RuntimeError(
-                f"{name}(): Expected input to have non-zero size for non-batch dimensions, but "
-                f"input has sizes {shape_text(x)} with dimension {i} being empty"
-            )
-    sizes = tuple(s if v is None else int(v) for v, s in zip(values, x[-d:], strict=True))
-    if any(s < 0 for s in sizes):
-        raise RuntimeError(
-            f"{name}: elements of output_size must be greater than or equal to 0 but received "
-            f"{{{', '.join(map(str, sizes))}}}"
-        )
-    return sizes
 
 
 # ---- the inverse of a maximum
@@ -537,8 +373,9 @@ def _unpool(d: int, x: Tensor, indices: Tensor, *settings: Any) -> Tensor:
     size = _unpooled_size(x._data.shape[-d:], kernel, steps, pads, output_size)
     lead = x._data.shape[:-d]
     places = shape.reshape(indices, (*lead, math.prod(x._data.shape[-d:])))
-    if places.numel() and not (0 <= int(places.min()) and int(places.max()) < math.prod(size)):
-        worst = int(places.max()) if int(places.max()) >= math.prod(size) else int(places.min())
+    low, high = (int(places.min()), int(places.max())) if places.numel() else (0, 0)
+    if low < 0 or high >= math.prod(size):
+        worst = low if low < 0 else high
         raise RuntimeError(
             f"Found an invalid max index: {worst} (output volumes are of size "
             f"{'x'.join(map(str, size))}"
@@ -618,7 +455,7 @@ def _check_shape(name: str, x: Axes, d: int) -> None:
             f"Dimension out of range (expected to be in range of [-{len(x)}, {len(x) - 1}], but "
             "got -3)"
         )
-    if len(x) not in (d + 1, d + 2) or 0 in x[-d - 1 :][d == 1 :]:
+    if len(x) not in (d + 1, d + 2) or 0 in x[-d - 1 :]:
         raise RuntimeError(
             f"{name}: Expected {d + 1}D or {d + 2}D (batch mode) tensor with optional 0 dim batch "
             f"size for input, but got: {shape_text(x)}"
@@ -658,7 +495,7 @@ def _each(function: str, name: str, value: Any, d: int) -> Axes:
     return tuple(int(v) for v in values) * (d if len(values) == 1 else 1)
 
 
-def _refuse(name: str, x: Tensor, *categories: int) -> None:
+def refuse_dtypes(name: str, x: Tensor, *categories: int) -> None:
     if x.dtype.category in categories:
         raise NotImplementedError(f'"{name}" not implemented for {type_name(x.dtype)!r}')
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
 from xptorch._dtype import FLOAT
-from xptorch.nn.functional.pool import (
+from xptorch.nn.functional.adaptive_pool import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
     adaptive_avg_pool3d,
 )
-from xptorch.ops import elementwise, shape
+from xptorch.ops import comparison, shape
 from xptorch.ops._common import need_tensor, shape_text, to_dtype, type_name
 from xptorch.ops._fused import in_float32
 from xptorch.ops.resample import Taps, resample
@@ -47,7 +47,8 @@ def interpolate(
         size: the size wanted: a number, or one for each axis.
         scale_factor: or by what to multiply the size, rounded down.
         mode: ``"nearest"``, ``"nearest-exact"``, ``"area"`` for any number of axes, ``"linear"``
-            for one, ``"bilinear"``, ``"bicubic"``, ``"lanczos"`` for two, ``"trilinear"`` for three.
+            for one, ``"bilinear"``, ``"bicubic"``, ``"lanczos"`` for two and ``"trilinear"`` for
+            three.
         align_corners: for the linear and cubic modes, whether the centres of the corner pixels
             (instead of their outer edges) keep their places.
         recompute_scale_factor: use the ratio of the rounded sizes instead of the factor given.
@@ -66,8 +67,7 @@ def interpolate(
     _check_sizes(input, sizes, mode)
     settings = (mode, bool(align_corners), antialias)
     if input.dtype is _dtype.uint8 and not mode.startswith("nearest"):
-        exact = _resize(to_dtype(input, _dtype.float32), sizes, scales, *settings)
-        return to_dtype(elementwise.round(exact).clamp(0, 255), _dtype.uint8)
+        return _resize_bytes(input, sizes, scales, *settings)
     return in_float32(lambda x: _resize(x, sizes, scales, *settings), input)
 
 
@@ -100,15 +100,51 @@ def _resize(
     return x
 
 
-def _rounded(x: float) -> float:
-    """A number as float32 holds it."""
-    return struct.unpack("f", struct.pack("f", x))[0]  # type: ignore[no-any-return]
+def _resize_bytes(
+    x: Tensor,
+    sizes: tuple[int, ...],
+    scales: tuple[float | None, ...],
+    mode: str,
+    align: bool,
+    antialias: bool,
+) -> Tensor:
+    """Images of bytes, in the whole numbers that PyTorch (and before it Pillow) takes for them."""
+    x = to_dtype(x, _dtype.int32)
+    for axis in reversed(range(2, x._data.ndim)):
+        size, out, scale = x._data.shape[axis], sizes[axis - 2], scales[axis - 2]
+        if antialias:
+            taps = _wide_taps(mode, size, out, scale, align)
+        else:
+            taps = _taps(mode, size, out, scale, align, False)
+        taps, bits = _whole(taps)
+        x = resample(x, axis, taps) + (1 << bits - 1)
+        x = comparison.bitwise_right_shift(x, bits).clamp(0, 255)
+    return to_dtype(x, _dtype.uint8)
 
 
 @lru_cache(maxsize=256)
-def _taps(
-    mode: str, size: int, out: int, scale: float | None, align: bool, single: bool
-) -> Taps:
+def _whole(taps: Taps) -> tuple[Taps, int]:
+    """Weights as multiples of a power of two that 16 bits hold, and that power's exponent."""
+    rows = []
+    for o in range(len(taps.source[0])):
+        row = [0.0] * len(taps.source)
+        sources = [reads[o] for reads in taps.source]
+        for source, weights in zip(sources, taps.weight or (), strict=True):
+            row[sources.index(source)] += weights[o]  # those of the same element count together
+        rows.append(row)
+    most = max(max(row) for row in rows)
+    bits = next(b for b in range(23) if b == 22 or int(0.5 + most * 2 ** (b + 1)) >= 1 << 15)
+    whole = [[int(w * 2**bits + math.copysign(0.5, w)) for w in row] for row in rows]
+    return Taps(taps.size, taps.source, tuple(zip(*whole, strict=True))), bits
+
+
+def _rounded(x: float) -> float:
+    """A number as float32 holds it."""
+    return struct.unpack("f", struct.pack("f", x))[0]
+
+
+@lru_cache(maxsize=256)
+def _taps(mode: str, size: int, out: int, scale: float | None, align: bool, single: bool) -> Taps:
     """What each output element reads along one axis, and with which weights."""
     fit = _rounded if single else float
     step = fit(_step(size, out, scale, align))
@@ -289,6 +325,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     c //= r * r
     x, n = shape.reshape(input, (*lead, c, r, r, h, w)), len(lead)
     x = shape.permute(x, (*range(n + 1), n + 3, n + 1, n + 4, n + 2))
+    x = shape.clone(x) if r == 1 else x
     return shape.reshape(x, (*lead, c, h * r, w * r))
 
 
@@ -312,6 +349,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
             )
     x, n = shape.reshape(input, (*lead, c, h // r, r, w // r, r)), len(lead)
     x = shape.permute(x, (*range(n + 1), n + 2, n + 4, n + 1, n + 3))
+    x = shape.clone(x) if r == 1 else x
     return shape.reshape(x, (*lead, c * r * r, h // r, w // r))
 
 
@@ -336,8 +374,7 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
         )
     if groups <= 0:
         raise RuntimeError(
-            "Number of groups to divide channels in must be positive. Value of groups:"
-            f"{groups}"
+            f"Number of groups to divide channels in must be positive. Value of groups:{groups}"
         )
     n, c, *rest = size
     if c % groups:
