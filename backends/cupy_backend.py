@@ -114,6 +114,9 @@ class CupyBackend(Backend):
     def owns(self, x: Array) -> bool:
         return x.base is None
 
+    def address(self, x: Array) -> int:
+        return int(x.data.ptr)
+
     def strides(self, x: Array) -> tuple[int, ...]:
         if not x.size:
             return super().strides(x)

@@ -46,6 +46,9 @@ class NumpyBackend(Backend):
     def owns(self, x: Array) -> bool:
         return x.base is None and isinstance(x, np.ndarray)
 
+    def address(self, x: Array) -> int:
+        return int(x.__array_interface__["data"][0])
+
     def astype(self, x: Array, dtype: Any) -> Array:
         return x.astype(dtype, copy=False)
 

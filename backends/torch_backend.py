@@ -32,6 +32,9 @@ class TorchBackend(Backend):
     def aliases(self, y: Array, x: Array) -> bool:
         return bool(y.untyped_storage().data_ptr() == x.untyped_storage().data_ptr())
 
+    def address(self, x: Array) -> int:
+        return int(x.data_ptr())
+
     def strides(self, x: Array) -> tuple[int, ...]:
         return tuple(x.stride())
 

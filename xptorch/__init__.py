@@ -89,6 +89,10 @@ from xptorch._legacy import *
 from xptorch._printing import get_printoptions as get_printoptions
 from xptorch._printing import set_printoptions as set_printoptions
 from xptorch._version import __version__ as __version__
+from xptorch.autograd.anomaly_mode import (
+    is_anomaly_check_nan_enabled as is_anomaly_check_nan_enabled,
+)
+from xptorch.autograd.anomaly_mode import is_anomaly_enabled as is_anomaly_enabled
 from xptorch.nn.functional import adaptive_avg_pool1d as adaptive_avg_pool1d
 from xptorch.nn.functional import adaptive_max_pool1d as adaptive_max_pool1d
 from xptorch.nn.functional import avg_pool1d as avg_pool1d

@@ -66,7 +66,7 @@ class Backend:
         *("unfold", "fold", "weigh", "match", "pad", "index_add", "index_put", "keep", "erf", "erfc", "relu", "peak", "astype"),
         *("place", "add_rows", "add_along", "put_along", "windows", "diagonal"),
         *("aliases", "owns", "strides", "reshape_view", "assign", "iadd", "add_to", "block"),
-        "memory_order",
+        *("memory_order", "address"),
     )
 
     def __init__(self, library: Namespace) -> None:
@@ -134,6 +134,10 @@ class Backend:
         """Steps in elements along each axis; C order where the library does not tell."""
         sizes = [max(s, 1) for s in x.shape]
         return tuple(math.prod(sizes[i + 1 :]) for i in range(len(sizes)))
+
+    def address(self, x: Array) -> int:
+        """The memory address of the first element."""
+        raise NotImplementedError(f"{self.name} does not tell where its arrays lie in memory")
 
     def memory_order(self, x: Array) -> tuple[int, ...]:
         """The axes in the order in which they lie in memory, the one of the smallest step last."""

@@ -173,7 +173,8 @@ class Tensor:
         base = self._base
         if base is None:
             return 0
-        return self._device.xp.offset(self._data, base._data) // self.dtype.itemsize  # type: ignore[no-any-return]
+        xp = self._device.xp
+        return (xp.address(self._data) - xp.address(base._data)) // self.dtype.itemsize  # type: ignore[no-any-return]
 
     def is_contiguous(self, memory_format: Any = None) -> bool:
         """Whether its elements lie in memory in the order of its axes."""

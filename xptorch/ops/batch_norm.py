@@ -14,7 +14,16 @@ from xptorch._engine import op
 from xptorch.ops import elementwise as e
 from xptorch.ops import reduce
 from xptorch.ops._common import need_tensor
-from xptorch.ops._fused import affine, column_sums, in_float32, need_floating, per_channel, row_sums
+from xptorch.ops._fused import (
+    affine,
+    column_sums,
+    in_float32,
+    need_floating,
+    per_channel,
+    row_sums,
+    tiled,
+    tiling,
+)
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -42,9 +51,7 @@ class _Channels(NamedTuple):
         """One number a channel, shaped to broadcast against the array."""
         if not self.last:
             return xp.reshape(v, (self.channels, 1))
-        if self.tiled == 1:
-            return v
-        return xp.reshape(xp.broadcast_to(v, (self.tiled, self.channels)), (-1,))
+        return tiled(xp, v, self.tiled)
 
 
 def _by_channel(xp: Any, x: Any, like: _Channels | None = None) -> tuple[Any, _Channels]:
@@ -53,10 +60,7 @@ def _by_channel(xp: Any, x: Any, like: _Channels | None = None) -> tuple[Any, _C
     if like is None:
         last = x.ndim == 2 or (c > 1 and xp.strides(x)[1] == 1)
         rows = math.prod(x.shape) // max(c, 1)
-        # Many narrow rows are laid side by side: broadcasting runs over the last axis.
-        many = last and rows * c > 16384
-        tiled = math.gcd(rows, 1 << max(10 - c.bit_length(), 0)) if many else 1
-        like = _Channels(last, c, tiled)
+        like = _Channels(last, c, tiling(rows, c) if last else 1)
     if not like.last:
         return xp.reshape(x, (n, c, math.prod(x.shape[2:]))), like
     if x.ndim > 2:

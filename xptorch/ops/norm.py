@@ -15,7 +15,15 @@ from xptorch._engine import op
 from xptorch.ops import elementwise as e
 from xptorch.ops import reduce
 from xptorch.ops._common import need_tensor, shape_text
-from xptorch.ops._fused import affine, column_sums, in_float32, need_floating, per_channel, row_sums
+from xptorch.ops._fused import (
+    affine,
+    in_float32,
+    need_floating,
+    per_channel,
+    row_sums,
+    tiled,
+    tiling,
+)
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -31,6 +39,22 @@ def _column(xp: Any, v: Any) -> Any:
     return xp.reshape(v, (-1, 1))
 
 
+def _weighted(xp: Any, x: Any, weight: Any, bias: Any = None, own: bool = False) -> Any:
+    """x · weight + bias for each row; the result may take the place of an `x` of our own."""
+    rows, width = x.shape
+    k = tiling(rows, width)
+    y = xp.reshape(x, (rows // k, k * width))
+    if weight is not None:
+        weight = tiled(xp, xp.reshape(weight, (-1,)), k)
+        if own:
+            y *= weight
+        else:
+            y = y * weight
+    if bias is not None:
+        y += tiled(xp, xp.reshape(bias, (-1,)), k)
+    return xp.reshape(y, (rows, width))
+
+
 def _layer_norm_forward(
     xp: Any, a: Any, weight: Any, bias: Any, *, shape: tuple[int, ...], eps: float
 ) -> Any:
@@ -40,11 +64,7 @@ def _layer_norm_forward(
     y = x - _column(xp, mean)
     rstd = 1 / xp.sqrt(xp.vecdot(y, y) / width + eps)
     y *= _column(xp, rstd)
-    if weight is not None:
-        y *= xp.reshape(weight, (-1,))
-    if bias is not None:
-        y += xp.reshape(bias, (-1,))
-    return xp.reshape(y, a.shape), (mean, rstd)
+    return xp.reshape(_weighted(xp, y, weight, bias, own=True), a.shape), (mean, rstd)
 
 
 def _layer_norm_vjp(
@@ -58,25 +78,36 @@ def _layer_norm_vjp(
 ) -> Any:
     mean, rstd = aux
     width = math.prod(shape)
-    g, centred = _rows(xp, g, width), _rows(xp, a, width) - _column(xp, mean)
+    g, x = _rows(xp, g, width), _rows(xp, a, width)
     to_a = to_weight = to_bias = None
-    product = g * centred
-    if needs[1]:
-        to_weight = xp.reshape(xp.matmul(rstd, product), shape)
-    if needs[2]:
-        to_bias = xp.reshape(column_sums(xp, g), shape)
+    product = g * x
+    if needs[1] or needs[2]:
+        sums = xp.matmul(xp.stack([mean * rstd, xp.ones_like(mean)]), g)
+        to_weight = xp.reshape(xp.matmul(rstd, product) - sums[0, :], shape) if needs[1] else None
+        to_bias = xp.reshape(sums[1, :], shape) if needs[2] else None
     if needs[0]:
         if weight is None:
-            total, along, to_a = row_sums(xp, g), row_sums(xp, product), g * _column(xp, rstd)
+            total, along = row_sums(xp, g), row_sums(xp, product)
         else:
-            weight = xp.reshape(weight, (-1,))
-            total, along, to_a = xp.matmul(g, weight), xp.matmul(product, weight), g * weight
-            to_a *= _column(xp, rstd)
-        centred *= _column(xp, along * rstd * rstd * rstd / width)
-        to_a -= centred
-        to_a -= _column(xp, total * rstd / width)
+            v = xp.reshape(weight, (-1,))
+            total, along = xp.matmul(g, v), xp.matmul(product, v)
+        to_a = _weighted(xp, g, weight) * _column(xp, rstd)
+        to_a -= _drift(xp, x, mean, rstd, total, along)
         to_a = xp.reshape(to_a, a.shape)
     return to_a, to_weight, to_bias
+
+
+def _drift(xp: Any, x: Any, mean: Any, rstd: Any, total: Any, along: Any) -> Any:
+    """What the gradient loses because the rows' mean and variance depend on them, too.
+
+    Args:
+        total, along: of each row the sum of g · weight, and of g · weight · x.
+    """
+    width = x.shape[1]
+    bend = (along - total * mean) * rstd * rstd * rstd / width
+    d = x * _column(xp, bend)
+    d += _column(xp, total * rstd / width - bend * mean)
+    return d
 
 
 def _layer_norm_reference(
@@ -102,9 +133,7 @@ def _rms_norm_forward(xp: Any, a: Any, weight: Any, *, shape: tuple[int, ...], e
     x = _rows(xp, a, width)
     rstd = 1 / xp.sqrt(xp.vecdot(x, x) / width + eps)
     y = x * _column(xp, rstd)
-    if weight is not None:
-        y *= xp.reshape(weight, (-1,))
-    return xp.reshape(y, a.shape), rstd
+    return xp.reshape(_weighted(xp, y, weight, own=True), a.shape), rstd
 
 
 def _rms_norm_vjp(
@@ -118,11 +147,10 @@ def _rms_norm_vjp(
         to_weight = xp.reshape(xp.matmul(rstd, product), shape)
     if needs[0]:
         if weight is None:
-            along, to_a = row_sums(xp, product), g * _column(xp, rstd)
+            along = row_sums(xp, product)
         else:
-            weight = xp.reshape(weight, (-1,))
-            along, to_a = xp.matmul(product, weight), g * weight
-            to_a *= _column(xp, rstd)
+            along = xp.matmul(product, xp.reshape(weight, (-1,)))
+        to_a = _weighted(xp, g, weight) * _column(xp, rstd)
         to_a -= x * _column(xp, along * rstd * rstd * rstd / width)
         to_a = xp.reshape(to_a, a.shape)
     return to_a, to_weight
@@ -144,41 +172,46 @@ _rms_norm = op(
 def _group_norm_forward(xp: Any, a: Any, weight: Any, bias: Any, *, groups: int, eps: float) -> Any:
     n, c = a.shape[:2]
     width = math.prod(a.shape) // (n * groups)
-    y, (mean, rstd) = _layer_norm_forward(xp, a, None, None, shape=(width,), eps=eps)
+    x = _rows(xp, a, width)
+    mean = row_sums(xp, x) / width
+    y = x - _column(xp, mean)
+    rstd = 1 / xp.sqrt(xp.vecdot(y, y) / width + eps)
     y = xp.reshape(y, (n, c, -1))
-    if weight is not None:
-        y *= xp.reshape(weight, (c, 1))
+    y *= xp.expand_dims(_by_channel(xp, rstd, weight, n, c), axis=2)
     if bias is not None:
         y += xp.reshape(bias, (c, 1))
     return xp.reshape(y, a.shape), (mean, rstd)
 
 
+def _by_channel(xp: Any, rstd: Any, weight: Any, n: int, c: int) -> Any:
+    """Each channel's scale, (n, c)."""
+    groups = rstd.shape[0]
+    scale = xp.broadcast_to(_column(xp, rstd), (groups, n * c // groups))
+    scale = xp.reshape(scale, (n, c))
+    return scale if weight is None else scale * weight
+
+
 def _group_norm_vjp(xp: Any, g: Any, needs: Any, a: Any, weight: Any, aux: Any, groups: int) -> Any:
     mean, rstd = aux
     n, c = a.shape[:2]
-    width, shape = math.prod(a.shape) // (n * groups), a.shape
-    g = xp.reshape(g, (n * c, -1))
-    centred = _rows(xp, a, width) - _column(xp, mean)
+    shape, each = a.shape, (n * groups, c // groups)
+    g, x = xp.reshape(g, (n * c, -1)), xp.reshape(a, (n * groups, -1))
     sums = xp.reshape(row_sums(xp, g), (n, c))
-    products = xp.reshape(xp.vecdot(g, xp.reshape(centred, g.shape)), (n, c))
+    products = xp.reshape(xp.vecdot(g, xp.reshape(x, g.shape)), (n, c))
     to_a = to_weight = to_bias = None
     if needs[1]:
-        by_group = xp.reshape(products, (n * groups, -1)) * _column(xp, rstd)
-        to_weight = xp.sum(xp.reshape(by_group, (n, c)), axis=0)
+        centred = xp.reshape(products, each) - _column(xp, mean) * xp.reshape(sums, each)
+        to_weight = xp.sum(xp.reshape(centred * _column(xp, rstd), (n, c)), axis=0)
     if needs[2]:
         to_bias = xp.sum(sums, axis=0)
     if needs[0]:
         if weight is not None:
             sums, products = sums * weight, products * weight
-        total = xp.sum(xp.reshape(sums, (n * groups, -1)), axis=1)
-        along = xp.sum(xp.reshape(products, (n * groups, -1)), axis=1)
-        scale = xp.broadcast_to(_column(xp, rstd), (n * groups, c // groups))
-        scale = xp.reshape(scale, (n, c))
-        to_a = g * _column(xp, scale if weight is None else scale * weight)
-        to_a = xp.reshape(to_a, centred.shape)
-        centred *= _column(xp, along * rstd * rstd * rstd / width)
-        to_a -= centred
-        to_a -= _column(xp, total * rstd / width)
+        total = xp.sum(xp.reshape(sums, each), axis=1)
+        along = xp.sum(xp.reshape(products, each), axis=1)
+        to_a = g * _column(xp, _by_channel(xp, rstd, weight, n, c))
+        to_a = xp.reshape(to_a, x.shape)
+        to_a -= _drift(xp, x, mean, rstd, total, along)
         to_a = xp.reshape(to_a, shape)
     return to_a, to_weight, to_bias
 
