@@ -204,7 +204,7 @@ LINALG = [
         note="einsum",
     ),
     *[
-        case("p_norm", away(3, 4), call="linalg.vector_norm", note=f"{p}", ord=p, dim=1)
+        case("p_norm", distinct(3, 4), call="linalg.vector_norm", note=f"{p}", ord=p, dim=1)
         for p in (0.5, 1, 2, 3, float("inf"))
     ],
 ]

@@ -206,7 +206,7 @@ def _caller_of_two(o: Op) -> Callable[..., Any]:
     first, second = o.differentiable
 
     def call(a: Any, b: Any, **static: Any) -> Any:
-        on = getattr(a, "_device", None)
+        on: Any = getattr(a, "_device", None)
         where = getattr(b, "_device", None)
         x, y, mask = a, b, 0
         if on is not None:
@@ -226,12 +226,12 @@ def _caller_of_two(o: Op) -> Callable[..., Any]:
             if second and b._needs:
                 mask += 2
         try:
-            z = mode.run(forward, on.xp, x, y, **static)  # type: ignore[union-attr]
+            z = mode.run(forward, on.xp, x, y, **static)
         except Exception as error:
             _explain(error, (x, y))
             raise
-        if z.__class__ is not on.ndarray:  # type: ignore[union-attr]
-            z = on.xp.asarray(z)  # type: ignore[union-attr]
+        if z.__class__ is not on.ndarray:
+            z = on.xp.asarray(z)
         out = new(setup.tensor)
         out._data = z
         out._device = on

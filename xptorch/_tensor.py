@@ -284,6 +284,10 @@ class Tensor:
             self._check_grad(value)
         self._grad = value
 
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
+
     def _check_grad(self, value: Any) -> None:
         if not isinstance(value, Tensor):
             kind = type(value).__name__
@@ -307,10 +311,6 @@ class Tensor:
                 f"with device type '{self._device}'. Please ensure that the gradient and the "
                 "tensor are on the same device"
             )
-
-    @grad.deleter
-    def grad(self) -> None:
-        self._grad = None
 
     @property
     def data(self) -> Tensor:

@@ -47,9 +47,11 @@ def check(info: Any, limit: int = 99) -> Findings:
 
 
 def _compare(findings: Findings, where: str, about: str, ours: Any, theirs: Any) -> None:
-    if same_error(findings, where, about, ours, theirs):
-        if message := difference(ours.value, theirs.value):
-            findings.add("wrong", where, f"{message} for {about}")
+    if not same_error(findings, where, about, ours, theirs):
+        return
+    for aspect, expected in theirs.value.items():
+        if message := difference(ours.value[aspect], expected):
+            findings.add("wrong", f"{where} {aspect}", f"{message} for {about}")
         else:
             findings.passed += 1
 

@@ -8,7 +8,7 @@ from xptorch.nn.module import Module
 
 __all__ = ["Fold", "Unfold"]
 
-Axes = int | tuple[int, ...]
+Axes = int | tuple[int, int]
 
 
 class Unfold(Module):

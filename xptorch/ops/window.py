@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Any
 
 from xptorch import _graph
 from xptorch._backend import window_count, window_slices
@@ -63,32 +64,42 @@ fold = op(
 )
 
 
-class Geometry(NamedTuple):
-    """How the windows of a convolution lie over its input; padding below 0 cuts off."""
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """How the windows of a convolution lie over its input; padding below 0 cuts off.
+
+    Compared by identity: whoever makes one keeps it for the next call of the same shapes.
+    """
 
     size: Axes
     kernel: Axes
     stride: Axes
     padding: tuple[tuple[int, int], ...]
     dilation: Axes
-    groups: int
+    groups: int = 1
 
-    @property
+    @cached_property
     def padded(self) -> Axes:
+        """The size with the padding."""
         return tuple([s + a + b for s, (a, b) in zip(self.size, self.padding, strict=True)])
 
-    @property
+    @cached_property
     def counts(self) -> Axes:
         """How many windows there are along each axis."""
         axes = zip(self.padded, self.kernel, self.stride, self.dilation, strict=True)
         return tuple([window_count(*axis) for axis in axes])
 
-    @property
+    @cached_property
+    def dense(self) -> bool:
+        """Whether windows follow each other at every step."""
+        return set(self.stride) == {1}
+
+    @cached_property
     def transposed(self) -> Geometry:
         """Where every stride is 1, the convolution that is this one's transpose."""
         reach = [d * (k - 1) for k, d in zip(self.kernel, self.dilation, strict=True)]
         padding = tuple([(r - a, r - b) for r, (a, b) in zip(reach, self.padding, strict=True)])
-        return self._replace(size=self.counts, padding=padding)
+        return replace(self, size=self.counts, padding=padding)
 
 
 @lru_cache(maxsize=1024)
@@ -105,7 +116,8 @@ def _blocks(how: Geometry, n: int, c: int, most: int) -> list[tuple[Block, Block
         some = slice(i, min(i + images, n))
         for r in range(0, first, rows):
             until = min(r + rows, first)
-            source = slice(r * stride, (until - 1) * stride + reach)
+            end = how.padded[0] if until == first else (until - 1) * stride + reach
+            source = slice(r * stride, end)
             parts.append(((some, source, ...), (some, slice(r, until), ...)))
     return parts
 
@@ -114,7 +126,7 @@ def _columns(xp: Any, x: Any, how: Geometry) -> Any:
     """The windows of the padded x (n, s…, c) as rows of a matrix, or of one for each group."""
     c, g, d = x.shape[-1], how.groups, len(how.kernel)
     taps = math.prod(how.kernel)
-    pointwise = taps == 1 and set(how.stride) == {1}
+    pointwise = taps == 1 and how.dense
     windows = x if pointwise else xp.unfold(x, how.kernel, how.stride, how.dilation)
     rows = math.prod(windows.shape[: d + 1])
     if g > 1:
@@ -174,7 +186,7 @@ def _convolve(xp: Any, x: Any, w: Any, b: Any, *, how: Geometry) -> Any:
 
 def _convolve_input(xp: Any, g: Any, w: Any, b: Any, *, how: Geometry) -> Any:
     """g (n, o, counts…), w (o, c / groups, k…), b (c) or None → (n, c, s…)."""
-    if set(how.stride) == {1} and (w.shape[1] > 1 or w.shape[0] == how.groups or how.groups == 1):
+    if how.dense and (w.shape[1] > 1 or w.shape[0] == how.groups or how.groups == 1):
         return _convolve(xp, g, _turned(xp, w, how.groups), b, how=how.transposed)
     c = w.shape[1] * how.groups
     g = xp.permute_dims(g, LAST[g.ndim])

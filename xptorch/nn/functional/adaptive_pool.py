@@ -93,14 +93,15 @@ def _adaptive_max(name: str, x: Tensor, output_size: Any, with_indices: bool) ->
     return (found[0], _original(found[1], how, places, x.ndim)) if with_indices else found
 
 
-def _adapted(x: Axes, sizes: Axes) -> tuple[Geometry, list[tuple[int, int]]]:
+@lru_cache(maxsize=256)
+def _adapted(x: Axes, sizes: Axes) -> tuple[Geometry, tuple[tuple[int, int], ...]]:
     """Even windows over the axes that allow them; the other axes and their sizes in the output."""
     lead = len(x) - len(sizes)
     uneven = [(lead + i, o) for i, o in enumerate(sizes) if o and x[lead + i] % o]
     left = [o if o and s % o else s for s, o in zip(x[lead:], sizes, strict=True)]
     kernel = tuple(s // o if o else 1 for s, o in zip(left, sizes, strict=True))
     ones = (1,) * len(sizes)
-    return Geometry(tuple(left), kernel, kernel, ((0, 0),) * len(sizes), ones, 1), uneven
+    return Geometry(tuple(left), kernel, kernel, ((0, 0),) * len(sizes), ones), tuple(uneven)
 
 
 def _bounds(size: int, out: int) -> list[tuple[int, int]]:

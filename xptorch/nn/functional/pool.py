@@ -446,7 +446,7 @@ def _plan(
             f"Given input size: ({_by(x[-d - 1 :])}). Calculated output size: "
             f"({_by((x[-d - 1], *counts))}). Output size is too small"
         )
-    return Geometry(x[-d:], kernel, steps, tuple(widths), gaps, 1)
+    return Geometry(x[-d:], kernel, steps, tuple(widths), gaps)
 
 
 def _check_shape(name: str, x: Axes, d: int) -> None:
