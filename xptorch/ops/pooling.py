@@ -1,9 +1,9 @@
 """Pooling over any number of axes, one axis after the other.
 
 The maximum of a window is the maximum of its rows' maxima, and its sum the sum of their sums, so
-k1 + k2 steps do the work of k1 · k2. Each step of a running maximum leaves a mask: where it was
-replaced. The gradient goes back through the masks; their use is linear, and so the two directions,
-`spread_max` and `pick_max`, are each other's derivatives, as `avg_pool` and `spread_avg` are.
+k1 + k2 steps do the work of k1 · k2. A maximum's gradient goes to the first element that equals
+it; where that lies depends on x alone, so what takes a gradient there, `spread_max`, is linear, and
+it and `pick_max` are each other's derivatives, as `avg_pool` and `spread_avg` are.
 """
 
 from __future__ import annotations
@@ -50,100 +50,134 @@ def _unpadded(xp: Any, x: Any, how: Geometry) -> Any:
 # ---- maxima
 
 
+def _maximum(xp: Any, x: Any, keys: tuple[Key, ...]) -> Any:
+    """The running maximum of what the taps along one axis meet."""
+    y = x[keys[0]]
+    for key in keys[1:]:
+        y = xp.maximum(y, x[key])
+    return y
+
+
 def _max_pool(xp: Any, x: Any, *, how: Geometry, lowest: float) -> Any:
-    """x (n, c, s…) → (n, c, counts…), and for each axis the masks of its steps."""
-    floating = xp.isdtype(x.dtype, "real floating")
+    """x (n, c, s…) → (n, c, counts…), and the maxima along the last axis, the last two, …"""
     y = _last(xp, x, how, lowest)
-    masks: list[list[Any]] = []
-    for axis in reversed(range(len(how.kernel))):
-        first, *others = _keys(how)[axis]
-        rest, steps = y, []
-        y = y[first]
-        for tap, key in enumerate(others, 1):
-            candidate = rest[key]
-            taken = candidate > y
-            if floating:  # as PyTorch does: the last NaN wins
-                taken = taken | xp.isnan(candidate)
-            steps.append(_off_padding(xp, taken, how, axis, tap))
-            y = xp.maximum(y, candidate)
-        masks.append(steps)
+    maxima = []
+    for keys in reversed(_keys(how)):
+        y = _maximum(xp, y, keys)
+        maxima.append(y)
     if math.prod(how.kernel) == 1:
         y = xp.asarray(y, copy=True)
-    return _first(xp, y), masks
+    return _first(xp, y), maxima[:-1]  # without the last, which the user may change in place
 
 
-def _off_padding(xp: Any, taken: Any, how: Geometry, axis: int, tap: int) -> Any:
-    """Windows of nothing but the lowest value: the maximum must still lie inside the input."""
-    before, stride, gap = how.padding[axis][0], how.stride[axis], how.dilation[axis]
-    start = max(-(-(before - tap * gap) // stride), 0)
-    stop = min(-(-(before - (tap - 1) * gap) // stride), how.counts[axis])
-    if start >= stop:
-        return taken
-    return xp.assign(taken, (*(slice(None),) * (axis + 1), slice(start, stop), ...), True)
+def _choices(xp: Any, x: Any, maxima: list[Any], how: Geometry, lowest: float) -> Any:
+    """For each axis of (n, s…, c) masks: which tap the maximum along it comes from.
+
+    The last axis' maxima were taken first, so that of equal elements the first in order counts.
+    """
+    found: list[Any] = []
+    for i, before in enumerate([_last(xp, x, how, lowest), *maxima]):
+        axis = len(how.kernel) - 1 - i
+        keys = _keys(how)[axis]
+        most = maxima[i] if i < len(maxima) else _maximum(xp, before, keys)
+        masks, left = [], None
+        for tap, key in enumerate(keys[:-1]):
+            same = _off_padding(xp, before[key] == most, how, axis, tap)
+            masks.append(same if left is None else same & left)
+            other = xp.logical_not(same)
+            left = other if left is None else left & other
+        found.insert(0, [*masks, left])  # what no tap before the last has taken, NaN with it
+    return found
 
 
-def _spread_max(xp: Any, g: Any, *, masks: Any, how: Geometry) -> Any:
-    """g (n, c, counts…) at the places of the maxima in (n, c, s…)."""
+def _off_padding(xp: Any, mask: Any, how: Geometry, axis: int, tap: int) -> Any:
+    """False where a tap meets padding: in a window of nothing but −∞ it would be the first."""
+    inside = -(-(how.padding[axis][0] - tap * how.dilation[axis]) // how.stride[axis])
+    if inside <= 0:
+        return mask
+    outer = slice(0, min(inside, how.counts[axis]))
+    return xp.assign(mask, (*(slice(None),) * (axis + 1), outer, ...), False)
+
+
+def _put(xp: Any, parts: list[Any], how: Geometry, axis: int) -> Any:
+    """The sum of arrays, each at the places that one tap along an axis meets."""
+    keys, step = _keys(how)[axis], how.stride[axis]
+    shape = list(parts[0].shape)
+    shape[axis + 1] = how.padded[axis]
+    out = xp.place(parts[0], tuple(shape), keys[0])
+    met = {0}
+    for tap, part in enumerate(parts[1:], 1):
+        residue = tap * how.dilation[axis] % step
+        put = xp.add_to if residue in met else xp.assign  # else there is nothing yet
+        out = put(out, keys[tap], part)
+        met.add(residue)
+    return out
+
+
+def _spread_max(xp: Any, g: Any, x: Any, *, maxima: Any, how: Geometry, lowest: float) -> Any:
+    """g (n, c, counts…) at the places of the maxima of x in (n, c, s…)."""
     g = xp.permute_dims(g, LAST[g.ndim])
-    sizes, apart = how.padded, _apart(how)
-    for axis, steps in enumerate(reversed(masks)):
-        first, *others = _keys(how)[axis]
-        parts = []
-        for taken in reversed(steps):
-            parts.append(xp.keep(g, taken))
-            g = xp.keep(g, xp.logical_not(taken))
-        shape = (*g.shape[: axis + 1], sizes[axis], *g.shape[axis + 2 :])
-        out = xp.place(g, shape, first)
-        for key, part in zip(reversed(others), parts, strict=True):
-            out = (xp.assign if apart[axis] else xp.add_to)(out, key, part)
-        g = out
+    for axis, masks in enumerate(_choices(xp, x, maxima, how, lowest)):
+        parts = [g if mask is None else xp.keep(g, mask) for mask in masks]
+        g = _put(xp, parts, how, axis)
     return _unpadded(xp, g, how)
 
 
-def _pick_max(xp: Any, x: Any, *, masks: Any, how: Geometry) -> Any:
-    """x (n, c, s…) at the places of some maxima, as (n, c, counts…)."""
-    y = _last(xp, x, how, 0)
-    for i, steps in enumerate(masks):
-        first, *others = _keys(how)[len(masks) - 1 - i]
-        rest, y = y, y[first]
-        for key, taken in zip(others, steps, strict=True):
-            y = xp.where(taken, rest[key], y)
+def _pick_max(xp: Any, u: Any, x: Any, *, maxima: Any, how: Geometry, lowest: float) -> Any:
+    """u (n, c, s…) at the places of the maxima of x, as (n, c, counts…)."""
+    y = _last(xp, u, how, 0)
+    choices = _choices(xp, x, maxima, how, lowest)
+    for keys, masks in zip(reversed(_keys(how)), reversed(choices), strict=True):
+        rest, y = y, y[keys[-1]]
+        for key, mask in zip(keys[:-1], masks[:-1], strict=True):
+            y = xp.where(mask, rest[key], y)
     return _first(xp, y)
-
-
-def _apart(how: Geometry) -> list[bool]:
-    """Along each axis, whether windows do not overlap."""
-    axes = zip(how.kernel, how.stride, how.dilation, strict=True)
-    return [s >= d * (k - 1) + 1 for k, s, d in axes]
 
 
 max_pool = op(
     "max_pool",
     _max_pool,
     aux=True,
-    x=lambda xp, g, aux, how: spread_max_(xp, g, masks=aux, how=how),
+    x=lambda xp, g, x, aux, how, lowest: spread_max_(xp, g, x, maxima=aux, how=how, lowest=lowest),
 )
 spread_max = op(
     "spread_max",
     _spread_max,
-    g=lambda xp, u, masks, how: pick_max_(xp, u, masks=masks, how=how),
+    g=lambda xp, u, x, maxima, how, lowest: pick_max_(
+        xp, u, x, maxima=maxima, how=how, lowest=lowest
+    ),
 )
 pick_max = op(
     "pick_max",
     _pick_max,
-    x=lambda xp, g, masks, how: spread_max_(xp, g, masks=masks, how=how),
+    u=lambda xp, g, x, maxima, how, lowest: spread_max_(
+        xp, g, x, maxima=maxima, how=how, lowest=lowest
+    ),
 )
 spread_max_: Op = either(spread_max)
 pick_max_: Op = either(pick_max)
 
 
 def max_places(xp: Any, x: Any, how: Geometry, lowest: float) -> Any:
-    """Of arrays: where in the flattened axes s… of x (n, c, s…) each window's maximum lies."""
-    masks = _max_pool(xp, x, how=how, lowest=lowest)[1]
+    """Of arrays: where in the flattened axes s… of x (n, c, s…) each window's maximum lies.
+
+    Of several the first, but of NaNs the last, as PyTorch has it.
+    """
+    floating = xp.isdtype(x.dtype, "real floating")
+    y = _last(xp, x, how, lowest)
     places = xp.arange(math.prod(how.size), dtype=xp.int64, device=x.device)
-    places = xp.reshape(places, (1, 1, *how.size))
-    places = _pick_max(xp, xp.broadcast_to(places, x.shape), masks=masks, how=how)
-    return xp.asarray(places, copy=True) if math.prod(how.kernel) == 1 else places
+    places = _last(xp, xp.reshape(places, (1, 1, *how.size)), how, -1)  # −1: padding
+    for first, *others in reversed(_keys(how)):
+        rest, numbers = y, places
+        y, places = rest[first], numbers[first]
+        for key in others:
+            candidate, number = rest[key], numbers[key]
+            better = (candidate > y) | ((places < 0) & (number >= 0))
+            if floating:
+                better = better | xp.isnan(candidate)
+            places = xp.where(better, number, places)
+            y = xp.maximum(y, candidate)
+    return _first(xp, xp.asarray(xp.broadcast_to(places, y.shape), copy=True))
 
 
 # ---- sums and means
@@ -163,13 +197,8 @@ def _sum_windows(xp: Any, x: Any, *, how: Geometry) -> Any:
 def _spread_sum(xp: Any, g: Any, *, how: Geometry) -> Any:
     """g (n, c, counts…) on all elements of its windows: (n, c, s…)."""
     g = xp.permute_dims(g, LAST[g.ndim])
-    sizes, apart = how.padded, _apart(how)
-    for axis in range(len(how.kernel)):
-        first, *others = _keys(how)[axis]
-        out = xp.place(g, (*g.shape[: axis + 1], sizes[axis], *g.shape[axis + 2 :]), first)
-        for key in others:
-            out = (xp.assign if apart[axis] else xp.add_to)(out, key, g)
-        g = out
+    for axis, kernel in enumerate(how.kernel):
+        g = _put(xp, [g] * kernel, how, axis)
     return _unpadded(xp, g, how)
 
 
