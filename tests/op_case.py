@@ -144,3 +144,12 @@ def seeded(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(torch, *tensors)
 
     return call
+
+
+def positive_definite(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` of x xᵀ + 1."""
+
+    def call(torch: Any, x: Any) -> Any:
+        return function(torch, x @ x.mT + torch.eye(3, dtype=x.dtype, device=x.device))
+
+    return call

@@ -26,10 +26,15 @@ from tests.op_case import (
     index,
     mask,
     positive,
+    positive_definite,
     real,
     seeded,
     unit,
 )
+
+
+def _cholesky_solve(torch: Any, b: Any, a: Any) -> Any:
+    return torch.cholesky_solve(b, a.tril() + 2 * torch.eye(3, dtype=a.dtype, device=a.device))
 
 
 def _set_rows(torch: Any, x: Any, i: Any, v: Any) -> Any:
@@ -207,6 +212,30 @@ LINALG = [
         case("p_norm", distinct(3, 4), call="linalg.vector_norm", note=f"{p}", ord=p, dim=1)
         for p in (0.5, 1, 2, 3, float("inf"))
     ],
+]
+
+DECOMPOSE = [
+    *[
+        case(n, real(3, 3), call=positive_definite(f))
+        for n, f in {
+            "inv": lambda torch, a: torch.linalg.inv(a),
+            "cholesky": lambda torch, a: torch.linalg.cholesky(a),
+            "det": lambda torch, a: torch.linalg.det(a),
+            "logabsdet": lambda torch, a: torch.linalg.slogdet(a)[1],
+            "sign_of_det": lambda torch, a: torch.linalg.slogdet(-a)[0],
+            "eigvalsh": lambda torch, a: torch.linalg.eigvalsh(a),
+            # eigenvectors and the like are unique up to their signs
+            "eigh": lambda torch, a: [t.abs() for t in torch.linalg.eigh(a)],
+        }.items()
+    ],
+    case("solve", real(3, 3), real(3, 2), call="linalg.solve"),
+    case("cholesky_solve", real(3, 2), real(3, 3), call=_cholesky_solve),
+    case("qr", real(4, 3), call=lambda torch, a: [t.abs() for t in torch.linalg.qr(a)]),
+    case("svd", real(4, 3), call=lambda torch, a: [t.abs() for t in torch.linalg.svd(a, False)]),
+    case("svd_complete", real(3, 4), call=lambda torch, a: torch.linalg.svd(a.detach())[2].abs()),
+    case("svdvals", real(3, 4), call="linalg.svdvals"),
+    case("pinv", real(4, 3), call="linalg.pinv"),
+    case("zero_norm", away(3, 4), call="linalg.vector_norm", ord=0, dim=1),
 ]
 
 ACTIVATION = [
@@ -410,6 +439,6 @@ WINDOW = [
 ]
 
 CASES = [
-    *(*ELEMENTWISE, *BINARY, *REDUCE, *SHAPE, *INDEX, *LINALG),
+    *(*ELEMENTWISE, *BINARY, *REDUCE, *SHAPE, *INDEX, *LINALG, *DECOMPOSE),
     *(*ACTIVATION, *NORMALISE, *LOSS, *NET, *WINDOW),
 ]

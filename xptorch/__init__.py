@@ -44,17 +44,24 @@ from xptorch.ops._common import can_cast as can_cast
 from xptorch.ops._common import is_tensor as is_tensor
 from xptorch.ops._common import result_type as result_type
 from xptorch.ops.activation import *
+from xptorch.ops.bessel import *
 from xptorch.ops.comparison import *
 from xptorch.ops.create import *
 from xptorch.ops.cumulative import *
+from xptorch.ops.decompositions import *
 from xptorch.ops.distance import *
 from xptorch.ops.dropout import *
+from xptorch.ops.einsum import *
 from xptorch.ops.elementwise import *
+from xptorch.ops.gamma import *
 from xptorch.ops.index import *
+from xptorch.ops.inverses import *
 from xptorch.ops.layout import *
 from xptorch.ops.linalg import *
+from xptorch.ops.norms import *
 from xptorch.ops.linear import *
 from xptorch.ops.memory import *
+from xptorch.ops.normal import *
 from xptorch.ops.batch_norm import *
 from xptorch.ops.norm import *
 from xptorch.ops.random import *
@@ -80,10 +87,12 @@ _methods.install()
 
 from xptorch import autograd as autograd
 from xptorch import cuda as cuda
+from xptorch import linalg as linalg
 from xptorch import nn as nn
 from xptorch import optim as optim
 from xptorch import random as random
 from xptorch import serialization as serialization
+from xptorch import special as special
 from xptorch import utils as utils
 from xptorch._legacy import *
 from xptorch._printing import get_printoptions as get_printoptions

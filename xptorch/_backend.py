@@ -61,10 +61,10 @@ class Backend:
 
     name: ClassVar[str]
     hint: ClassVar[str] = ""
-    block: ClassVar[int] = 1 << 19  # elements that large operations should work on at a time
+    block: ClassVar[int] = 1 << 20  # elements that large operations should work on at a time
     ON_XP: ClassVar[tuple[str, ...]] = (
         *("unfold", "fold", "weigh", "match", "pad", "index_add", "index_put", "keep", "erf", "erfc", "relu", "peak", "astype"),
-        *("place", "add_rows", "add_along", "put_along", "windows", "diagonal"),
+        *("place", "add_rows", "add_along", "put_along", "positions", "windows", "diagonal"),
         *("aliases", "owns", "strides", "reshape_view", "assign", "iadd", "add_to", "block"),
         *("memory_order", "address"),
     )
@@ -185,9 +185,10 @@ class Backend:
         *lead, rows, cols = x.shape
         count = max(min(rows + min(offset, 0), cols - max(offset, 0)), 0)
         # Row after row, a step along the diagonal is a row and a column.
-        start = offset if offset >= 0 else -offset * cols
+        start = 0 if not count else offset if offset >= 0 else -offset * cols
         flat = self.xp.reshape(x, (*lead, rows * cols))
-        return flat[..., start : start + count * (cols + 1) : cols + 1][..., :count]
+        stop = min(start + count * (cols + 1), rows * cols) if count else 0
+        return flat[..., start : stop : cols + 1]
 
     # ---- on xp: windows (arrays are n, s1 … sd, c: channels last, already padded)
 
@@ -209,8 +210,13 @@ class Backend:
         dilation: tuple[int, ...],
     ) -> Array:
         """The adjoint of `unfold`: windows summed where they overlap, as (n, s1 … sd, c)."""
-        n, c = windows.shape[0], windows.shape[-1]
-        out = self.xp.zeros((n, *size, c), dtype=windows.dtype, device=windows.device)
+        xp, n, c, d = self.xp, windows.shape[0], windows.shape[-1], len(kernel)
+        counts = windows.shape[1 : d + 1]
+        tiles = tuple(o * k for o, k in zip(counts, kernel, strict=True))
+        if kernel == stride and size == tiles and set(dilation) <= {1}:  # windows side by side
+            axes = (0, *[a for i in range(d) for a in (1 + i, 1 + d + i)], 2 * d + 1)
+            return xp.reshape(xp.permute_dims(windows, axes), (n, *size, c))
+        out = xp.zeros((n, *size, c), dtype=windows.dtype, device=windows.device)
         places = window_slices(size, kernel, stride, dilation)
         for (lead, tap), key in zip(_taps(kernel), places, strict=True):
             out = self.add_to(out, key, windows[(*lead, *tap)])
@@ -243,7 +249,11 @@ class Backend:
 
     def place(self, x: Array, shape: tuple[int, ...], key: Any) -> Array:
         """Zeros of that shape with `x` at the basic indices `key`."""
-        return self.assign(self.xp.zeros(shape, dtype=x.dtype, device=x.device), key, x)
+        zeros = self.xp.zeros(shape, dtype=x.dtype, device=x.device)
+        if None in key:  # the standard takes new axes when reading only
+            key = tuple(k for k in key if k is not None)
+            x = self.xp.reshape(x, zeros[key].shape)
+        return self.assign(zeros, key, x)
 
     # ---- on xp: scatter (along axis 0; `index` 1-D, not negative)
 
@@ -260,17 +270,17 @@ class Backend:
 
     def add_along(self, values: Array, index: Array, axis: int, shape: tuple[int, ...]) -> Array:
         """Zeros of that shape with `values` added where `index` points along an axis."""
-        xp, flat = self.xp, self._positions(index, axis, shape)
+        xp, flat = self.xp, self.positions(index, axis, shape)
         rows = self.add_rows(xp.reshape(values, (-1,)), flat, math.prod(shape))
         return xp.reshape(rows, shape)
 
     def put_along(self, x: Array, index: Array, values: Array, axis: int) -> Array:
         """A new array: `x` with `values` where `index` points along an axis."""
-        xp, flat = self.xp, self._positions(index, axis, x.shape)
+        xp, flat = self.xp, self.positions(index, axis, x.shape)
         rows = xp.index_put(xp.reshape(x, (-1,)), flat, xp.reshape(values, (-1,)))
         return xp.reshape(rows, x.shape)
 
-    def _positions(self, index: Array, axis: int, shape: tuple[int, ...]) -> Array:
+    def positions(self, index: Array, axis: int, shape: tuple[int, ...]) -> Array:
         """Where in the flattened `shape` the elements lie that `index` points to along an axis."""
         xp, total = self.xp, 0
         for i, n in enumerate(index.shape):

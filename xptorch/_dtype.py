@@ -11,7 +11,7 @@ BOOL, INTEGER, FLOAT, COMPLEX = range(4)  # the categories of promotion, in thei
 class dtype:
     """An element type, such as ``xptorch.float32``. Each exists once: compare with ``is``."""
 
-    __slots__ = ("name", "itemsize", "category", "is_signed", "is_floating_point", "is_complex")
+    __slots__ = ("category", "is_complex", "is_floating_point", "is_signed", "itemsize", "name")
 
     def __init__(self, name: str, itemsize: int, category: int, signed: bool = True) -> None:
         self.name = name
@@ -122,12 +122,12 @@ def _promote_integers(low: dtype, high: dtype) -> dtype:
 
 def _check_unsigned(low: dtype, high: dtype) -> None:
     wide = {"uint16", "uint32", "uint64"}
-    if (low.name in wide and high.category in (INTEGER, COMPLEX)) or high.name in wide - {low.name}:
-        if low.category != BOOL:
-            raise RuntimeError(
-                "Promotion for uint16, uint32, uint64 types is not supported, "
-                f"attempted to promote {low.name} and {high.name}"
-            )
+    mixed = low.name in wide and high.category in (INTEGER, COMPLEX)
+    if low.category != BOOL and (mixed or high.name in wide - {low.name}):
+        raise RuntimeError(
+            "Promotion for uint16, uint32, uint64 types is not supported, "
+            f"attempted to promote {low.name} and {high.name}"
+        )
 
 
 def can_cast(from_: dtype, to: dtype) -> bool:

@@ -63,7 +63,7 @@ def _numbers(data: Any) -> np.ndarray:
 
 
 def _check_fits(array: np.ndarray, target: _dtype.dtype) -> None:
-    """Raise for numbers that an integer dtype cannot hold; negative ones wrap in unsigned dtypes."""
+    """Raise for numbers that an integer dtype cannot hold; in unsigned ones negatives wrap."""
     if target.category != _dtype.INTEGER or not array.size or array.dtype.kind == "c":
         return
     low, high = array.min(), array.max()
@@ -102,8 +102,10 @@ def _plain(data: Any) -> Any:
     if isinstance(data, np.ndarray):
         return list(data) if data.ndim else data[()]
     if isinstance(data, Sequence) and not isinstance(data, (str, bytes)):
-        if data and data[0].__class__ in (int, float) and all(
-            d.__class__ in (int, float) for d in data
+        if (
+            data
+            and data[0].__class__ in (int, float)
+            and all(d.__class__ in (int, float) for d in data)
         ):
             return list(data)
         return [_plain(d) for d in data]

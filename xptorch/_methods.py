@@ -10,13 +10,19 @@ from xptorch._dtype import dtype
 from xptorch._tensor import Tensor
 from xptorch.ops import (
     activation,
+    bessel,
     comparison,
     cumulative,
+    decompositions,
     elementwise,
+    gamma,
     index,
+    inverses,
     layout,
     linalg,
     memory,
+    normal,
+    norms,
     random,
     reduce,
     scatter,
@@ -38,8 +44,12 @@ METHODS: dict[ModuleType, str] = {
         sgn+ sigmoid+ sign+ sin+ sinh+ sqrt+ square+ sub+ subtract+ tan+ tanh+ true_divide+ trunc+
     """,
     special: """
-        addcdiv+ addcmul+ arctan2+ atan2+ deg2rad+ hypot+ lerp+ logaddexp logit+ rad2deg+ xlogy+
+        addcdiv+ addcmul+ arctan2+ atan2+ deg2rad+ gcd+ heaviside+ hypot+ lcm+ ldexp+ lerp+
+        logaddexp logaddexp2 logit+ nextafter+ rad2deg+ sinc+ xlogy+
     """,
+    gamma: "digamma+ lgamma+ mvlgamma+",
+    bessel: "i0+",
+    normal: "erfinv+",
     comparison: """
         allclose bitwise_and+ bitwise_left_shift+ bitwise_not+ bitwise_or+ bitwise_right_shift+
         bitwise_xor+ clamp+ clamp_max+ clamp_min+ clip+ copysign+ eq+ equal fmax fmin ge+ greater+
@@ -80,8 +90,14 @@ METHODS: dict[ModuleType, str] = {
         corrcoef cov histc kthvalue median mode nanmedian nanquantile quantile
     """,
     linalg: """
-        addbmm+ addmm+ addmv+ addr+ baddbmm+ bmm cross dist dot ger inner kron matmul mm mv norm
-        outer vdot
+        addbmm+ addmm+ addmv+ addr+ baddbmm+ bmm cross dot ger inner kron matmul mm mv outer vdot
+    """,
+    norms: "dist norm renorm+",
+    decompositions: """
+        cholesky cholesky_inverse cholesky_solve svd
+    """,
+    inverses: """
+        det inverse logdet matrix_exp matrix_power pinverse slogdet
     """,
     activation: "hardshrink prelu relu+",
     softmax: "log_softmax logsumexp softmax",
@@ -145,6 +161,20 @@ def _matrix_transpose(t: Tensor) -> Tensor:
     return shape.transpose(t, -2, -1)
 
 
+def _adjoint(t: Tensor) -> Tensor:
+    if t.dtype.is_complex:
+        raise NotImplementedError("the adjoint of complex matrices")
+    return _matrix_transpose(t)
+
+
+def _adjoint_of_matrix(t: Tensor) -> Tensor:
+    if t.ndim not in (0, 2):
+        raise RuntimeError(
+            f"tensor.H is only supported on matrices (2-D tensors). Got {t.ndim}-D tensor."
+        )
+    return _adjoint(t) if t.ndim else t
+
+
 def install() -> None:
     """Give Tensor its methods; called once, when the package is imported."""
     from xptorch._dtype import DTYPES
@@ -189,3 +219,5 @@ def install() -> None:
     Tensor.where = _where
     Tensor.T = property(_reversed_axes)
     Tensor.mT = property(_matrix_transpose)
+    Tensor.mH = property(_adjoint)
+    Tensor.H = property(_adjoint_of_matrix)

@@ -1,6 +1,31 @@
-"""Linear algebra: `torch.linalg`, as far as it goes."""
+"""Linear algebra: norms, systems, decompositions, under PyTorch's names in `torch.linalg`."""
 
-from xptorch.ops.linalg import matmul as matmul
-from xptorch.ops.linalg import vector_norm as vector_norm
+from xptorch.ops.decompositions import LinAlgError, eigh, eigvalsh, qr, solve_triangular, svdvals
+from xptorch.ops.decompositions import linalg_cholesky as cholesky
+from xptorch.ops.decompositions import linalg_svd as svd
+from xptorch.ops.inverses import (
+    cond,
+    det,
+    inv,
+    matrix_exp,
+    matrix_power,
+    matrix_rank,
+    pinv,
+    slogdet,
+    solve,
+    tensorinv,
+    tensorsolve,
+)
+from xptorch.ops.inverses import linalg_vander as vander
+from xptorch.ops.linalg import linalg_cross as cross
+from xptorch.ops.linalg import matmul, multi_dot, vecdot
+from xptorch.ops.norms import linalg_norm as norm
+from xptorch.ops.norms import matrix_norm, vector_norm
+from xptorch.ops.slicing import linalg_diagonal as diagonal
 
-__all__ = ["matmul", "vector_norm"]
+__all__ = [
+    "LinAlgError", "cholesky", "cond", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv",
+    "matmul", "matrix_exp", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm",
+    "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd", "svdvals", "tensorinv",
+    "tensorsolve", "vander", "vecdot", "vector_norm",
+]  # fmt: skip

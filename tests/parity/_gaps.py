@@ -23,19 +23,22 @@ class Gap(NamedTuple):
 _TIES = "of equal elements either may come first: PyTorch's order follows its sorting algorithm"
 _COMPLEX = "no autograd through complex tensors"
 _SPARSE = "no sparse tensors, so no sparse gradients"
+_FINITE = "finite where PyTorch overflows"
+_AMPLIFIED = "its history divides differences of nearly equal gradients: rounding errors grow"
 
 GAPS = [
-    Gap("sort", "wrong * *int*", _TIES),
-    Gap("argsort", "wrong * *int*", _TIES),
-    Gap("topk", "wrong *int*", _TIES),
-    Gap("kthvalue", "wrong *int*", _TIES),
-    Gap("nn.functional.embedding", "missing *", _SPARSE),
-    Gap("nn.functional.embedding_bag", "missing *", _SPARSE),
-    Gap("cdouble", "missing * float64", _COMPLEX),
-    Gap("cfloat", "missing * float64", _COMPLEX),
-    Gap("nn.functional.soft_margin_loss", "wrong * float16*", "finite where PyTorch overflows"),
-    Gap("nn.functional.hardsigmoid", "wrong * float64 *", "PyTorch's slope is 1/6 in float32"),
+    *(Gap(n, "wrong * *int*", _TIES) for n in ("sort", "argsort", "topk", "kthvalue")),
+    *(Gap(n, "wrong * f*16", _TIES) for n in ("sort", "argsort", "topk")),
+    *(Gap(n, "wrong * bool", _TIES) for n in ("sort", "argsort")),
+    *(Gap(n, "missing * float64", _COMPLEX) for n in ("cdouble", "cfloat")),
+    *(Gap(f"nn.functional.{n}", "missing *", _SPARSE) for n in ("embedding", "embedding_bag")),
+    Gap("nn.functional.soft_margin_loss", "wrong * float16*", _FINITE),
+    Gap("matrix_exp", "wrong * float16*", _FINITE),
+    Gap("addbmm", "wrong Tensor.addbmm_ *", "PyTorch lets `self` grow in place"),
+    Gap("nn.functional.grid_sample", "wrong * float16", "PyTorch rounds the bicubic weights"),
     Gap("nn.CTCLoss", "wrong float32 * gradient", "PyTorch adds up fifty steps in float32"),
+    Gap("LBFGS", "wrong float32 *", _AMPLIFIED),
+    Gap("LBFGS", "wrong float64 * state", _AMPLIFIED),
 ]
 
 

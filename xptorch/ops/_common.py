@@ -1,4 +1,4 @@
-"""What the public functions of all op families share: arguments, promotion, `out=`, in-place forms."""
+"""What the public functions of all op families share: arguments, promotion, results in place."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from xptorch import _dtype, _engine, _graph, _inplace
-from xptorch._dtype import BOOL, COMPLEX, FLOAT, INTEGER, dtype
+from xptorch._dtype import BOOL, COMPLEX, FLOAT, dtype
+from xptorch._dtype import INTEGER as INTEGER
 from xptorch._dtype import can_cast as can_cast
 from xptorch._engine import op
 from xptorch._grad_mode import mode
@@ -105,7 +106,8 @@ def sizes_of(
     """The sizes of a call ``f(2, 3)``, ``f((2, 3))`` or ``f(name=(2, 3))``."""
     if named:
         if sizes or set(named) != {name}:
-            raise TypeError(f"{function}() got an unexpected keyword argument {next(iter(named))!r}")
+            unknown = next(iter(named))
+            raise TypeError(f"{function}() got an unexpected keyword argument {unknown!r}")
         sizes = (named[name],)
     return as_shape(sizes)
 
@@ -221,8 +223,10 @@ def promote(
     else:
         try:
             raw = a._data.dtype
-            if raw == b._data.dtype and a._device is b._device and (
-                not least or raw in a._device.floating
+            if (
+                raw == b._data.dtype
+                and a._device is b._device
+                and (not least or raw in a._device.floating)
             ):
                 return a, b
         except AttributeError:
@@ -373,8 +377,8 @@ def deliver(result: Tensor, out: Tensor | None, function: str, exact: bool = Fal
 
 def check_single(target: Tensor) -> None:
     """Raise if several elements of a tensor to write to lie at one place, as after `expand`."""
-    x = target._data
-    if any(n > 1 and s == 0 for n, s in zip(x.shape, target._device.xp.strides(x), strict=True)):
+    shape, strides = target._data.shape, target._device.xp.strides(target._data)
+    if 0 not in shape and any(n > 1 and not s for n, s in zip(shape, strides, strict=True)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a "
             "single memory location. Please clone() the tensor before performing the operation."

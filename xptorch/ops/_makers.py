@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 Function = Callable[..., "Tensor"]
 
 
+def in_double(compute: Callable[..., Any]) -> Callable[..., Any]:
+    """A forward of one input that is worked out in float64 whatever the dtype, then rounded."""
+
+    def forward(xp: Any, a: Any) -> Any:
+        return xp.astype(compute(xp, xp.astype(a, xp.float64)), a.dtype)
+
+    return forward
+
+
 def unary(
     core: Function, name: str | None = None, *, real: bool = False, rounds: bool = False
 ) -> Function:

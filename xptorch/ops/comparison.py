@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -35,12 +36,26 @@ __all__ = [
 ]  # fmt: skip
 
 _pairs = partial(op, broadcast=True)
+
+
+def _ordered(compare: Any) -> Any:
+    """A comparison that takes bools as well, which the standard has not in order."""
+
+    def forward(xp: Any, a: Any, b: Any) -> Any:
+        try:
+            return compare(a, b)
+        except TypeError:
+            return compare(*(xp.where(x, 1, xp.zeros_like(x, dtype=xp.uint8)) for x in (a, b)))
+
+    return forward
+
+
 _equal = _pairs("equal", lambda xp, a, b: a == b)
 _not_equal = _pairs("not_equal", lambda xp, a, b: a != b)
-_less = _pairs("less", lambda xp, a, b: a < b)
-_less_equal = _pairs("less_equal", lambda xp, a, b: a <= b)
-_greater = _pairs("greater", lambda xp, a, b: a > b)
-_greater_equal = _pairs("greater_equal", lambda xp, a, b: a >= b)
+_less = _pairs("less", _ordered(operator.lt))
+_less_equal = _pairs("less_equal", _ordered(operator.le))
+_greater = _pairs("greater", _ordered(operator.gt))
+_greater_equal = _pairs("greater_equal", _ordered(operator.ge))
 _logical_and = _pairs("logical_and", lambda xp, a, b: xp.logical_and(a, b))
 _logical_or = _pairs("logical_or", lambda xp, a, b: xp.logical_or(a, b))
 _logical_xor = _pairs("logical_xor", lambda xp, a, b: xp.logical_xor(a, b))
@@ -236,8 +251,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     need_tensor(mask, "masked_fill", "mask", 2)
     if mask.dtype is not _dtype.bool_:
         raise RuntimeError(
-            "masked_fill_ only supports boolean masks, but got mask with dtype "
-            f"{mask.dtype.name}"
+            f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype.name}"
         )
     if is_tensor(value):
         if value.ndim:
@@ -253,9 +267,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     return _where(mask, value, input)
 
 
-def clamp(
-    input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None = None
-) -> Tensor:
+def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None = None) -> Tensor:
     """Elements limited to [min, max]; either may be a number, a tensor or None."""
     need_tensor(input, "clamp")
     if min is None and max is None:
@@ -274,10 +286,10 @@ clip = clamp
 
 
 def _clamp_numbers(x: Tensor, low: Any, high: Any) -> Tensor:
-    refuse("clamp_cpu", x, _dtype.BOOL, _dtype.COMPLEX)
     for bound in (low, high):
         if bound is not None:
             x = promote(x, bound)[0]
+    refuse("clamp_cpu", x, _dtype.BOOL, _dtype.COMPLEX)
     low, high = (None if v is None else promote(x, v)[1] for v in (low, high))
     return _clip(x, low=low, high=high)
 

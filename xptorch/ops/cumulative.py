@@ -11,7 +11,6 @@ from xptorch._engine import op
 from xptorch.ops import comparison, create
 from xptorch.ops._common import (
     COMPLEX,
-    FLOAT,
     Returned,
     deliver,
     need_tensor,
@@ -77,9 +76,11 @@ _cumprod = op(
 def _before(x: Any, axis: int, step: int) -> tuple[Any, Any, Any]:
     """The first `step` elements along an axis, those after them, and those `step` before these."""
     lead = (slice(None),) * axis
-    return x[(*lead, slice(step), ...)], x[(*lead, slice(step, None), ...)], x[
-        (*lead, slice(-step), ...)
-    ]
+    return (
+        x[(*lead, slice(step), ...)],
+        x[(*lead, slice(step, None), ...)],
+        x[(*lead, slice(-step), ...)],
+    )
 
 
 def _scan(xp: Any, x: Any, axis: int, combine: Callable[..., Any]) -> Any:
@@ -219,9 +220,7 @@ def diff(
         raise RuntimeError(f"order must be non-negative but got {n}")
     for t in (prepend, append):
         if t is not None and t.ndim != input.ndim:
-            raise RuntimeError(
-                "diff expects prepend or append to be the same dimension as input"
-            )
+            raise RuntimeError("diff expects prepend or append to be the same dimension as input")
     if not n:
         return deliver(input.clone(), out, "diff")
     parts = [t for t in (prepend, input, append) if t is not None]
@@ -252,7 +251,9 @@ def _areas(y: Tensor, x: Tensor | None, dx: Any, dim: int) -> tuple[Tensor, int]
     need_tensor(y, "trapezoid", "y")
     axis = wrap_dim(dim, y.ndim)
     if y.dtype is _dtype.bool_ or (x is not None and x.dtype is _dtype.bool_):
-        raise RuntimeError("trapezoid: received a bool input for `y` or `x`, but bool is not supported")
+        raise RuntimeError(
+            "trapezoid: received a bool input for `x` or `y`, but bool is not supported"
+        )
     n = y._data.shape[axis]
     low, high = y.narrow(axis, 0, max(n - 1, 0)), y.narrow(axis, min(1, n), max(n - 1, 0))
     return (low + high) * _steps(y, x, dx, axis) / 2.0, axis - y.ndim

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from xptorch import _dtype
 from xptorch._dtype import FLOAT
-from xptorch.ops import create, linalg
+from xptorch.ops import create, norms
 from xptorch.ops._common import need_tensor, promote, type_name, wrap_dim
 from xptorch.ops.shape import broadcast_tensors
 
@@ -27,7 +27,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         )
     a, b = broadcast_tensors(a, b)
     axis = wrap_dim(dim, a.ndim)
-    sizes = (linalg.vector_norm(x, 2, axis, True).clamp_min(eps) for x in (a, b))
+    sizes = (norms.vector_norm(x, 2, axis, True).clamp_min(eps) for x in (a, b))
     first, second = sizes
     return ((a / first) * (b / second)).sum(axis)
 
@@ -38,7 +38,7 @@ def pairwise_distance(
     """‖x₁ − x₂ + ε‖_p over the last axis, of both broadcast."""
     need_tensor(x1, "pairwise_distance", "x1")
     need_tensor(x2, "pairwise_distance", "x2", 2)
-    return linalg.norm(x1 - x2 + eps, p, max(x1.ndim, x2.ndim) - 1, keepdim)
+    return norms.norm(x1 - x2 + eps, p, max(x1.ndim, x2.ndim) - 1, keepdim)
 
 
 def pdist(input: Tensor, p: float = 2) -> Tensor:
@@ -51,4 +51,4 @@ def pdist(input: Tensor, p: float = 2) -> Tensor:
     n = input._data.shape[0]
     later = create.ones(n, n, dtype=_dtype.bool_, device=input._device).triu(1)
     first, second = later.nonzero(as_tuple=True)
-    return linalg.vector_norm(input[first] - input[second], p, 1)
+    return norms.vector_norm(input[first] - input[second], p, 1)

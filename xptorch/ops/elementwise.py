@@ -18,6 +18,7 @@ from xptorch.ops._common import (
     need_tensor,
     promote,
     refuse,
+    result_type,
     to_dtype,
     type_name,
 )
@@ -82,12 +83,8 @@ _erfc = op(
     lambda xp, a: xp.erfc(a),
     a=lambda xp, g, a: g * (-_TWO_OVER_SQRT_PI * xp.exp(-a * a)),
 )
-_sigmoid = op(
-    "sigmoid", lambda xp, a: 1 / (1 + xp.exp(-a)), a=lambda xp, g, y: g * (y * (1 - y))
-)
-keep = op(
-    "keep", lambda xp, a, mask: xp.keep(a, mask), a=lambda xp, g, mask: xp.keep(g, mask)
-)
+_sigmoid = op("sigmoid", lambda xp, a: 1 / (1 + xp.exp(-a)), a=lambda xp, g, y: g * (y * (1 - y)))
+keep = op("keep", lambda xp, a, mask: xp.keep(a, mask), a=lambda xp, g, mask: xp.keep(g, mask))
 
 sqrt, exp, log = unary(_sqrt, real=True), unary(_exp, real=True), unary(_log, real=True)
 exp2, expm1 = unary(_exp2, real=True, rounds=True), unary(_expm1, real=True)
@@ -204,15 +201,26 @@ def frac(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 # ---- two inputs
 
-_add = op(
-    "add", lambda xp, a, b: a + b, broadcast=True, a=lambda xp, g: g, b=lambda xp, g: g
-)
-_sub = op(
-    "subtract", lambda xp, a, b: a - b, broadcast=True, a=lambda xp, g: g, b=lambda xp, g: -g
-)
+
+def _add_forward(xp: Any, a: Any, b: Any) -> Any:
+    try:
+        return a + b
+    except TypeError:  # the standard has no arithmetic of bools
+        return xp.logical_or(a, b)
+
+
+def _mul_forward(xp: Any, a: Any, b: Any) -> Any:
+    try:
+        return a * b
+    except TypeError:
+        return xp.logical_and(a, b)
+
+
+_add = op("add", _add_forward, broadcast=True, a=lambda xp, g: g, b=lambda xp, g: g)
+_sub = op("subtract", lambda xp, a, b: a - b, broadcast=True, a=lambda xp, g: g, b=lambda xp, g: -g)
 _mul = op(
     "multiply",
-    lambda xp, a, b: a * b,
+    _mul_forward,
     broadcast=True,
     a=lambda xp, g, b: g * b,
     b=lambda xp, g, a: g * a,
@@ -336,15 +344,21 @@ def _no_bool_minus(a: Any, b: Any) -> None:
 def _scaled(other: Any, alpha: Any, input: Any) -> Any:
     if alpha == 1:
         return other
+    if all(is_tensor(x) and x.dtype is _dtype.bool_ for x in (input, other)):
+        return other * bool(alpha)
     if isinstance(alpha, bool) or (isinstance(alpha, float) and _is_integral(input, other)):
         raise RuntimeError(
             "For integral input tensors, argument alpha must not be a floating point number."
         )
-    return other * alpha
+    dt = result_type(input, other)
+    if is_tensor(other) and dt is _dtype.bool_:
+        return other if alpha else other ^ other
+    return to_dtype(other, dt) * alpha if is_tensor(other) else other * alpha
 
 
 def _is_integral(*operands: Any) -> bool:
-    return all((x.dtype if is_tensor(x) else _dtype.of_scalar(x)).category < FLOAT for x in operands)
+    dtypes = (x.dtype if is_tensor(x) else _dtype.of_scalar(x) for x in operands)
+    return all(dt.category < FLOAT for dt in dtypes)
 
 
 def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:

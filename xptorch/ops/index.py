@@ -55,9 +55,7 @@ def _take_back(xp: Any, g: Any, index: Any, a_shape: Any, axis: int) -> Any:
     return xp.permute_dims(rows, axes=tuple(order.index(i) for i in range(len(order))))
 
 
-_take = op(
-    "take", lambda xp, a, index, *, axis: xp.take(a, index, axis=axis), a=_take_back
-)
+_take = op("take", lambda xp, a, index, *, axis: xp.take(a, index, axis=axis), a=_take_back)
 _add_rows = op(
     "add_rows",
     lambda xp, values, index, *, count: xp.add_rows(values, index, count),
@@ -138,7 +136,7 @@ def _tidy(t: Tensor, k: Any) -> Any:
         if k.ndim == 0 and k.dtype.category == INTEGER:
             return k.item() if k._device.type == "cpu" else k
         return k if k._device is t._device else k.to(t._device)
-    if isinstance(k, (list, tuple, range)) or hasattr(k, "__array_interface__") and k.ndim:
+    if isinstance(k, (list, tuple, range)) or (hasattr(k, "__array_interface__") and k.ndim):
         index = create.tensor(list(k) if isinstance(k, range) else k, device=t._device)
         return index if index.numel() else to_dtype(index, _dtype.int64)
     try:
@@ -262,10 +260,10 @@ def _back(taken: Tensor, axes: tuple[int, ...], n: int) -> Tensor:
 
 def setitem(self: Tensor, key: Any, value: Any) -> None:
     """Store a value in the part of the tensor that the key names."""
-    if is_tensor(key) and key.dtype is _dtype.bool_ and not is_tensor(value):
-        if key._data.shape == self._data.shape:
-            self.masked_fill_(key, value)
-            return
+    mask = is_tensor(key) and key.dtype is _dtype.bool_ and key._data.shape == self._data.shape
+    if mask and not is_tensor(value):
+        self.masked_fill_(key, value)
+        return
     basic, advanced = _parse(self, key)
     if not is_tensor(value):
         value = _constant(self, value)
@@ -312,13 +310,21 @@ def _with_rows(
         values = values.movedim(tuple(range(at, at + n)), tuple(range(n)))
     values = values.reshape((index.numel(), *rest))
     if accumulate:
-        rows = rows + _add_rows(values, index, count=rows._data.shape[0])
+        rows = _increased(rows, index, values)
     else:
         rows = _put_rows(rows, index, values)
     sizes = [t._data.shape[a] for a in axes]
     order = (*axes, *[i for i in range(t.ndim) if i not in axes])
     inverse = tuple(order.index(i) for i in range(t.ndim))
     return rows.reshape((*sizes, *rest)).permute(*inverse)
+
+
+def _increased(rows: Tensor, index: Tensor, values: Tensor) -> Tensor:
+    """Rows with values added; True + True is True."""
+    if rows.dtype is not _dtype.bool_:
+        return rows + _add_rows(values, index, count=rows._data.shape[0])
+    wide, more = to_dtype(rows, _dtype.uint8), to_dtype(values, _dtype.uint8)
+    return _increased(wide, index, more) != 0
 
 
 def _check_same_dtype(t: Tensor, value: Tensor) -> None:
@@ -382,10 +388,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
             f"source.numel() = {source.numel()}, index.numel() = {index.numel()}"
         )
     values = source.reshape(-1)
-    if accumulate:
-        new = flat + _add_rows(values, where, count=flat.numel())
-    else:
-        new = _put_rows(flat, where, values)
+    new = (_increased if accumulate else _put_rows)(flat, where, values)
     return new.reshape(input._data.shape)
 
 
@@ -485,5 +488,3 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Any = None) -> Any:
 def argwhere(input: Tensor) -> Tensor:
     """`nonzero`: a row of indices for each element that is not 0."""
     return nonzero(input)
-
-

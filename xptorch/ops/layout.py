@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from xptorch._engine import op
 from xptorch.ops._common import (
-    deliver,
     is_tensor,
     numpy_names,
     shape_text,
@@ -75,9 +75,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
     if dims is None or dims == ():
         if len(shifts) != 1:
-            raise RuntimeError(
-                f"shifts and dimensions must align. shifts: {len(shifts)}, dims:0"
-            )
+            raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:0")
         flat = ravel(input)
         return reshape(_roll(flat, shift=shifts, axis=(0,)), input.shape)
     axes = tuple(wrap_dim(d, input.ndim) for d in ((dims,) if isinstance(dims, int) else dims))
@@ -139,7 +137,11 @@ def atleast_1d(*tensors: Any) -> Any:
 
 def atleast_2d(*tensors: Any) -> Any:
     """Tensors with at least two axes, new ones in front."""
-    return _at_least(tensors, lambda x: reshape(x, (1,) * (2 - x.ndim) + x.shape) if x.ndim < 2 else x)
+
+    def grow(x: Tensor) -> Tensor:
+        return reshape(x, (1,) * (2 - x.ndim) + x.shape) if x.ndim < 2 else x
+
+    return _at_least(tensors, grow)
 
 
 def atleast_3d(*tensors: Any) -> Any:
@@ -205,7 +207,7 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
         return _split(input, sizes=tuple(sizes), axis=axis)
     cuts = [0, *indices_or_sections, total]
     lead = (slice(None),) * axis
-    return tuple(input[(*lead, slice(a, b))] for a, b in zip(cuts, cuts[1:], strict=False))
+    return tuple(input[(*lead, slice(a, b))] for a, b in itertools.pairwise(cuts))
 
 
 def _along(name: str, least: int, dim: int) -> Callable[..., tuple[Tensor, ...]]:
@@ -231,6 +233,8 @@ def _along(name: str, least: int, dim: int) -> Callable[..., tuple[Tensor, ...]]
 
 
 hsplit, vsplit, dsplit = _along("hsplit", 1, 1), _along("vsplit", 2, 0), _along("dsplit", 3, 2)
+
+
 def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     """Coordinate grids of vectors: the i-th varies along axis i ("ij"), or the first two
     exchanged ("xy")."""

@@ -281,9 +281,7 @@ def prod(
     return deliver(_prod(input, axis=(axis,), keepdims=keepdim), out, "prod")
 
 
-def _prod_back(
-    xp: Any, g: Any, a: Any, y: Any, a_shape: Axes, axis: Axes, keepdims: bool
-) -> Any:
+def _prod_back(xp: Any, g: Any, a: Any, y: Any, a_shape: Axes, axis: Axes, keepdims: bool) -> Any:
     g = spread(xp, g, a_shape, axis, keepdims)
     if not bool(xp.any(a == 0, axis=None, keepdims=False)):
         return g * spread(xp, y, a_shape, axis, keepdims) / a

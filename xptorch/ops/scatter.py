@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype, _engine
+from xptorch import _dtype
 from xptorch._engine import op
 from xptorch.ops import comparison, create
 from xptorch.ops._common import (
@@ -82,7 +82,7 @@ def _combined(
 ) -> Any:
     """`a` with the values that the index sends to each place combined with it, or put there."""
     combine = {"prod": _product, "amax": xp.maximum, "amin": xp.minimum}[reduce]
-    flat = xp.reshape(_positions(xp, index, axis, a.shape), (-1,))
+    flat = xp.positions(index, axis, a.shape)
     order = xp.argsort(flat, stable=True)
     flat = xp.take(flat, order, axis=0)
     values = xp.take(xp.reshape(values, (-1,)), order, axis=0)
@@ -95,19 +95,6 @@ def _combined(
 
 def _product(a: Any, b: Any) -> Any:
     return a * b
-
-
-def _positions(xp: Any, index: Any, axis: int, shape: tuple[int, ...]) -> Any:
-    """Where in the flattened `shape` the elements lie that `index` points to."""
-    total, step = xp.zeros_like(index), 1
-    for i in range(len(shape) - 1, -1, -1):
-        n = index.shape[i]
-        along = xp.reshape(
-            xp.arange(n, dtype=index.dtype, device=index.device), (n,) + (1,) * (len(shape) - 1 - i)
-        )
-        total = total + (index if i == axis else along) * step
-        step *= shape[i]
-    return total
 
 
 def _extreme_back(
@@ -245,9 +232,7 @@ def take_along_dim(
 def _cut_to(src: Tensor, input: Tensor, index: Tensor, axis: int) -> Tensor:
     """The part of `src` that goes with the indices."""
     if max(src.ndim, 1) != max(index.ndim, 1):
-        raise RuntimeError(
-            "Index tensor must have the same number of dimensions as src tensor"
-        )
+        raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
     if any(a < b for a, b in zip(src._data.shape, index._data.shape, strict=False)):
         raise RuntimeError(
             f"Expected index {shape_text(index.shape)} to be no larger than self "
@@ -310,9 +295,7 @@ def scatter(
 
 
 @numpy_names
-def scatter_add(
-    input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Any = None
-) -> Tensor:
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Any = None) -> Tensor:
     """`scatter` that adds to what is there; repeated indices accumulate."""
     return deliver(_reduced(input, dim, index, src, "sum", True), out, "scatter_add")
 
@@ -438,9 +421,6 @@ def index_add(
     _check_source(input, axis, index, source, "index_add")
     if alpha != 1:
         source = to_dtype(source * alpha, input.dtype)
-    if input.dtype is _dtype.bool_:
-        wide = to_dtype(input, _dtype.uint8), to_dtype(source, _dtype.uint8)
-        return deliver(index_add(wide[0], dim, index, wide[1]) != 0, out, "index_add")
     return deliver(_stored(input, axis, index, source, True), out, "index_add")
 
 
@@ -453,7 +433,9 @@ def _stored(input: Tensor, axis: int, index: Tensor, source: Tensor, accumulate:
 
 
 @numpy_names
-def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: Any = None) -> Tensor:
+def index_copy(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: Any = None
+) -> Tensor:
     """Slices of `source` in place of the slices that `index` names."""
     axis, index = _slices(input, dim, index, "index_copy", prefix="index_copy_(): ")
     if source.dtype is not input.dtype:

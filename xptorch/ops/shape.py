@@ -162,7 +162,7 @@ def view(self: Tensor, *shape: Any, **named: Any) -> Tensor:
         return view_dtype(self, named["dtype"])
     size = _infer(sizes_of(shape, named, "size", "view"), self.numel())
     xp = self._device.xp
-    if xp.reshape_view(self._data, size) is None and not _channels_last(self):
+    if self.numel() and xp.reshape_view(self._data, size) is None and not _channels_last(self):
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one "
             "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
@@ -247,17 +247,13 @@ swapaxes = swapdims = transpose
 def t(input: Tensor) -> Tensor:
     """The transpose of a matrix; vectors and scalars as they are."""
     if input.ndim > 2:
-        raise RuntimeError(
-            f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D"
-        )
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D")
     return transpose(input, 0, 1) if input.ndim == 2 else _alias(input)
 
 
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """Axes moved to other places, the rest in their order."""
-    source, destination = (
-        (d,) if isinstance(d, int) else tuple(d) for d in (source, destination)
-    )
+    source, destination = ((d,) if isinstance(d, int) else tuple(d) for d in (source, destination))
     if len(source) != len(destination):
         raise RuntimeError(
             f"movedim: Invalid source or destination dims: source ({shape_text(source)} dims) "
@@ -485,7 +481,8 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
             )
         if step == 0 and total:
             raise RuntimeError(
-                f"split_size can only be 0 if dimension size is 0, but got dimension size of {total}"
+                "split_size can only be 0 if dimension size is 0, but got dimension size of "
+                f"{total}"
             )
         sizes = [min(step, total - i) for i in range(0, total, max(step, 1))] or [0]
     else:

@@ -43,7 +43,10 @@ _triu = op("triu", lambda xp, a, *, k: xp.triu(a, k=k), a=lambda xp, g, k: xp.tr
 def _step_key(rows: int, cols: int, offset: int, count: int) -> tuple[Any, ...]:
     """Where in the flattened matrix the diagonal lies: a step is a row and a column."""
     start = offset if offset >= 0 else -offset * cols
-    return (..., slice(start, start + max(count - 1, 0) * (cols + 1) + bool(count), cols + 1))
+    return (
+        ...,
+        slice(start, start + (count - 1) * (cols + 1) + 1, cols + 1) if count else slice(0),
+    )
 
 
 def _diagonal_back(xp: Any, g: Any, a_shape: tuple[int, ...], offset: int) -> Any:
@@ -96,9 +99,7 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
         )
     start = start + size if start < 0 else start
     if start + length > size:
-        raise RuntimeError(
-            f"start ({start}) + length ({length}) exceeds dimension size ({size})."
-        )
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({size}).")
     return input[(slice(None),) * axis + (slice(start, start + length),)]
 
 
@@ -159,6 +160,11 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     if a == b:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
     return _diagonal(input.movedim((a, b), (-2, -1)), offset=offset)
+
+
+def linalg_diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """`diagonal` of the last two axes."""
+    return diagonal(A, offset, dim1, dim2)
 
 
 def diag(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor:

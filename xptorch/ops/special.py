@@ -8,17 +8,28 @@ from typing import TYPE_CHECKING, Any
 from xptorch import _dtype
 from xptorch._engine import op
 from xptorch.ops import comparison, elementwise
-from xptorch.ops._common import FLOAT, deliver, floating, is_tensor, need_tensor, promote, type_name
+from xptorch.ops._common import (
+    FLOAT,
+    deliver,
+    floating,
+    is_tensor,
+    need_tensor,
+    promote,
+    refuse,
+    to_dtype,
+)
 from xptorch.ops._fused import in_float32
-from xptorch.ops._makers import binary
+from xptorch.ops._makers import Function, binary, unary
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
 
 __all__ = [
-    "addcdiv", "addcmul", "arctan2", "atan2", "deg2rad", "hypot", "lerp", "logaddexp", "logit",
-    "rad2deg", "xlogy",
+    "addcdiv", "addcmul", "arctan2", "atan2", "deg2rad", "gcd", "heaviside", "hypot", "lcm",
+    "ldexp", "lerp", "logaddexp", "logaddexp2", "logit", "nextafter", "rad2deg", "sinc", "xlogy",
 ]  # fmt: skip
+
+_LN2 = math.log(2)
 
 _atan2 = op(
     "atan2",
@@ -59,16 +70,149 @@ _xlogy = op(
     a=_xlogy_back,
     b=lambda xp, g, a, b: g * (a / b),
 )
+
+
+def _logaddexp2_forward(xp: Any, a: Any, b: Any) -> Any:
+    top = xp.maximum(a, b)
+    gap = xp.where(xp.isinf(top), xp.zeros_like(top), xp.abs(a - b))
+    more = xp.log1p(2.0**-gap) / _LN2
+    return xp.where(xp.isinf(top), top, top + more)
+
+
+_logaddexp2 = op(
+    "logaddexp2",
+    _logaddexp2_forward,
+    broadcast=True,
+    a=lambda xp, g, a, b: g / (1 + 2.0 ** (b - a)),
+    b=lambda xp, g, a, b: g / (1 + 2.0 ** (a - b)),
+)
+
+
+def _xlog1py_back(xp: Any, g: Any, a: Any, b: Any) -> Any:
+    return xp.where(xp.logical_and(a == 0, b <= -1), xp.zeros_like(g), g * xp.log1p(b))
+
+
+def _xlog1py_forward(xp: Any, a: Any, b: Any) -> Any:
+    product = a * xp.log1p(b)
+    return xp.where(xp.logical_and(a == 0, ~xp.isnan(b)), xp.zeros_like(product), product)
+
+
+_xlog1py = op(
+    "xlog1py",
+    _xlog1py_forward,
+    broadcast=True,
+    a=_xlog1py_back,
+    b=lambda xp, g, a, b: g * (a / (b + 1)),
+)
+
+
+_nextafter = op(
+    "nextafter",
+    lambda xp, a, b: xp.nextafter(a, b),
+    broadcast=True,
+    a=lambda xp, g, a, b: xp.where(a == b, xp.zeros_like(g), g),
+    b=lambda xp, g: xp.zeros_like(g),
+)
+
+
+def _sinc_forward(xp: Any, a: Any) -> Any:
+    x = math.pi * xp.where(a == 0, xp.ones_like(a), a)
+    return xp.where(a == 0, xp.ones_like(a), xp.sin(x) / x)
+
+
+def _sinc_back(xp: Any, g: Any, a: Any) -> Any:
+    zero = a == 0
+    x = math.pi * xp.where(zero, xp.ones_like(a), a)
+    slope = (xp.cos(x) - xp.sin(x) / x) * math.pi / x
+    return g * xp.where(zero, xp.zeros_like(a), slope)
+
+
+def _gcd_forward(xp: Any, a: Any, b: Any) -> Any:
+    a, b = xp.abs(a) + xp.zeros_like(b), xp.abs(b) + xp.zeros_like(a)
+    while math.prod(b.shape) and bool(xp.any(b != 0)):
+        one = xp.where(b == 0, xp.ones_like(b), b)
+        a, b = xp.where(b == 0, a, b), xp.where(b == 0, b, a % one)
+    return a
+
+
+_sinc = op("sinc", _sinc_forward, a=_sinc_back)
+_gcd = op("gcd", _gcd_forward, broadcast=True)
+sinc = unary(_sinc, real=True, rounds=True)
 atan2 = arctan2 = binary(_atan2, "atan2", least=FLOAT, tensors=2)
 hypot, logaddexp = binary(_hypot, tensors=2), binary(_logaddexp, tensors=2)
 
 
-def xlogy(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
-    """input · log(other), 0 where input is 0."""
-    a, b = promote(input, other, FLOAT)
-    a = a if is_tensor(a) else b.new_tensor(a)
-    b = b if is_tensor(b) else a.new_tensor(b)
-    return deliver(_xlogy(a, b), out, "xlogy")
+logaddexp2 = binary(_logaddexp2, tensors=2)
+
+
+def _x_log(core: Function, name: str) -> Function:
+    """x times a logarithm, 0 where x is 0; one of the two may be a number."""
+
+    def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
+        a, b = promote(input, other, FLOAT)
+        a = a if is_tensor(a) else b.new_tensor(a)
+        b = b if is_tensor(b) else a.new_tensor(b)
+        return deliver(in_float32(core, a, b), out, name)
+
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+xlogy, xlog1py = _x_log(_xlogy, "xlogy"), _x_log(_xlog1py, "special_xlog1py")
+
+
+def entr(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """−x log(x), 0 at 0 and −∞ below."""
+    need_tensor(input, "special_entr")
+    x = floating(input)
+    result = comparison.where(x < 0, -math.inf, -xlogy(x, x))
+    return deliver(result, out, "special_entr")
+
+
+def nextafter(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The next number after each element towards `other`."""
+    a, b = promote(input, other, 0, 2, "nextafter")
+    refuse("nextafter_cpu", a, _dtype.BOOL, _dtype.INTEGER, _dtype.COMPLEX)
+    return deliver(_nextafter(a, b), out, "nextafter")
+
+
+def heaviside(input: Tensor, values: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """0 below 0, 1 above it, and `values` at it."""
+    need_tensor(input, "heaviside")
+    need_tensor(values, "heaviside", "values", 2)
+    for t in (input, values):
+        if t.dtype.is_complex:
+            raise RuntimeError("heaviside is not yet implemented for complex tensors.")
+    if input.dtype is not values.dtype:
+        raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
+    step = to_dtype(input > 0, input.dtype)
+    return deliver(comparison.where(input == 0, values, step), out, "heaviside")
+
+
+def ldexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """input · 2^other."""
+    need_tensor(input, "ldexp")
+    need_tensor(other, "ldexp", "other", 2)
+    return deliver(input * elementwise.pow(2.0, other), out, "ldexp")
+
+
+def _integers(name: str, input: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    a, b = promote(input, other, 0, 2, name)
+    refuse(f"{name}_cpu", a, _dtype.BOOL, FLOAT, _dtype.COMPLEX)
+    return a, b
+
+
+def gcd(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The greatest common divisors."""
+    return deliver(_gcd(*_integers("gcd", input, other)), out, "gcd")
+
+
+def lcm(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The least common multiples."""
+    a, b = _integers("lcm", input, other)
+    divisor = _gcd(a, b)
+    divisor = comparison.where(divisor == 0, 1, divisor)
+    return deliver(elementwise.abs(a // divisor * b), out, "lcm")
 
 
 def deg2rad(input: Tensor, *, out: Tensor | None = None) -> Tensor:

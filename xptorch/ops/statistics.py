@@ -164,7 +164,8 @@ def _quantile(
         count = comparison.logical_not(nan).sum(-1, True)
         last = to_dtype(comparison.clamp(count - 1, min=0), input.dtype)
     ranks = q.reshape(-1) * last
-    values = _at_ranks(sort(rows, -1)[0], ranks.expand((*rows._data.shape[:-1], q.numel())), interpolation)
+    ranks = ranks.expand((*rows._data.shape[:-1], q.numel()))
+    values = _at_ranks(sort(rows, -1)[0], ranks, interpolation)
     if name == "quantile":
         values = comparison.where(nan.any(-1, True), math.nan, values)
     shape = kept if keepdim else values._data.shape[:-1]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from xptorch import _dtype, _inplace
 from xptorch._grad_mode import no_grad
-from xptorch.ops import create, linalg
+from xptorch.ops import create, norms
 from xptorch.ops import linear as ops
 from xptorch.ops._common import to_dtype, type_name
 from xptorch.ops.comparison import where
@@ -63,7 +63,7 @@ def _shorten(weight: Tensor, indices: Tensor, max_norm: float, p: float) -> None
     used = weight.new_zeros(weight.shape[0])
     flat = indices.reshape(-1).long()
     used = used.index_add(0, flat, used.new_ones(flat.shape)) > 0
-    size = linalg.norm(weight.detach(), p, 1)
+    size = norms.norm(weight.detach(), p, 1)
     scale = where(used & (size > max_norm), max_norm / (size + 1e-7), 1.0)
     _inplace.write(weight.detach(), weight.detach() * scale.unsqueeze(1))
 

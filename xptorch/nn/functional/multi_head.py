@@ -53,22 +53,16 @@ def multi_head_attention_forward(
         query, key, value: (l, n, e), (s, n, e_k), (s, n, e_v); or without the batch axis n.
         key_padding_mask: (n, s), True at keys to leave out, or numbers added to the scores.
         attn_mask: (l, s) or (n · heads, l, s), True at pairs to leave out, or numbers to add.
-        is_causal: a hint that attn_mask is the causal mask.
-        need_weights: return the attention weights too.
-        average_attn_weights: their mean over the heads, not each head's.
         static_k, static_v: (n · heads, s, e / heads), in place of the projected ones.
-
-    Returns:
-        The output (l, n, e), and the weights (n, l, s) or (n, heads, l, s), or None.
+    Returns: the output (l, n, e), and the weights (n, l, s) or (n, heads, l, s), or None.
     """
     batched = _check_dims(query, key, value, key_padding_mask, attn_mask, num_heads)
     if is_causal and attn_mask is None:
         raise RuntimeError("Need attn_mask if specifying the is_causal hint.")
     is_causal = is_causal and key_padding_mask is None and not need_weights
-    inputs: Triple = (query, key, value)
-    if not batched:
-        inputs = _with_batch_axis(query, key, value)
-        key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
+    inputs = (query, key, value) if batched else _with_batch_axis(query, key, value)
+    if not batched and key_padding_mask is not None:
+        key_padding_mask = key_padding_mask.unsqueeze(0)
     length, n, width = inputs[0].shape
     head = _head_width(width, embed_dim_to_check, num_heads)
     weights = (q_proj_weight, k_proj_weight, v_proj_weight)
@@ -76,16 +70,16 @@ def multi_head_attention_forward(
     q, k, v = _projected(inputs, weights, packed, in_proj_bias)
     mask = None if is_causal else attn_mask
     masks = _masks(mask, key_padding_mask, q, length, k.shape[0], n * num_heads)
-    extra, fixed = (bias_k, bias_v), (static_k, static_v)
-    q, k, v, mask = _by_heads(q, k, v, masks, extra, fixed, add_zero_attn, num_heads, head)
-    p = dropout_p if training else 0.0
-    out, shares = _attend(q, k, v, mask, p, need_weights, is_causal, n)
+    given = ((bias_k, bias_v), (static_k, static_v))
+    q, k, v, mask = _by_heads(q, k, v, masks, *given, add_zero_attn, num_heads, head)
+    out, shares = _attend(q, k, v, mask, dropout_p * training, need_weights, is_causal, n)
     out = linear(out.transpose(0, 1).reshape(length, n, width), out_proj_weight, out_proj_bias)
     if shares is not None:
         shares = shares.view(n, num_heads, length, -1)
         shares = shares.mean(1) if average_attn_weights else shares
-        shares = shares if batched else shares.squeeze(0)
-    return (out if batched else out.squeeze(1)), shares
+    if batched:
+        return out, shares
+    return out.squeeze(1), None if shares is None else shares.squeeze(0)
 
 
 def _by_heads(

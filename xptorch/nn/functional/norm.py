@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from xptorch.ops import batch_norm as channels
-from xptorch.ops import elementwise, linalg, memory
+from xptorch.ops import elementwise, memory, norms
 from xptorch.ops import norm as ops
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ def batch_norm(
     Raises:
         ValueError: in training there is one value a channel only.
     """
+    if eps < 0 or (training and eps == 0):
+        kind = "positive during training" if training else "non-negative"
+        raise ValueError(f"batch_norm eps must be {kind}, but got {eps}")
     if training:
         size = tuple(input.shape)
         if size[0] * math.prod(size[2:]) == 1:
@@ -161,5 +164,5 @@ def normalize(
     input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Tensor | None = None
 ) -> Tensor:
     """x / max(‖x‖_p, ε), the norm along `dim`."""
-    size = linalg.norm(input, p, dim, keepdim=True).clamp_min(eps).expand_as(input)
+    size = norms.norm(input, p, dim, keepdim=True).clamp_min(eps).expand_as(input)
     return elementwise.div(input, size, out=out)

@@ -1,0 +1,386 @@
+"""Decompositions of matrices, and the solution of systems, with their derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from xptorch import _dtype
+from xptorch._engine import op
+from xptorch.ops import create
+from xptorch.ops._common import (
+    FLOAT,
+    Returned,
+    broadcast,
+    deliver,
+    need_tensor,
+    type_name,
+)
+from xptorch.ops.window import either
+
+if TYPE_CHECKING:
+    from xptorch._tensor import Tensor
+
+__all__ = ["cholesky", "cholesky_inverse", "cholesky_solve", "svd"]
+
+
+class LinAlgError(RuntimeError):
+    """A matrix cannot be decomposed or inverted."""
+
+
+def turn(xp: Any, x: Any) -> Any:
+    """The transposes of matrices."""
+    n = len(x.shape)
+    return xp.permute_dims(x, axes=(*range(n - 2), n - 1, n - 2))
+
+
+def columns(xp: Any, x: Any) -> Any:
+    """Factors for the columns of matrices."""
+    return xp.expand_dims(x, axis=-2)
+
+
+# ---- checks
+
+
+def check_matrices(A: Tensor, name: str, square: bool = True) -> None:
+    """Raise PyTorch's errors for what is no (square) matrix of floating-point numbers."""
+    need_tensor(A, f"linalg_{name}", "A")
+    if A.ndim < 2:
+        raise RuntimeError(f"linalg.{name}: The input tensor A must have at least 2 dimensions.")
+    if square:
+        check_square(A, name)
+    if A.dtype.category < FLOAT:
+        raise RuntimeError(
+            f"linalg.{name}: Expected a floating point or complex tensor as input. "
+            f"Got {type_name(A.dtype)}"
+        )
+    if A.dtype is _dtype.float16:
+        raise RuntimeError(f"linalg.{name}: Low precision dtypes not supported. Got Half")
+    if A.dtype.is_complex:
+        raise NotImplementedError(f"linalg.{name} of complex matrices")
+
+
+def check_square(A: Tensor, name: str) -> None:
+    """Raise for matrices that are not square."""
+    if A.ndim < 2:
+        raise RuntimeError(f"linalg.{name}: The input tensor A must have at least 2 dimensions.")
+    rows, cols = A._data.shape[-2:]
+    if rows != cols:
+        raise RuntimeError(
+            f"linalg.{name}: A must be batches of square matrices, but they are {rows} by {cols} "
+            "matrices"
+        )
+
+
+def solved(name: str, problem: str, call: Callable[..., Any], *inputs: Any, **static: Any) -> Any:
+    """Call an op; what the array library says of unsolvable matrices becomes a LinAlgError."""
+    try:
+        return call(*inputs, **static)
+    except Exception as error:
+        if type(error).__name__ != "LinAlgError":
+            raise
+        raise LinAlgError(f"linalg.{name}: {problem}") from None
+
+
+SINGULAR = "The inversion could not be completed because the input matrix is singular."
+
+
+# ---- what the derivatives need
+
+
+def _inv_back(xp: Any, g: Any, y: Any) -> Any:
+    t = turn(xp, y)
+    return -xp.matmul(xp.matmul(t, g), t)
+
+
+inv_op = op("inv", lambda xp, a: xp.linalg.inv(a), a=_inv_back)
+inverse_of = either(inv_op)
+
+
+def _solve_back(xp: Any, g: Any, needs: Any, a: Any, b: Any, y: Any) -> tuple[Any, Any]:
+    back = _solve_either(xp, turn(xp, a), g)
+    return (-xp.matmul(back, turn(xp, y)) if needs[0] else None), back
+
+
+_solve = op("solve", lambda xp, a, b: xp.linalg.solve(a, b), vjp=_solve_back)
+_solve_either = either(_solve)
+
+
+def solved_for(A: Tensor, b: Tensor, left: bool, name: str) -> Tensor:
+    n, rows, cols = A._data.shape[-1], *b._data.shape[-2:]
+    if n != (rows if left else cols):
+        raise RuntimeError(
+            f"linalg.{name}: Incompatible shapes of A and B for the equation "
+            f"{'AX = B' if left else 'XA = B'} ({n}x{n} and {rows}x{cols})"
+        )
+    batch = broadcast(A._data.shape[:-2], b._data.shape[:-2])
+    A, b = A.expand((*batch, n, n)), b.expand((*batch, rows, cols))
+    problem = "The solver failed because the input matrix is singular."
+    if left:
+        return solved(name, problem, _solve, A, b)
+    return solved(name, problem, _solve, A.mT, b.mT).mT
+
+
+def solve_triangular(
+    A: Tensor,
+    B: Tensor,
+    *,
+    upper: bool,
+    left: bool = True,
+    unitriangular: bool = False,
+    out: Tensor | None = None,
+) -> Tensor:
+    """X with A X = B for triangular matrices, of which the other triangle is not looked at."""
+    check_matrices(A, "solve_triangular")
+    strict = 1 if unitriangular else 0
+    part = A.triu(strict) if upper else A.tril(-strict)
+    if unitriangular:
+        part = part + create.eye(A._data.shape[-1], dtype=A.dtype, device=A._device)
+    return deliver(solved_for(part, B, left, "solve_triangular"), out, "solve_triangular")
+
+
+# ---- Cholesky
+
+
+def _cholesky_back(xp: Any, g: Any, y: Any) -> Any:
+    """L⁻ᵀ Φ(Lᵀ g) L⁻¹, made symmetric, where Φ takes the lower triangle, its diagonal halved."""
+    lower = xp.tril(xp.matmul(turn(xp, y), g), k=0)
+    inner = lower - 0.5 * xp.tril(xp.triu(lower, k=0), k=0)
+    back = inverse_of(xp, y)
+    whole = xp.matmul(xp.matmul(turn(xp, back), inner), back)
+    return 0.5 * (whole + turn(xp, whole))
+
+
+_cholesky = op("cholesky", lambda xp, a: xp.linalg.cholesky(a), a=_cholesky_back)
+
+
+def linalg_cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Tensor:
+    """The lower triangular L with A = L Lᵀ, or its transpose.
+
+    Raises:
+        LinAlgError: a matrix is not positive-definite.
+    """
+    check_matrices(A, "cholesky")
+    problem = "The factorization could not be completed because the input is not positive-definite."
+    lower = solved("cholesky", problem, _cholesky, A)
+    return deliver(lower.mT if upper else lower, out, "linalg_cholesky")
+
+
+def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """`linalg.cholesky`."""
+    return linalg_cholesky(input, upper=upper, out=out)
+
+
+def _cholesky_solve_forward(xp: Any, b: Any, lower: Any) -> Any:
+    half = xp.linalg.solve(xp.tril(lower, k=0), b)
+    return xp.linalg.solve(xp.triu(turn(xp, lower), k=0), half)
+
+
+def _cholesky_solve_back(
+    xp: Any, g: Any, needs: Any, b: Any, lower: Any, y: Any
+) -> tuple[Any, Any]:
+    back = _cholesky_solve_either(xp, g, lower)
+    common = xp.matmul(back, turn(xp, y))
+    return back, -xp.matmul(common + turn(xp, common), lower)
+
+
+_cholesky_solve = op("cholesky_solve", _cholesky_solve_forward, vjp=_cholesky_solve_back)
+_cholesky_solve_either = either(_cholesky_solve)
+
+
+def cholesky_solve(
+    B: Tensor, L: Tensor, upper: bool = False, *, out: Tensor | None = None
+) -> Tensor:
+    """X with A X = B, where A = L Lᵀ."""
+    check_matrices(L, "cholesky_solve")
+    if B.ndim < 2:
+        raise RuntimeError(
+            f"b should have at least 2 dimensions, but has {B.ndim} dimensions instead"
+        )
+    n, (rows, cols) = L._data.shape[-1], B._data.shape[-2:]
+    if n != rows:
+        raise RuntimeError(
+            "linalg.cholesky_solve: Incompatible matrix sizes for cholesky_solve: each A matrix is "
+            f"{n} by {n} but each b matrix is {rows} by {cols}"
+        )
+    batch = broadcast(L._data.shape[:-2], B._data.shape[:-2])
+    lower = (L.mT if upper else L).expand((*batch, n, n))
+    result = _cholesky_solve(B.expand((*batch, rows, cols)), lower)
+    return deliver(result, out, "cholesky_solve")
+
+
+def cholesky_inverse(L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """The inverse of A = L Lᵀ."""
+    check_matrices(L, "cholesky_inverse")
+    eye = create.eye(L._data.shape[-1], dtype=L.dtype, device=L._device)
+    return deliver(cholesky_solve(eye, L, upper), out, "cholesky_inverse")
+
+
+# ---- QR
+
+
+def _copyltu(xp: Any, x: Any) -> Any:
+    """The symmetric matrix with this lower triangle."""
+    return xp.tril(x, k=0) + turn(xp, xp.tril(x, k=-1))
+
+
+def _qr_tall(xp: Any, gq: Any, gr: Any, q: Any, r: Any) -> Any:
+    inner = xp.matmul(r, turn(xp, gr)) - xp.matmul(turn(xp, gq), q)
+    rhs = gq + xp.matmul(q, _copyltu(xp, inner))
+    return turn(xp, _solve_either(xp, r, turn(xp, rhs)))
+
+
+def _qr_back(xp: Any, g: Any, a: Any, mode: str) -> Any:
+    gq, gr = g
+    q, r = _qr_either(xp, a, mode="reduced")
+    rows, cols = a.shape[-2:]
+    if rows >= cols:
+        return _qr_tall(xp, gq, gr, q, r)
+    # Q and the first columns of R are of a square matrix; the others are Qᵀ times theirs.
+    rest, grest = a[..., rows:], gr[..., rows:]
+    gq = gq + xp.matmul(rest, turn(xp, grest))
+    square = _qr_tall(xp, gq, gr[..., :rows], q, r[..., :rows])
+    return xp.concat([square, xp.matmul(q, grest)], axis=-1)
+
+
+_qr = op("qr", lambda xp, a, *, mode: tuple(xp.linalg.qr(a, mode=mode)), multiple=True, a=_qr_back)
+_qr_either = either(_qr)
+
+
+def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
+    """(Q, R): orthogonal Q and upper triangular R with A = Q R."""
+    check_matrices(A, "qr", square=False)
+    if mode not in ("reduced", "complete", "r"):
+        raise RuntimeError(
+            f"qr received unrecognized mode {mode!r} but expected one of 'reduced' (default), "
+            "'r', or 'complete'"
+        )
+    if A.requires_grad and (mode == "r" or (mode == "complete" and A.size(-2) > A.size(-1))):
+        raise RuntimeError(
+            f"linalg.qr: the derivative of QR is not defined for mode={mode!r} and these shapes"
+        )
+    q, r = _qr(A, mode="complete" if mode == "complete" else "reduced")
+    if mode == "r":
+        q = A.new_empty(0)
+    return Returned("linalg_qr", Q=q, R=r)
+
+
+# ---- singular values
+
+
+def _svd_back(xp: Any, g: Any, y: Any) -> Any:
+    gu, gs, gvh = g
+    u, s, vh = y
+    ut, v, gv = turn(xp, u), turn(xp, vh), turn(xp, gvh)
+    squares = s * s
+    gap = xp.expand_dims(squares, axis=-2) - xp.expand_dims(squares, axis=-1)
+    gap = xp.where(gap == 0, xp.full_like(gap, float("inf")), gap)
+    rows, cols = columns(xp, s), xp.expand_dims(s, axis=-1)
+
+    def skew(x: Any) -> Any:
+        return (x - turn(xp, x)) / gap
+
+    inner = skew(xp.matmul(ut, gu)) * rows + cols * skew(xp.matmul(vh, gv))
+    eye = xp.tril(xp.triu(xp.ones_like(inner), k=0), k=0)
+    result = xp.matmul(xp.matmul(u, inner + eye * columns(xp, gs)), vh)
+    m, n, k = u.shape[-2], vh.shape[-1], s.shape[-1]
+    if m > k:
+        scaled = gu / rows
+        result = result + xp.matmul(scaled - xp.matmul(u, xp.matmul(ut, scaled)), vh)
+    if n > k:
+        scaled = gv / rows
+        rest = turn(xp, scaled - xp.matmul(v, xp.matmul(vh, scaled)))
+        result = result + xp.matmul(u, rest)
+    return result
+
+
+def _svd_recomputed(xp: Any, g: Any, a: Any) -> Any:
+    return _svd_back(xp, g, _svd_either(xp, a))
+
+
+_svd = op(
+    "svd",
+    lambda xp, a: tuple(xp.linalg.svd(a, full_matrices=False)),
+    multiple=True,
+    a=_svd_recomputed,
+)
+_svd_either = either(_svd)
+_svd_complete = op(
+    "svd_complete", lambda xp, a: tuple(xp.linalg.svd(a, full_matrices=True)), multiple=True
+)
+
+
+def _svdvals_back(xp: Any, g: Any, a: Any) -> Any:
+    u, _, vh = _svd_either(xp, a)
+    return xp.matmul(u * columns(xp, g), vh)
+
+
+_svdvals = op("svdvals", lambda xp, a: xp.linalg.svdvals(a), a=_svdvals_back)
+
+
+def svdvals(A: Tensor, *, driver: str | None = None, out: Tensor | None = None) -> Tensor:
+    """The singular values of matrices, largest first."""
+    check_matrices(A, "svd", square=False)
+    return deliver(_svdvals(A), out, "linalg_svdvals")
+
+
+def linalg_svd(
+    A: Tensor, full_matrices: bool = True, *, driver: str | None = None, out: Any = None
+) -> Any:
+    """(U, S, Vh): orthogonal U and Vh and the singular values S with A = U diag(S) Vh."""
+    check_matrices(A, "svd", square=False)
+    if not full_matrices or A._data.shape[-2] == A._data.shape[-1]:
+        u, s, vh = _svd(A)
+    else:
+        u, s, vh = _svd_complete(A)
+        s = _svdvals(A) if A.requires_grad else s
+    return Returned("linalg_svd", U=u, S=s, Vh=vh)
+
+
+def svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any = None) -> Any:
+    """(U, S, V) with A = U diag(S) Vᵀ; `linalg.svd` gives Vᵀ instead."""
+    u, s, vh = linalg_svd(input, not some)
+    return Returned("svd", U=u, S=s, V=vh.mT)
+
+
+# ---- eigenvalues of symmetric matrices
+
+
+def _eigh_back(xp: Any, g: Any, a: Any) -> Any:
+    gw, gv = g
+    w, v = _eigh_either(xp, a)
+    gap = xp.expand_dims(w, axis=-2) - xp.expand_dims(w, axis=-1)
+    gap = xp.where(gap == 0, xp.full_like(gap, float("inf")), gap)
+    inner = xp.matmul(turn(xp, v), gv)
+    inner = 0.5 * (inner - turn(xp, inner)) / gap
+    eye = xp.tril(xp.triu(xp.ones_like(inner), k=0), k=0)
+    return xp.matmul(xp.matmul(v, inner + eye * columns(xp, gw)), turn(xp, v))
+
+
+def _eigvalsh_back(xp: Any, g: Any, a: Any) -> Any:
+    _, v = _eigh_either(xp, a)
+    return xp.matmul(v * columns(xp, g), turn(xp, v))
+
+
+_eigh = op("eigh", lambda xp, a: tuple(xp.linalg.eigh(a)), multiple=True, a=_eigh_back)
+_eigh_either = either(_eigh)
+_eigvalsh = op("eigvalsh", lambda xp, a: xp.linalg.eigvalsh(a), a=_eigvalsh_back)
+
+
+def _symmetric(A: Tensor, UPLO: str) -> Tensor:
+    """The matrices as the one triangle defines them, in the triangle that the library reads."""
+    check_matrices(A, "eigh")
+    if UPLO.upper() not in ("L", "U"):
+        raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
+    return A.mT if UPLO.upper() == "U" else A
+
+
+def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Any:
+    """(eigenvalues, eigenvectors) of symmetric matrices, smallest first."""
+    w, v = _eigh(_symmetric(A, UPLO))
+    return Returned("linalg_eigh", eigenvalues=w, eigenvectors=v)
+
+
+def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor:
+    """The eigenvalues of symmetric matrices, smallest first."""
+    return deliver(_eigvalsh(_symmetric(A, UPLO)), out, "linalg_eigvalsh")

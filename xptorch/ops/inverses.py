@@ -1,0 +1,305 @@
+"""Inverses, determinants and what is made of them: systems, pseudo-inverses, powers."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from xptorch import _dtype, _engine
+from xptorch._engine import op
+from xptorch.ops import create, norms
+from xptorch.ops._common import (
+    FLOAT,
+    Returned,
+    deliver,
+    is_tensor,
+    need_tensor,
+    to_dtype,
+    type_name,
+)
+from xptorch.ops._fused import in_float32
+from xptorch.ops.comparison import clamp, where
+from xptorch.ops.decompositions import (
+    SINGULAR,
+    check_matrices,
+    check_square,
+    inv_op,
+    inverse_of,
+    solved,
+    solved_for,
+    svdvals,
+    turn,
+)
+from xptorch.ops.linalg import matmul
+from xptorch.ops.shape import cat
+
+if TYPE_CHECKING:
+    from xptorch._tensor import Tensor
+
+__all__ = [
+    "det", "inverse", "logdet", "matrix_exp", "matrix_power", "pinverse", "slogdet", "vander",
+]  # fmt: skip
+
+
+# ---- inverses and determinants
+
+
+def _det_back(xp: Any, g: Any, a: Any, y: Any) -> Any:
+    whole = xp.expand_dims(xp.expand_dims(g * y, axis=-1), axis=-1)
+    return whole * turn(xp, inverse_of(xp, a))
+
+
+_det = op("det", lambda xp, a: xp.linalg.det(a), a=_det_back)
+_logabsdet = op(
+    "logabsdet",
+    lambda xp, a: xp.linalg.slogdet(a)[1],
+    a=lambda xp, g, a: (
+        xp.expand_dims(xp.expand_dims(g, axis=-1), axis=-1) * turn(xp, inverse_of(xp, a))
+    ),
+)
+_sign_of_det = op(
+    "sign_of_det",
+    lambda xp, a: xp.linalg.slogdet(a)[0],
+    a=lambda xp, g, a: xp.zeros_like(a),
+)
+
+
+def inv(A: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The inverses of square matrices.
+
+    Raises:
+        LinAlgError: a matrix is singular.
+    """
+    check_matrices(A, "inv")
+    return deliver(solved("inv", SINGULAR, inv_op, A), out, "linalg_inv")
+
+
+inverse = inv
+
+
+def det(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The determinants of square matrices."""
+    check_matrices(input, "det")
+    return deliver(_det(input), out, "linalg_det")
+
+
+def slogdet(A: Tensor, *, out: Any = None) -> Any:
+    """(sign, logabsdet): the determinants' signs and the logarithms of their magnitudes."""
+    check_matrices(A, "slogdet")
+    sign, size = _sign_of_det(A), _logabsdet(A)
+    if out is not None:
+        sign, size = deliver(sign, out[0], "slogdet"), deliver(size, out[1], "slogdet")
+    return Returned("slogdet", sign=sign, logabsdet=size)
+
+
+def logdet(input: Tensor) -> Tensor:
+    """The logarithms of determinants; NaN for negative ones."""
+    sign, size = slogdet(input)
+    return where(sign < 0, float("nan"), size)
+
+
+# ---- systems
+
+
+def solve(A: Tensor, B: Tensor, *, left: bool = True, out: Tensor | None = None) -> Tensor:
+    """X with A X = B, or X A = B if not `left`.
+
+    Raises:
+        LinAlgError: a matrix is singular.
+    """
+    check_matrices(A, "solve")
+    vector = B.ndim == 1 or (A.ndim - 1 == B.ndim and B._data.shape == A._data.shape[:-1])
+    if vector and not left:
+        raise RuntimeError(
+            "linalg.solve: Vector broadcasting of the left hand side is not supported for "
+            "left=False. In this case linalg.solve is equivalent to B / A.squeeze(-1)"
+        )
+    if A.dtype is not B.dtype:
+        raise RuntimeError(
+            "linalg.solve: Expected A and B to have the same dtype, but found A of type "
+            f"{type_name(A.dtype)} and B of type {type_name(B.dtype)} instead"
+        )
+    b = B.unsqueeze(-1) if vector else B
+    x = solved_for(A, b, left, "solve")
+    return deliver(x.squeeze(-1) if vector else x, out, "linalg_solve")
+
+
+# ---- pseudo-inverse, rank, powers
+
+
+def _pinv_back(xp: Any, g: Any, a: Any, y: Any) -> Any:
+    gt, yt = turn(xp, g), turn(xp, y)
+    if a.shape[-2] <= a.shape[-1]:
+        k = xp.matmul(gt, y)
+        ky = xp.matmul(k, yt)
+        outer = xp.matmul(xp.matmul(yt, y), gt - xp.matmul(k, a))
+        return ky - turn(xp, xp.matmul(y, k)) - xp.matmul(xp.matmul(a, y), ky) + outer
+    k = xp.matmul(y, gt)
+    yk = xp.matmul(yt, k)
+    outer = xp.matmul(xp.matmul(gt - xp.matmul(a, k), y), yt)
+    return yk - turn(xp, xp.matmul(k, y)) - xp.matmul(xp.matmul(yk, y), a) + outer
+
+
+def _pinv_forward(xp: Any, a: Any, *, rtol: Any, hermitian: bool) -> Any:
+    if hermitian:
+        a = xp.tril(a, k=0) + turn(xp, xp.tril(a, k=-1))
+    return xp.linalg.pinv(a, rtol=rtol)
+
+
+_pinv = op("pinv", _pinv_forward, a=_pinv_back)
+
+
+def _tolerance(A: Tensor, atol: Any, rtol: Any) -> tuple[Any, Any]:
+    """Below which singular values count as 0: absolutely, and relative to the largest."""
+    if rtol is None:
+        known = atol is not None and (is_tensor(atol) or atol > 0)
+        rtol = 0.0 if known else _dtype.finfo(A.dtype).eps * max(A._data.shape[-2:])
+    return 0.0 if atol is None else atol, rtol
+
+
+def pinv(
+    A: Tensor,
+    *,
+    atol: Any = None,
+    rtol: Any = None,
+    hermitian: bool = False,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The Moore-Penrose inverses of matrices."""
+    check_matrices(A, "pinv", square=hermitian)
+    atol, rtol = _tolerance(A, atol, rtol)
+    if is_tensor(atol) or is_tensor(rtol) or atol:
+        values = svdvals(A.detach())
+        largest = values[..., 0]
+        limit = clamp(largest * rtol, min=atol) / largest
+        rtol = limit._data
+    if not A.numel():
+        return deliver(A.mT.clone(), out, "linalg_pinv")
+    return deliver(_pinv(A, rtol=rtol, hermitian=hermitian), out, "linalg_pinv")
+
+
+def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
+    """`linalg.pinv` with a relative tolerance."""
+    return pinv(input, rtol=rcond)
+
+
+def matrix_rank(
+    A: Tensor,
+    *,
+    atol: Any = None,
+    rtol: Any = None,
+    hermitian: bool = False,
+    out: Tensor | None = None,
+) -> Tensor:
+    """How many singular values exceed the tolerance."""
+    check_matrices(A, "matrix_rank", square=hermitian)
+    atol, rtol = _tolerance(A, atol, rtol)
+    values = svdvals(A.detach())
+    if not values.numel():
+        return deliver(values.new_zeros(values._data.shape[:-1], dtype=_dtype.int64), out, "rank")
+    atol, rtol = (t.unsqueeze(-1) if is_tensor(t) else t for t in (atol, rtol))
+    limit = clamp(values[..., :1] * rtol, min=atol)
+    return deliver((values > limit).sum(-1), out, "linalg_matrix_rank")
+
+
+def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
+    """The n-th powers of square matrices; of their inverses for negative n."""
+    need_tensor(A, "linalg_matrix_power", "A")
+    check_square(A, "matrix_power")
+    if n < 0:
+        A, n = inv(A), -n
+    result = None
+    while n:
+        if n % 2:
+            result = A if result is None else matmul(result, A)
+        A, n = (matmul(A, A) if n > 1 else A), n // 2
+    if result is None:
+        eye = create.eye(A._data.shape[-1], dtype=A.dtype, device=A._device)
+        result = _engine.OPS["fill"](A, value=0) + eye
+    return deliver(result, out, "linalg_matrix_power")
+
+
+def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:
+    """The condition numbers of matrices: the norm times that of the inverse."""
+    check_matrices(A, "cond", square=p not in (None, 2, -2))
+    if p in (None, 2, -2):
+        values = svdvals(A)
+        best, worst = values[..., 0], values[..., -1]
+        return deliver(worst / best if p == -2 else best / worst, out, "linalg_cond")
+    result = norms.matrix_norm(A, p) * norms.matrix_norm(inv(A), p)
+    return deliver(result, out, "linalg_cond")
+
+
+def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
+    """The inverse of A as a map from its last axes to its first `ind`."""
+    if ind <= 0:
+        raise RuntimeError("Expected a strictly positive integer for 'ind'")
+    first, last = A._data.shape[:ind], A._data.shape[ind:]
+    n = math.prod(first)
+    if n != math.prod(last):
+        raise RuntimeError(
+            "Expected self to satisfy the requirement prod(self.shape[ind:]) == "
+            f"prod(self.shape[:ind]), but got {math.prod(last)} != {n}"
+        )
+    return deliver(inv(A.reshape(n, n)).reshape((*last, *first)), out, "linalg_tensorinv")
+
+
+def tensorsolve(A: Tensor, B: Tensor, dims: Any = None, *, out: Tensor | None = None) -> Tensor:
+    """X with ``tensordot(A, X, X.ndim) = B``."""
+    if dims is not None:
+        rest = [i for i in range(A.ndim) if i not in [d % A.ndim for d in dims]]
+        A = A.permute(*rest, *[d % A.ndim for d in dims])
+    shape = A._data.shape[B.ndim :]
+    n = math.prod(shape)
+    if n != B.numel():
+        raise RuntimeError(
+            "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == "
+            f"prod(self.shape[:other.ndim]), but got {n} != {B.numel()}"
+        )
+    x = solve(A.reshape(n, n), B.reshape(n)).reshape(shape)
+    return deliver(x, out, "linalg_tensorsolve")
+
+
+def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
+    """Powers N − 1 … 0 of the elements of a vector, in columns."""
+    need_tensor(x, "vander", "x")
+    if x.ndim != 1:
+        raise RuntimeError("x must be a one-dimensional tensor.")
+    result = linalg_vander(x, N)
+    return result if increasing else result.flip(-1)
+
+
+def linalg_vander(x: Tensor, N: int | None = None) -> Tensor:
+    """Powers 0 … N − 1 of the elements, as a new last axis."""
+    need_tensor(x, "linalg_vander", "x")
+    if x.ndim == 0:
+        x = x.reshape(1)
+    n = x._data.shape[-1] if N is None else N
+    if n < 0:
+        raise RuntimeError("N must be non-negative.")
+    source = to_dtype(x, _dtype.int64) if x.dtype.category < FLOAT else x
+    ones = create.ones_like(source).unsqueeze(-1)
+    powers = source.unsqueeze(-1).expand((*source._data.shape, max(n - 1, 0))).cumprod(-1)
+    return cat([ones, powers], -1)[..., :n]
+
+
+def matrix_exp(A: Tensor) -> Tensor:
+    """The exponentials of square matrices, by scaling, Taylor's series and squaring."""
+    need_tensor(A, "linalg_matrix_exp", "A")
+    return in_float32(_matrix_exp, A)
+
+
+def _matrix_exp(A: Tensor) -> Tensor:
+    check_matrices(A, "matrix_exp")
+    if not A.numel():
+        return A.clone()
+    size = float(A.detach().abs().sum(-1).amax())
+    squarings = max(0, math.ceil(math.log2(size / 0.5))) if 0 < size < math.inf else 0
+    x = A / 2**squarings
+    eye = create.eye(A._data.shape[-1], dtype=A.dtype, device=A._device)
+    result = eye + x / 14
+    for k in range(13, 0, -1):
+        result = eye + matmul(x, result) / k
+    for _ in range(squarings):
+        result = matmul(result, result)
+    return result
