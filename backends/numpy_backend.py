@@ -66,7 +66,9 @@ class NumpyBackend(Backend):
             x[key] = value
         except ValueError:
             # broadcast_to protects also what lies at one place only
-            if x.flags.writeable or any(n > 1 and not s for n, s in zip(x.shape, x.strides)):
+            if x.flags.writeable or any(
+                n > 1 and not s for n, s in zip(x.shape, x.strides, strict=True)
+            ):
                 raise
             x.flags.writeable = True
             x[key] = value

@@ -121,6 +121,22 @@ BINARY = [
     case("where", mask(3, 4), real(3, 4), real(4)),
 ]
 
+SPECIAL = [
+    *[case(n, real()) for n in ("sinc", "i0")],
+    *[case(n, real(), call=f"special.{n}") for n in ("i0e", "i1", "i1e", "erfcx")],
+    case("erfinv", unit()),
+    case("ndtri", positive(), call=lambda torch, x: torch.special.ndtri(x / 3)),
+    case("lgamma", away()),
+    case("polygamma", away(), call="digamma"),
+    case("polygamma", positive(), note="2", call=lambda torch, x: torch.polygamma(2, x)),
+    case("logaddexp2", real(3, 1), real(1, 4)),
+    case("xlog1py", real(3, 1), positive(1, 4), call="special.xlog1py"),
+    case("gcd", index(50, 3, 1), index(40, 1, 4)),
+    case(
+        "nextafter", real(3, 1), away(1, 4), call=lambda torch, a, b: torch.nextafter(a, b).detach()
+    ),
+]
+
 REDUCE = [
     *[
         case(name, real(3, 4, 2), note=note, **static)
@@ -439,6 +455,6 @@ WINDOW = [
 ]
 
 CASES = [
-    *(*ELEMENTWISE, *BINARY, *REDUCE, *SHAPE, *INDEX, *LINALG, *DECOMPOSE),
+    *(*ELEMENTWISE, *BINARY, *SPECIAL, *REDUCE, *SHAPE, *INDEX, *LINALG, *DECOMPOSE),
     *(*ACTIVATION, *NORMALISE, *LOSS, *NET, *WINDOW),
 ]

@@ -24,22 +24,44 @@ Array = Any  # an array of any library
 Namespace = Any  # its functions
 
 # Cody's rational approximations of erf (1969), highest power first, for |x| < 0.5 and beyond.
-_ERF_P: tuple[float, ...] = (1.85777706184603153e-1, 3.16112374387056560, 113.864154151050156, 377.485237685302021)
+_ERF_P: tuple[float, ...] = (
+    1.85777706184603153e-1,
+    3.16112374387056560,
+    113.864154151050156,
+    377.485237685302021,
+)
 _ERF_P += (3209.37758913846947,)
-_ERF_Q: tuple[float, ...] = (1.0, 23.6012909523441209, 244.024637934444173, 1282.61652607737228, 2844.23683343917062)
-_ERFC_P: tuple[float, ...] = (2.15311535474403846e-8, 0.564188496988670089, 8.88314979438837594, 66.1191906371416295)
+_ERF_Q: tuple[float, ...] = (
+    1.0,
+    23.6012909523441209,
+    244.024637934444173,
+    1282.61652607737228,
+    2844.23683343917062,
+)
+_ERFC_P: tuple[float, ...] = (
+    2.15311535474403846e-8,
+    0.564188496988670089,
+    8.88314979438837594,
+    66.1191906371416295,
+)
 _ERFC_P += (298.635138197400131, 881.95222124176909, 1712.04761263407058, 2051.07837782607147)
 _ERFC_P += (1230.33935479799725,)
-_ERFC_Q: tuple[float, ...] = (1.0, 15.7449261107098347, 117.693950891312499, 537.181101862009858, 1621.38957456669019)
+_ERFC_Q: tuple[float, ...] = (
+    1.0,
+    15.7449261107098347,
+    117.693950891312499,
+    537.181101862009858,
+    1621.38957456669019,
+)
 _ERFC_Q += (3290.79923573345963, 4362.61909014324716, 3439.36767414372164, 1230.33935480374942)
 
 
 class BackendError(RuntimeError):
-    """A backend is unknown, not installed, or has no working device; the message says what to do."""
+    """A backend is unknown, not installed, or finds no device; the message says what to do."""
 
 
 class _Namespace:
-    """An array library's functions with the seam's in front; looked up once, then plain attributes."""
+    """An array library's functions with the seam's in front; looked up once, then attributes."""
 
     def __init__(self, library: Namespace, **functions: Any) -> None:
         self.__dict__.update(functions, library=library)
@@ -63,7 +85,8 @@ class Backend:
     hint: ClassVar[str] = ""
     block: ClassVar[int] = 1 << 20  # elements that large operations should work on at a time
     ON_XP: ClassVar[tuple[str, ...]] = (
-        *("unfold", "fold", "weigh", "match", "pad", "index_add", "index_put", "keep", "erf", "erfc", "relu", "peak", "astype"),
+        *("unfold", "fold", "weigh", "match", "pad", "index_add", "index_put", "astype"),
+        *("keep", "erf", "erfc", "relu", "peak"),
         *("place", "add_rows", "add_along", "put_along", "positions", "windows", "diagonal"),
         *("aliases", "owns", "strides", "reshape_view", "assign", "iadd", "add_to", "block"),
         *("memory_order", "address"),
@@ -235,9 +258,7 @@ class Backend:
         d = g.ndim - 2
         kernel = windows.shape[d + 1 : -1]
         axes = tuple(range(d + 1))
-        sums = [
-            self.xp.sum(windows[(*lead, *tap)] * g, axis=axes) for lead, tap in _taps(kernel)
-        ]
+        sums = [self.xp.sum(windows[(*lead, *tap)] * g, axis=axes) for lead, tap in _taps(kernel)]
         return self.xp.reshape(self.xp.stack(sums), (*kernel, g.shape[-1]))
 
     def pad(self, x: Array, widths: tuple[tuple[int, int], ...], value: complex = 0) -> Array:
@@ -293,7 +314,7 @@ class Backend:
         return xp.reshape(xp.broadcast_to(total, index.shape), (-1,))
 
     def index_put(self, x: Array, index: Array, values: Array) -> Array:
-        """A new array: `x` with row ``index[i]`` set to ``values[i]``; of repeats the last stays."""
+        """A new array: `x` with row ``index[i]`` set to ``values[i]``, the last of several."""
         found, rows = self._last_rows(x, index, values, total=False)
         return self.xp.where(found, rows, x)
 
@@ -363,9 +384,18 @@ class Backend:
         return scale * xp.where(x <= 4.0, small, large)
 
 
-_ERFC_FAR_P: tuple[float, ...] = (1.63153871373020978e-2, 0.305326634961232344, 0.360344899949804439)
+_ERFC_FAR_P: tuple[float, ...] = (
+    1.63153871373020978e-2,
+    0.305326634961232344,
+    0.360344899949804439,
+)
 _ERFC_FAR_P += (0.125781726111229246, 1.60837851487422766e-2, 6.58749161529837803e-4)
-_ERFC_FAR_Q: tuple[float, ...] = (1.0, 2.56852019228982242, 1.87295284992346047, 0.527905102951428412)
+_ERFC_FAR_Q: tuple[float, ...] = (
+    1.0,
+    2.56852019228982242,
+    1.87295284992346047,
+    0.527905102951428412,
+)
 _ERFC_FAR_Q += (6.05183413124413191e-2, 2.33520497626869185e-3)
 
 
@@ -421,7 +451,7 @@ class device:
         RuntimeError: the text names no device.
     """
 
-    __slots__ = ("type", "index", "backend", "xp", "ndarray", "dtype_of", "floating", "raw")
+    __slots__ = ("backend", "dtype_of", "floating", "index", "ndarray", "raw", "type", "xp")
     _interned: ClassVar[dict[tuple[str, int | None], device]] = {}
     type: str
     index: int | None

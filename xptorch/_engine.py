@@ -3,7 +3,7 @@
 An op is a forward function over arrays and, for each differentiable input, a VJP. A VJP's first
 parameters are the namespace and the incoming gradient; the names of the others say what is saved:
 an input, the output `y`, ``<input>_shape``, ``<input>_dtype``, `aux`, or a static argument.
-Under create_graph the same VJPs run on Tensors over the namespace of ops, so they record themselves.
+Under create_graph the same VJPs run on Tensors over the namespace of ops, and are recorded.
 """
 
 from __future__ import annotations

@@ -60,7 +60,8 @@ METHODS: dict[ModuleType, str] = {
     shape: """
         broadcast_to chunk clone contiguous detach expand expand_as flatten moveaxis movedim permute
         ravel reshape reshape_as split split_with_sizes squeeze sum_to_size swapaxes swapdims t
-        transpose unbind unflatten unsafe_chunk unsafe_split unsafe_split_with_sizes unsqueeze view view_as
+        transpose unbind unflatten unsafe_chunk unsafe_split unsafe_split_with_sizes unsqueeze view
+        view_as
     """,
     layout: """
         dsplit flip fliplr flipud hsplit repeat roll rot90 tensor_split tile vsplit
@@ -119,7 +120,7 @@ CASTS = {
 
 def _swapped(function: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Tensor, other: Any) -> Tensor:
-        return function(other, self)  # type: ignore[no-any-return]
+        return function(other, self)
 
     return method
 
@@ -146,7 +147,7 @@ def _become(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _where(self: Tensor, condition: Tensor, other: Any) -> Tensor:
-    return comparison.where(condition, self, other)  # type: ignore[no-any-return]
+    return comparison.where(condition, self, other)
 
 
 def _reversed_axes(t: Tensor) -> Tensor:
@@ -156,7 +157,8 @@ def _reversed_axes(t: Tensor) -> Tensor:
 def _matrix_transpose(t: Tensor) -> Tensor:
     if t.ndim < 2:
         raise RuntimeError(
-            f"tensor.mT is only supported on matrices or batches of matrices. Got {t.ndim}-D tensor."
+            "tensor.mT is only supported on matrices or batches of matrices. "
+            f"Got {t.ndim}-D tensor."
         )
     return shape.transpose(t, -2, -1)
 
@@ -193,6 +195,7 @@ def install() -> None:
     for name, target in CASTS.items():
         setattr(Tensor, name, _cast_to(DTYPES[target]))
     e, c = elementwise, comparison
+    methods: Any = Tensor
     operators: dict[str, Callable[..., Any]] = {
         **{"__add__": e.add, "__radd__": e.add, "__sub__": e.sub, "__rsub__": _swapped(e.sub)},
         **{"__mul__": e.mul, "__rmul__": e.mul, "__truediv__": e.div},
@@ -207,17 +210,17 @@ def install() -> None:
         **{"__and__": c.bitwise_and, "__or__": c.bitwise_or, "__xor__": c.bitwise_xor},
         **{"__rand__": c.bitwise_and, "__ror__": c.bitwise_or, "__rxor__": c.bitwise_xor},
         **{"__lshift__": c.bitwise_left_shift, "__rshift__": c.bitwise_right_shift},
-        **{"__iadd__": Tensor.add_, "__isub__": Tensor.sub_, "__imul__": Tensor.mul_},
-        **{"__itruediv__": Tensor.div_, "__ifloordiv__": Tensor.floor_divide_},
-        **{"__ilshift__": Tensor.bitwise_left_shift_, "__irshift__": Tensor.bitwise_right_shift_},
-        **{"__imod__": Tensor.remainder_, "__ipow__": Tensor.pow_},
-        **{"__iand__": Tensor.bitwise_and_, "__ior__": Tensor.bitwise_or_},
-        **{"__ixor__": Tensor.bitwise_xor_},
+        **{"__iadd__": methods.add_, "__isub__": methods.sub_, "__imul__": methods.mul_},
+        **{"__itruediv__": methods.div_, "__ifloordiv__": methods.floor_divide_},
+        **{"__ilshift__": methods.bitwise_left_shift_, "__irshift__": methods.bitwise_right_shift_},
+        **{"__imod__": methods.remainder_, "__ipow__": methods.pow_},
+        **{"__iand__": methods.bitwise_and_, "__ior__": methods.bitwise_or_},
+        **{"__ixor__": methods.bitwise_xor_},
     }
     for name, function in operators.items():
         setattr(Tensor, name, function)
-    Tensor.where = _where
-    Tensor.T = property(_reversed_axes)
-    Tensor.mT = property(_matrix_transpose)
-    Tensor.mH = property(_adjoint)
-    Tensor.H = property(_adjoint_of_matrix)
+    methods.where = _where
+    methods.T = property(_reversed_axes)
+    methods.mT = property(_matrix_transpose)
+    methods.mH = property(_adjoint)
+    methods.H = property(_adjoint_of_matrix)

@@ -93,8 +93,8 @@ class Tensor:
     def __new__(cls, *args: Any, device: Any = None) -> Any:
         """A float32 tensor of given sizes, or of given data; `tensor` is the better choice."""
         if len(args) == 1 and not isinstance(args[0], int):
-            source = args[0] if isinstance(args[0], Tensor) else None
-            made = create.tensor(args[0], dtype=None if source is not None else _dtype.get_default_dtype())
+            given = isinstance(args[0], Tensor)
+            made = create.tensor(args[0], dtype=None if given else _dtype.get_default_dtype())
         elif args:
             made = create.empty(*args, dtype=_dtype.get_default_dtype(), device=device)
         else:
@@ -123,11 +123,11 @@ class Tensor:
     @property
     def ndim(self) -> int:
         """How many axes it has."""
-        return self._data.ndim  # type: ignore[no-any-return]
+        return self._data.ndim
 
     def dim(self) -> int:
         """How many axes it has."""
-        return self._data.ndim  # type: ignore[no-any-return]
+        return self._data.ndim
 
     def size(self, dim: int | None = None) -> Any:
         """Its shape, or the size of one axis."""
@@ -174,7 +174,7 @@ class Tensor:
         if base is None:
             return 0
         xp = self._device.xp
-        return (xp.address(self._data) - xp.address(base._data)) // self.dtype.itemsize  # type: ignore[no-any-return]
+        return (xp.address(self._data) - xp.address(base._data)) // self.dtype.itemsize
 
     def is_contiguous(self, memory_format: Any = None) -> bool:
         """Whether its elements lie in memory in the order of its axes."""
@@ -187,7 +187,7 @@ class Tensor:
 
     def data_ptr(self) -> int:
         """The address of its first element."""
-        return self._device.xp.address(self._data)  # type: ignore[no-any-return]
+        return self._device.xp.address(self._data)
 
     @property
     def is_cuda(self) -> bool:
@@ -366,7 +366,7 @@ class Tensor:
         return self._data.__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> tuple[Any, int]:
-        return self._data.__dlpack_device__()  # type: ignore[no-any-return]
+        return self._data.__dlpack_device__()
 
     def _host(self) -> Any:
         return self._device.backend.to_host(self._data)
@@ -386,8 +386,8 @@ class Tensor:
     def __bool__(self) -> bool:
         n = self.numel()
         if n != 1:
-            which = "no" if n == 0 else "more than one"
-            raise RuntimeError(f"Boolean value of Tensor with {which} value{'s' * (n > 1)} is ambiguous")
+            which = "no values" if n == 0 else "more than one value"
+            raise RuntimeError(f"Boolean value of Tensor with {which} is ambiguous")
         return bool(self._host().item())
 
     def __float__(self) -> float:
@@ -407,7 +407,7 @@ class Tensor:
     def __len__(self) -> int:
         if not self._data.ndim:
             raise TypeError("len() of a 0-d tensor")
-        return self._data.shape[0]  # type: ignore[no-any-return]
+        return self._data.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
         if not self._data.ndim:
@@ -423,7 +423,9 @@ class Tensor:
         return bool((self == element).any())
 
     def __format__(self, spec: str) -> str:
-        return self.item().__format__(spec) if not self._data.ndim else object.__format__(self, spec)
+        if self._data.ndim:
+            return object.__format__(self, spec)
+        return self.item().__format__(spec)
 
     def __repr__(self, *, tensor_contents: str | None = None) -> str:
         from xptorch import _printing
@@ -432,7 +434,7 @@ class Tensor:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if id(self) in memo:
-            return memo[id(self)]  # type: ignore[no-any-return]
+            return memo[id(self)]
         if self._node is not None:
             raise RuntimeError(
                 "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
@@ -478,7 +480,9 @@ class Tensor:
         """The tensor in host memory, as NumPy array."""
         return self.to("cpu")
 
-    def cuda(self, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
+    def cuda(
+        self, device: Any = None, non_blocking: bool = False, memory_format: Any = None
+    ) -> Tensor:
         """The tensor on a CUDA device."""
         return self.to(Device("cuda") if device is None else Device(device))
 

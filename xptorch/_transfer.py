@@ -1,4 +1,4 @@
-"""To other devices and dtypes: what the arguments of `Tensor.to` mean, and copies that autograd sees."""
+"""To other devices and dtypes: the arguments of `Tensor.to`, and copies that autograd sees."""
 
 from __future__ import annotations
 

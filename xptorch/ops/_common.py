@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from xptorch import _dtype, _engine, _graph, _inplace
-from xptorch._dtype import BOOL, COMPLEX, FLOAT, dtype
+from xptorch._dtype import BOOL as BOOL
+from xptorch._dtype import COMPLEX as COMPLEX
+from xptorch._dtype import FLOAT as FLOAT
 from xptorch._dtype import INTEGER as INTEGER
 from xptorch._dtype import can_cast as can_cast
+from xptorch._dtype import dtype
 from xptorch._engine import op
 from xptorch._grad_mode import mode
 
@@ -71,7 +74,7 @@ def wrap_dim(dim: Any, ndim: int) -> int:
             f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], "
             f"but got {d})"
         )
-    return d + limit if d < 0 else d  # type: ignore[no-any-return]
+    return d + limit if d < 0 else d
 
 
 def wrap_dims(dim: Dim, ndim: int) -> tuple[int, ...]:
@@ -172,7 +175,7 @@ def to_dtype(t: Tensor, dt: dtype) -> Tensor:
         raise NotImplementedError("autograd through complex tensors is not supported")
     if dt.category < FLOAT:
         return _graph.wrap(on.xp.astype(t._data, raw), on)
-    return cast(t, dtype=raw)  # type: ignore[no-any-return]
+    return cast(t, dtype=raw)
 
 
 def floating(t: Tensor) -> Tensor:

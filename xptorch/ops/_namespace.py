@@ -26,10 +26,10 @@ class Namespace:
         return call
 
     def concat(self, arrays: Sequence[Tensor], *, axis: int = 0) -> Tensor:
-        return _engine.OPS["concat"](*arrays, axis=axis)  # type: ignore[no-any-return]
+        return _engine.OPS["concat"](*arrays, axis=axis)
 
     def stack(self, arrays: Sequence[Tensor], *, axis: int = 0) -> Tensor:
-        return _engine.OPS["stack"](*arrays, axis=axis)  # type: ignore[no-any-return]
+        return _engine.OPS["stack"](*arrays, axis=axis)
 
     def astype(self, x: Tensor, dtype: Any) -> Tensor:
         from xptorch.ops._common import to_dtype

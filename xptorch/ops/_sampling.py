@@ -144,7 +144,7 @@ def writable_strides(input: Tensor) -> tuple[int, ...]:
 def overwrite(input: Tensor, value: Any) -> Tensor:
     """Put a raw array of samples in a tensor's memory; no gradient flows to what was there."""
     fresh = drawn(input, value=value) if input._needs else _graph.wrap(value, input._device)
-    return _inplace.write(input, fresh)  # type: ignore[no-any-return]
+    return _inplace.write(input, fresh)
 
 
 def refused(kernel: str, dt: Dtype) -> NotImplementedError:

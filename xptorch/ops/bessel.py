@@ -55,7 +55,10 @@ _i1 = op(
     in_double(lambda xp, x: _signed(xp, x) * xp.exp(xp.abs(x))),
     a=lambda xp, g, a, y: g * (_i0_either(xp, a) - _over(xp, y, a)),
 )
-_i0e_either, _i1e_either, _i0_either, _i1_either = map(either, (_i0e, _i1e, _i0, _i1))
+_i0e_either: Any = either(_i0e)
+_i1e_either: Any = either(_i1e)
+_i0_either: Any = either(_i0)
+_i1_either: Any = either(_i1)
 
 
 def _over(xp: Any, y: Any, a: Any) -> Any:

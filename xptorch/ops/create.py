@@ -77,7 +77,7 @@ def _from_host(data: Any, dtype: Dtype | None, device: Any) -> Tensor:
 def as_tensor(data: Any, dtype: Dtype | None = None, device: Any = None) -> Tensor:
     """`data` as a tensor, sharing its memory where dtype and device allow."""
     if is_tensor(data):
-        return data.to(device=device or data.device, dtype=dtype or data.dtype)  # type: ignore[no-any-return]
+        return data.to(device=device or data.device, dtype=dtype or data.dtype)
     on = resolve(device)
     if hasattr(data, "__array_interface__") and on.type == "cpu" and data.flags.writeable:
         shared = from_numpy(data)
@@ -314,11 +314,11 @@ def _progression(start: Any, end: Any, step: Any, dtype: Dtype) -> tuple[int, An
 
 def _bounds(bounds: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
     values = [b.item() if is_tensor(b) else b for b in bounds]
-    named = {k: kwargs.pop(k) for k in ("start", "end", "step") if k in kwargs}
+    named: dict[str, Any] = {k: kwargs.pop(k) for k in ("start", "end", "step") if k in kwargs}
     if len(values) == 1 and "end" not in named:
         values = [0, *values]
     names = [n for n in ("start", "end", "step") if n not in named]
-    named |= dict(zip(names, values, strict=False))
+    named.update(zip(names, values, strict=False))
     if "end" not in named or any(isinstance(v, str) for v in named.values()):
         raise TypeError("arange() received an invalid combination of arguments")
     named = {n: v.item() if hasattr(v, "item") else v for n, v in named.items()}
@@ -358,7 +358,7 @@ def _ends(start: Any, end: Any, steps: Any, name: str) -> tuple[Any, Any]:
                 f"{name} only supports 0-dimensional start and end tensors, but got {which} with "
                 f"{v.ndim} dimension(s)."
             )
-    return tuple(v.item() if hasattr(v, "item") else v for v in (start, end))  # type: ignore[return-value]
+    return tuple(v.item() if hasattr(v, "item") else v for v in (start, end))
 
 
 def _even(start: Any, end: Any, steps: int, dtype: Dtype, on: Any) -> Any:
@@ -382,7 +382,7 @@ def _rounded(value: float, dtype: Dtype) -> float:
     """A number as the floating-point dtype holds it."""
     code = {2: "e", 4: "f", 8: "d"}[dtype.itemsize]
     try:
-        return struct.unpack(code, struct.pack(code, value))[0]  # type: ignore[no-any-return]
+        return struct.unpack(code, struct.pack(code, value))[0]
     except OverflowError:
         return math.copysign(math.inf, value)
 

@@ -107,7 +107,8 @@ _solve_either = either(_solve)
 
 
 def solved_for(A: Tensor, b: Tensor, left: bool, name: str) -> Tensor:
-    n, rows, cols = A._data.shape[-1], *b._data.shape[-2:]
+    n = A._data.shape[-1]
+    rows, cols = b._data.shape[-2:]
     if n != (rows if left else cols):
         raise RuntimeError(
             f"linalg.{name}: Incompatible shapes of A and B for the equation "

@@ -74,7 +74,7 @@ _put_rows = op(
 def getitem(self: Tensor, key: Any) -> Tensor:
     """The part of the tensor that the key names; a view unless tensors are in the key."""
     if key.__class__ is int and self._data.ndim:  # the most frequent key, and the simplest
-        return _part(self, key=(_checked(key, self._data.shape[0], 0), Ellipsis))  # type: ignore[no-any-return]
+        return _part(self, key=(_checked(key, self._data.shape[0], 0), Ellipsis))
     basic, advanced = _parse(self, key)
     t = _part(self, key=basic) if basic else _engine.OPS["alias"](self)
     return _take_advanced(t, advanced) if advanced else t
@@ -422,7 +422,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
 # ---- by mask
 
 
-def _masked(input: Tensor, mask: Tensor, message: str) -> tuple[Tensor, Tensor]:
+def _masked(input: Tensor, mask: Tensor, message: str) -> tuple[Tensor, ...]:
     if mask.dtype is not _dtype.bool_:
         raise RuntimeError(message)
     return broadcast_tensors(input, mask)

@@ -122,4 +122,4 @@ def constant_pad(input: Tensor, widths: tuple[tuple[int, int], ...], value: floa
         raise RuntimeError(f"the padding {widths} cuts off more than {shape_text(input.shape)} has")
     grown = tuple((max(a, 0), max(b, 0)) for a, b in widths)
     inner = input[cut] if any(a < 0 or b < 0 for a, b in widths) else input
-    return _pad(inner, widths=grown, value=value)  # type: ignore[no-any-return]
+    return _pad(inner, widths=grown, value=value)

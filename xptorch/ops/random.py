@@ -401,7 +401,7 @@ def _count(input: Tensor, num_samples: Any, replacement: bool, out: Tensor | Non
         raise RuntimeError(
             "cannot sample n_sample > prob_dist.size(-1) samples without replacement"
         )
-    return num_samples.__index__()  # type: ignore[no-any-return]
+    return num_samples.__index__()
 
 
 def _check_weights(xp: Any, w: Any) -> None:

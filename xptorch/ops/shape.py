@@ -295,7 +295,7 @@ def expand(self: Tensor, *size: Any, implicit: bool = False, **named: Any) -> Te
             f"of sizes provided ({len(size)}) must be greater or equal to the number of "
             f"dimensions in the tensor ({self.ndim})"
         )
-    shape = []
+    shape: list[Any] = []
     for i, s in enumerate(size):
         old = have[i - extra] if i >= extra else None
         if s == -1 and old is None:

@@ -1,120 +1,158 @@
 """The functions behind the layers."""
 
-from xptorch.nn.functional.conv import conv1d as conv1d
-from xptorch.nn.functional.conv import conv2d as conv2d
-from xptorch.nn.functional.conv import conv3d as conv3d
-from xptorch.nn.functional.conv import conv_transpose1d as conv_transpose1d
-from xptorch.nn.functional.conv import conv_transpose2d as conv_transpose2d
-from xptorch.nn.functional.conv import conv_transpose3d as conv_transpose3d
-from xptorch.nn.functional.activation import celu as celu
-from xptorch.nn.functional.activation import celu_ as celu_
-from xptorch.nn.functional.activation import elu as elu
-from xptorch.nn.functional.activation import elu_ as elu_
-from xptorch.nn.functional.activation import gelu as gelu
-from xptorch.nn.functional.activation import glu as glu
-from xptorch.nn.functional.activation import gumbel_softmax as gumbel_softmax
-from xptorch.nn.functional.activation import hardshrink as hardshrink
-from xptorch.nn.functional.activation import hardsigmoid as hardsigmoid
-from xptorch.nn.functional.activation import hardswish as hardswish
-from xptorch.nn.functional.activation import hardtanh as hardtanh
-from xptorch.nn.functional.activation import hardtanh_ as hardtanh_
-from xptorch.nn.functional.activation import leaky_relu as leaky_relu
-from xptorch.nn.functional.activation import leaky_relu_ as leaky_relu_
-from xptorch.nn.functional.activation import log_softmax as log_softmax
-from xptorch.nn.functional.activation import logsigmoid as logsigmoid
-from xptorch.nn.functional.activation import mish as mish
-from xptorch.nn.functional.activation import prelu as prelu
-from xptorch.nn.functional.activation import relu as relu
-from xptorch.nn.functional.activation import relu6 as relu6
-from xptorch.nn.functional.activation import relu_ as relu_
-from xptorch.nn.functional.activation import rrelu as rrelu
-from xptorch.nn.functional.activation import rrelu_ as rrelu_
-from xptorch.nn.functional.activation import selu as selu
-from xptorch.nn.functional.activation import selu_ as selu_
-from xptorch.nn.functional.activation import sigmoid as sigmoid
-from xptorch.nn.functional.activation import silu as silu
-from xptorch.nn.functional.activation import softmax as softmax
-from xptorch.nn.functional.activation import softmin as softmin
-from xptorch.nn.functional.activation import softplus as softplus
-from xptorch.nn.functional.activation import softshrink as softshrink
-from xptorch.nn.functional.activation import softsign as softsign
-from xptorch.nn.functional.activation import tanh as tanh
-from xptorch.nn.functional.activation import tanhshrink as tanhshrink
-from xptorch.nn.functional.activation import threshold as threshold
-from xptorch.nn.functional.activation import threshold_ as threshold_
-from xptorch.nn.functional.attention import scaled_dot_product_attention as scaled_dot_product_attention
-from xptorch.nn.functional.multi_head import multi_head_attention_forward as multi_head_attention_forward
-from xptorch.nn.functional.distance import cosine_similarity as cosine_similarity
-from xptorch.nn.functional.distance import pairwise_distance as pairwise_distance
-from xptorch.nn.functional.distance import pdist as pdist
-from xptorch.nn.functional.dropout import alpha_dropout as alpha_dropout
-from xptorch.nn.functional.dropout import dropout as dropout
-from xptorch.nn.functional.dropout import dropout1d as dropout1d
-from xptorch.nn.functional.dropout import dropout2d as dropout2d
-from xptorch.nn.functional.dropout import dropout3d as dropout3d
-from xptorch.nn.functional.dropout import feature_alpha_dropout as feature_alpha_dropout
-from xptorch.nn.functional.embedding import embedding as embedding
-from xptorch.nn.functional.embedding import embedding_bag as embedding_bag
-from xptorch.nn.functional.embedding import one_hot as one_hot
-from xptorch.nn.functional.linear import bilinear as bilinear
-from xptorch.nn.functional.linear import linear as linear
-from xptorch.nn.functional.loss import binary_cross_entropy as binary_cross_entropy
-from xptorch.nn.functional.loss import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
-from xptorch.nn.functional.loss import cross_entropy as cross_entropy
-from xptorch.nn.functional.likelihood_loss import ctc_loss as ctc_loss
-from xptorch.nn.functional.likelihood_loss import gaussian_nll_loss as gaussian_nll_loss
-from xptorch.nn.functional.loss import huber_loss as huber_loss
-from xptorch.nn.functional.likelihood_loss import kl_div as kl_div
-from xptorch.nn.functional.loss import l1_loss as l1_loss
-from xptorch.nn.functional.loss import linear_cross_entropy as linear_cross_entropy
-from xptorch.nn.functional.loss import mse_loss as mse_loss
-from xptorch.nn.functional.loss import nll_loss as nll_loss
-from xptorch.nn.functional.likelihood_loss import poisson_nll_loss as poisson_nll_loss
-from xptorch.nn.functional.loss import smooth_l1_loss as smooth_l1_loss
-from xptorch.nn.functional.margin_loss import cosine_embedding_loss as cosine_embedding_loss
-from xptorch.nn.functional.margin_loss import hinge_embedding_loss as hinge_embedding_loss
-from xptorch.nn.functional.margin_loss import margin_ranking_loss as margin_ranking_loss
-from xptorch.nn.functional.margin_loss import multi_margin_loss as multi_margin_loss
-from xptorch.nn.functional.margin_loss import multilabel_margin_loss as multilabel_margin_loss
-from xptorch.nn.functional.margin_loss import multilabel_soft_margin_loss as multilabel_soft_margin_loss
-from xptorch.nn.functional.margin_loss import soft_margin_loss as soft_margin_loss
-from xptorch.nn.functional.margin_loss import triplet_margin_loss as triplet_margin_loss
-from xptorch.nn.functional.margin_loss import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
-from xptorch.nn.functional.norm import batch_norm as batch_norm
-from xptorch.nn.functional.norm import group_norm as group_norm
-from xptorch.nn.functional.norm import instance_norm as instance_norm
-from xptorch.nn.functional.norm import layer_norm as layer_norm
-from xptorch.nn.functional.norm import local_response_norm as local_response_norm
-from xptorch.nn.functional.norm import normalize as normalize
-from xptorch.nn.functional.norm import rms_norm as rms_norm
-from xptorch.nn.functional.adaptive_pool import adaptive_avg_pool1d as adaptive_avg_pool1d
-from xptorch.nn.functional.adaptive_pool import adaptive_avg_pool2d as adaptive_avg_pool2d
-from xptorch.nn.functional.adaptive_pool import adaptive_avg_pool3d as adaptive_avg_pool3d
-from xptorch.nn.functional.adaptive_pool import adaptive_max_pool1d as adaptive_max_pool1d
-from xptorch.nn.functional.adaptive_pool import adaptive_max_pool2d as adaptive_max_pool2d
-from xptorch.nn.functional.adaptive_pool import adaptive_max_pool3d as adaptive_max_pool3d
-from xptorch.nn.functional.pool import avg_pool1d as avg_pool1d
-from xptorch.nn.functional.pool import avg_pool2d as avg_pool2d
-from xptorch.nn.functional.pool import avg_pool3d as avg_pool3d
-from xptorch.nn.functional.pool import lp_pool1d as lp_pool1d
-from xptorch.nn.functional.pool import lp_pool2d as lp_pool2d
-from xptorch.nn.functional.pool import lp_pool3d as lp_pool3d
-from xptorch.nn.functional.pool import max_pool1d as max_pool1d
-from xptorch.nn.functional.pool import max_pool1d_with_indices as max_pool1d_with_indices
-from xptorch.nn.functional.pool import max_pool2d as max_pool2d
-from xptorch.nn.functional.pool import max_pool2d_with_indices as max_pool2d_with_indices
-from xptorch.nn.functional.pool import max_pool3d as max_pool3d
-from xptorch.nn.functional.pool import max_pool3d_with_indices as max_pool3d_with_indices
-from xptorch.nn.functional.pool import max_unpool1d as max_unpool1d
-from xptorch.nn.functional.pool import max_unpool2d as max_unpool2d
-from xptorch.nn.functional.pool import max_unpool3d as max_unpool3d
-from xptorch.nn.functional.pad import pad as pad
-from xptorch.nn.functional.fold import fold as fold
-from xptorch.nn.functional.fold import unfold as unfold
-from xptorch.nn.functional.vision import channel_shuffle as channel_shuffle
-from xptorch.nn.functional.vision import interpolate as interpolate
-from xptorch.nn.functional.vision import pixel_shuffle as pixel_shuffle
-from xptorch.nn.functional.vision import pixel_unshuffle as pixel_unshuffle
-from xptorch.nn.functional.vision import upsample as upsample
-from xptorch.nn.functional.grid import affine_grid as affine_grid
-from xptorch.nn.functional.grid import grid_sample as grid_sample
+from xptorch.nn.functional.activation import (
+    celu,
+    celu_,
+    elu,
+    elu_,
+    gelu,
+    glu,
+    gumbel_softmax,
+    hardshrink,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    hardtanh_,
+    leaky_relu,
+    leaky_relu_,
+    log_softmax,
+    logsigmoid,
+    mish,
+    prelu,
+    relu,
+    relu6,
+    relu_,
+    rrelu,
+    rrelu_,
+    selu,
+    selu_,
+    sigmoid,
+    silu,
+    softmax,
+    softmin,
+    softplus,
+    softshrink,
+    softsign,
+    tanh,
+    tanhshrink,
+    threshold,
+    threshold_,
+)
+from xptorch.nn.functional.adaptive_pool import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+)
+from xptorch.nn.functional.attention import scaled_dot_product_attention
+from xptorch.nn.functional.conv import (
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
+from xptorch.nn.functional.distance import cosine_similarity, pairwise_distance, pdist
+from xptorch.nn.functional.dropout import (
+    alpha_dropout,
+    dropout,
+    dropout1d,
+    dropout2d,
+    dropout3d,
+    feature_alpha_dropout,
+)
+from xptorch.nn.functional.embedding import embedding, embedding_bag, one_hot
+from xptorch.nn.functional.fold import fold, unfold
+from xptorch.nn.functional.grid import affine_grid, grid_sample
+from xptorch.nn.functional.likelihood_loss import (
+    ctc_loss,
+    gaussian_nll_loss,
+    kl_div,
+    poisson_nll_loss,
+)
+from xptorch.nn.functional.linear import bilinear, linear
+from xptorch.nn.functional.loss import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    huber_loss,
+    l1_loss,
+    linear_cross_entropy,
+    mse_loss,
+    nll_loss,
+    smooth_l1_loss,
+)
+from xptorch.nn.functional.margin_loss import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
+)
+from xptorch.nn.functional.multi_head import multi_head_attention_forward
+from xptorch.nn.functional.norm import (
+    batch_norm,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    local_response_norm,
+    normalize,
+    rms_norm,
+)
+from xptorch.nn.functional.pad import pad
+from xptorch.nn.functional.pool import (
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+    max_pool1d,
+    max_pool1d_with_indices,
+    max_pool2d,
+    max_pool2d_with_indices,
+    max_pool3d,
+    max_pool3d_with_indices,
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
+)
+from xptorch.nn.functional.vision import (
+    channel_shuffle,
+    interpolate,
+    pixel_shuffle,
+    pixel_unshuffle,
+    upsample,
+)
+
+__all__ = [
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",
+    "adaptive_max_pool2d", "adaptive_max_pool3d", "affine_grid", "alpha_dropout", "avg_pool1d",
+    "avg_pool2d", "avg_pool3d", "batch_norm", "bilinear", "binary_cross_entropy",
+    "binary_cross_entropy_with_logits", "celu", "celu_", "channel_shuffle", "conv1d", "conv2d",
+    "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+    "cosine_embedding_loss", "cosine_similarity", "cross_entropy", "ctc_loss", "dropout",
+    "dropout1d", "dropout2d", "dropout3d", "elu", "elu_", "embedding", "embedding_bag",
+    "feature_alpha_dropout", "fold", "gaussian_nll_loss", "gelu", "glu", "grid_sample",
+    "group_norm", "gumbel_softmax", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
+    "hardtanh_", "hinge_embedding_loss", "huber_loss", "instance_norm", "interpolate", "kl_div",
+    "l1_loss", "layer_norm", "leaky_relu", "leaky_relu_", "linear", "linear_cross_entropy",
+    "local_response_norm", "log_softmax", "logsigmoid", "lp_pool1d", "lp_pool2d", "lp_pool3d",
+    "margin_ranking_loss", "max_pool1d", "max_pool1d_with_indices", "max_pool2d",
+    "max_pool2d_with_indices", "max_pool3d", "max_pool3d_with_indices", "max_unpool1d",
+    "max_unpool2d", "max_unpool3d", "mish", "mse_loss", "multi_head_attention_forward",
+    "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss",
+    "normalize", "one_hot", "pad", "pairwise_distance", "pdist", "pixel_shuffle",
+    "pixel_unshuffle", "poisson_nll_loss", "prelu", "relu", "relu6", "relu_", "rms_norm",
+    "rrelu", "rrelu_", "scaled_dot_product_attention", "selu", "selu_", "sigmoid", "silu",
+    "smooth_l1_loss", "soft_margin_loss", "softmax", "softmin", "softplus", "softshrink",
+    "softsign", "tanh", "tanhshrink", "threshold", "threshold_", "triplet_margin_loss",
+    "triplet_margin_with_distance_loss", "unfold", "upsample",
+]  # fmt: skip

@@ -186,7 +186,7 @@ def _hashable(settings: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple([tuple(s) if isinstance(s, list) else s for s in settings])
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024, typed=True)
 def _plan(
     name: str,
     x: Axes,
@@ -229,7 +229,7 @@ def _plan(
     return how
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024, typed=True)
 def _plan_transposed(
     name: str,
     x: Axes,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from xptorch import _dtype
 from xptorch._backend import window_count
-from xptorch._dtype import COMPLEX, FLOAT
+from xptorch._dtype import BOOL, COMPLEX, FLOAT
 from xptorch.ops import shape
-from xptorch.ops._common import need_tensor, shape_text, type_name
+from xptorch.ops._common import need_tensor, shape_text, to_dtype, type_name
 from xptorch.ops.memory import constant_pad
 from xptorch.ops.window import Axes
 from xptorch.ops.window import fold as fold_windows
@@ -46,8 +47,8 @@ def unfold(
     need_tensor(input, "unfold")
     kernel, gaps, pads, steps = _settings(kernel_size, dilation, padding, stride)
     x = input._data.shape
-    if len(x) == 2:
-        raise IndexError("Dimension out of range (expected to be in range of [-2, 1], but got 2)")
+    if len(x) < 3:
+        raise IndexError(f"unfold: expected an image of 3 or 4 dimensions, got {shape_text(x)}")
     if len(x) not in (3, 4) or 0 in x[len(x) == 4 :]:
         raise RuntimeError(
             "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero "
@@ -121,6 +122,11 @@ def fold(
             f"input.size(2)={x[-1]}."
         )
     _refuse("col2im_out_cpu", input)
+    if input.dtype.category == BOOL:  # where windows overlap, "or"
+        whole = to_dtype(input, _dtype.float32)
+        return to_dtype(
+            fold(whole, output_size, kernel_size, dilation, padding, stride), input.dtype
+        )
     columns = input if len(x) == 3 else shape.unsqueeze(input, 0)
     n, c = columns._data.shape[0], x[-2] // math.prod(kernel)
     windows = shape.permute(shape.reshape(columns, (n, c, *kernel, *counts)), 0, 4, 5, 2, 3, 1)
@@ -168,5 +174,5 @@ def _counts(size: Axes, kernel: Axes, gaps: Axes, pads: Axes, steps: Axes) -> Ax
 
 
 def _refuse(kernel: str, x: Tensor) -> None:
-    if x.dtype.category not in (0, FLOAT, COMPLEX):
+    if x.dtype.category not in (BOOL, FLOAT, COMPLEX):
         raise NotImplementedError(f'"{kernel}" not implemented for {type_name(x.dtype)!r}')
