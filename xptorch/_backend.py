@@ -17,43 +17,11 @@ import pkgutil
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
-from xptorch import _dtype
+from xptorch import _dtype, _erf
 from xptorch._grad_mode import mode, quieten
 
 Array = Any  # an array of any library
 Namespace = Any  # its functions
-
-# Cody's rational approximations of erf (1969), highest power first, for |x| < 0.5 and beyond.
-_ERF_P: tuple[float, ...] = (
-    1.85777706184603153e-1,
-    3.16112374387056560,
-    113.864154151050156,
-    377.485237685302021,
-)
-_ERF_P += (3209.37758913846947,)
-_ERF_Q: tuple[float, ...] = (
-    1.0,
-    23.6012909523441209,
-    244.024637934444173,
-    1282.61652607737228,
-    2844.23683343917062,
-)
-_ERFC_P: tuple[float, ...] = (
-    2.15311535474403846e-8,
-    0.564188496988670089,
-    8.88314979438837594,
-    66.1191906371416295,
-)
-_ERFC_P += (298.635138197400131, 881.95222124176909, 1712.04761263407058, 2051.07837782607147)
-_ERFC_P += (1230.33935479799725,)
-_ERFC_Q: tuple[float, ...] = (
-    1.0,
-    15.7449261107098347,
-    117.693950891312499,
-    537.181101862009858,
-    1621.38957456669019,
-)
-_ERFC_Q += (3290.79923573345963, 4362.61909014324716, 3439.36767414372164, 1230.33935480374942)
 
 
 class BackendError(RuntimeError):
@@ -359,53 +327,11 @@ class Backend:
 
     def erf(self, x: Array) -> Array:
         """The error function, to the last units of the dtype."""
-        xp = self.xp
-        square = xp.minimum(x * x, xp.full_like(x, 0.25))
-        inner = x * _ratio(_ERF_P, _ERF_Q, square)
-        outer = xp.sign(x) * (1.0 - self._erfc_tail(xp.abs(x)))
-        return xp.where(xp.abs(x) < 0.5, inner, outer)
+        return _erf.erf(self.xp, x)
 
     def erfc(self, x: Array) -> Array:
         """1 − erf(x), without the cancellation for large x."""
-        xp = self.xp
-        tail = self._erfc_tail(xp.abs(x))
-        return xp.where(x < 0.5, xp.where(x < -0.5, 2.0 - tail, 1.0 - self.erf(x)), tail)
-
-    def _erfc_tail(self, x: Array) -> Array:
-        """erfc for x ≥ 0.5."""
-        xp = self.xp
-        near = xp.minimum(xp.maximum(x, xp.full_like(x, 0.5)), xp.full_like(x, 4.0))
-        small = _ratio(_ERFC_P, _ERFC_Q, near)
-        far = xp.maximum(x, xp.full_like(x, 4.0))
-        u = 1.0 / (far * far)
-        series = u * _ratio(_ERFC_FAR_P, _ERFC_FAR_Q, u)
-        large = (0.56418958354775628695 - series) / far
-        scale = xp.exp(-x * x)
-        return scale * xp.where(x <= 4.0, small, large)
-
-
-_ERFC_FAR_P: tuple[float, ...] = (
-    1.63153871373020978e-2,
-    0.305326634961232344,
-    0.360344899949804439,
-)
-_ERFC_FAR_P += (0.125781726111229246, 1.60837851487422766e-2, 6.58749161529837803e-4)
-_ERFC_FAR_Q: tuple[float, ...] = (
-    1.0,
-    2.56852019228982242,
-    1.87295284992346047,
-    0.527905102951428412,
-)
-_ERFC_FAR_Q += (6.05183413124413191e-2, 2.33520497626869185e-3)
-
-
-def _ratio(p: tuple[float, ...], q: tuple[float, ...], x: Array) -> Array:
-    top, bottom = p[0] * x + p[1], q[0] * x + q[1]
-    for a in p[2:]:
-        top = top * x + a
-    for b in q[2:]:
-        bottom = bottom * x + b
-    return top / bottom
+        return _erf.erfc(self.xp, x)
 
 
 def window_count(size: int, kernel: int, stride: int, dilation: int) -> int:

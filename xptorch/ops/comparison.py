@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
+from xptorch._dtype import FLOAT
 from xptorch._engine import op
 from xptorch.ops._common import (
-    FLOAT,
     check_cast,
     deliver,
     fitting,

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
+from xptorch._dtype import COMPLEX
 from xptorch._engine import op
 from xptorch.ops import comparison, create
 from xptorch.ops._common import (
-    COMPLEX,
     Returned,
     deliver,
     need_tensor,

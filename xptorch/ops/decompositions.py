@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
+from xptorch._dtype import FLOAT
 from xptorch._engine import op
 from xptorch.ops import create
 from xptorch.ops._common import (
-    FLOAT,
     Returned,
     broadcast,
     deliver,

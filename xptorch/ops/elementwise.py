@@ -7,12 +7,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
+from xptorch._dtype import COMPLEX, FLOAT, INTEGER
 from xptorch._engine import op
 from xptorch.ops import comparison
 from xptorch.ops._common import (
-    COMPLEX,
-    FLOAT,
-    INTEGER,
     deliver,
     is_tensor,
     need_tensor,

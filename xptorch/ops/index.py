@@ -11,10 +11,10 @@ import operator
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype, _engine, _graph, _inplace
+from xptorch._dtype import INTEGER
 from xptorch._engine import op
 from xptorch.ops import create
 from xptorch.ops._common import (
-    INTEGER,
     common_dtype,
     deliver,
     fitting,
@@ -425,7 +425,8 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
 def _masked(input: Tensor, mask: Tensor, message: str) -> tuple[Tensor, ...]:
     if mask.dtype is not _dtype.bool_:
         raise RuntimeError(message)
-    return broadcast_tensors(input, mask)
+    t, mask = broadcast_tensors(input, mask)
+    return t, mask
 
 
 def masked_select(input: Tensor, mask: Tensor, *, out: Any = None) -> Tensor:

@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype, _engine
+from xptorch._dtype import FLOAT
 from xptorch._engine import op
 from xptorch.ops import create, norms
 from xptorch.ops._common import (
-    FLOAT,
     Returned,
     deliver,
     is_tensor,

@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
+from xptorch._dtype import FLOAT
 from xptorch._engine import op
 from xptorch._graph import sum_to
 from xptorch.ops._common import (
-    FLOAT,
     deliver,
     is_tensor,
     need_tensor,

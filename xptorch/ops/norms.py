@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from xptorch._dtype import COMPLEX, FLOAT
 from xptorch._engine import op
 from xptorch.ops import create
 from xptorch.ops._common import (
-    COMPLEX,
-    FLOAT,
     Dim,
     deliver,
     need_tensor,

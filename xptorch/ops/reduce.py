@@ -7,11 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
+from xptorch._dtype import COMPLEX, FLOAT
 from xptorch._engine import op
 from xptorch.ops import comparison
 from xptorch.ops._common import (
-    COMPLEX,
-    FLOAT,
     Dim,
     Returned,
     deliver,

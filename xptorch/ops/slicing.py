@@ -7,13 +7,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype, _engine
+from xptorch._dtype import BOOL, COMPLEX, FLOAT, INTEGER
 from xptorch._engine import op
 from xptorch.ops import create
 from xptorch.ops._common import (
-    BOOL,
-    COMPLEX,
-    FLOAT,
-    INTEGER,
     common_dtype,
     deliver,
     is_tensor,

@@ -6,11 +6,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype, _graph
+from xptorch._dtype import COMPLEX, FLOAT
 from xptorch._engine import op
 from xptorch.ops import create
 from xptorch.ops._common import (
-    COMPLEX,
-    FLOAT,
     Returned,
     deliver,
     is_tensor,

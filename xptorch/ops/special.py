@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
+from xptorch._dtype import FLOAT
 from xptorch._engine import op
 from xptorch.ops import comparison, elementwise
 from xptorch.ops._common import (
-    FLOAT,
     deliver,
     floating,
     is_tensor,

@@ -6,12 +6,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
+from xptorch._dtype import BOOL, COMPLEX, FLOAT, INTEGER
 from xptorch.ops import comparison, create
 from xptorch.ops._common import (
-    BOOL,
-    COMPLEX,
-    FLOAT,
-    INTEGER,
     check_apart,
     deliver,
     floating,
