@@ -106,6 +106,7 @@ from xptorch.nn.functional import adaptive_avg_pool1d as adaptive_avg_pool1d
 from xptorch.nn.functional import adaptive_max_pool1d as adaptive_max_pool1d
 from xptorch.nn.functional import avg_pool1d as avg_pool1d
 from xptorch.nn.functional import bilinear as bilinear
+from xptorch.nn.functional import channel_shuffle as channel_shuffle
 from xptorch.nn.functional import conv1d as conv1d
 from xptorch.nn.functional import conv2d as conv2d
 from xptorch.nn.functional import conv3d as conv3d
@@ -115,6 +116,8 @@ from xptorch.nn.functional import conv_transpose3d as conv_transpose3d
 from xptorch.nn.functional import max_pool1d as max_pool1d
 from xptorch.nn.functional import max_pool2d as max_pool2d
 from xptorch.nn.functional import max_pool3d as max_pool3d
+from xptorch.nn.functional import pixel_shuffle as pixel_shuffle
+from xptorch.nn.functional import pixel_unshuffle as pixel_unshuffle
 from xptorch.serialization import load as load
 from xptorch.serialization import save as save
 

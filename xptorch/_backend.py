@@ -162,24 +162,18 @@ class Backend:
 
     def windows(self, x: Array, axis: int, size: int, step: int) -> Array:
         """Windows of `size` along an axis, `step` apart, as a new last axis: a view if possible."""
-        xp, every = self.xp, (slice(None),) * axis
-        count = (x.shape[axis] - size) // step + 1
-        if not size:
-            shape = (*x.shape[:axis], count, *x.shape[axis + 1 :], 0)
-            return xp.zeros(shape, dtype=x.dtype, device=x.device)
-        reach = (count - 1) * step + 1
-        taps = [x[(*every, slice(i, i + reach, step), ...)] for i in range(size)]
-        return xp.stack(taps, axis=-1)
+        lead, reach = (slice(None),) * axis, x.shape[axis] - size + 1
+        taps = [x[(*lead, slice(i, i + reach, step), ...)] for i in range(size)]
+        return self.xp.stack(taps, axis=-1)
 
     def diagonal(self, x: Array, offset: int) -> Array:
         """The diagonals of the last two axes, as the last axis: a view if possible."""
         *lead, rows, cols = x.shape
         count = max(min(rows + min(offset, 0), cols - max(offset, 0)), 0)
         # Row after row, a step along the diagonal is a row and a column.
-        start = 0 if not count else offset if offset >= 0 else -offset * cols
+        start = max(offset, -offset * cols) if count else 0
         flat = self.xp.reshape(x, (*lead, rows * cols))
-        stop = min(start + count * (cols + 1), rows * cols) if count else 0
-        return flat[..., start : stop : cols + 1]
+        return flat[..., start : min(start + count * (cols + 1), rows * cols) : cols + 1]
 
     # ---- on xp: windows (arrays are n, s1 … sd, c: channels last, already padded)
 

@@ -32,19 +32,37 @@ def host_array(data: Any, target: _dtype.dtype | None) -> tuple[np.ndarray, _dty
         return array, target or numpy_dtype(array.dtype)
     if isinstance(data, (str, bytes)):
         raise TypeError(f"new(): invalid data type {type(data).__name__!r}")
-    if not isinstance(data, (bool, int, float, complex)):
-        if not isinstance(data, Sequence):
+    array = _at_once(data)
+    if array is None:
+        if not isinstance(data, (Sequence, int)):
             raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
         data = _plain(data)
-    array = _numbers(data)
+        array = _numbers(data)
     if target is not None:
         _check_fits(array, target)
     return array, target or _natural(array, data)
 
 
+def _first(data: Any) -> Any:
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return data
+
+
+def _at_once(data: Any) -> np.ndarray | None:
+    """The array of Python's own numbers in even rows; None for what needs a closer look."""
+    if _first(data).__class__ not in (int, float, bool, complex):
+        return None
+    try:
+        array = np.array(data)
+    except Exception:
+        return None
+    return array if array.dtype.kind in "bifc" else None
+
+
 def _numbers(data: Any) -> np.ndarray:
     _check_lengths(data, 0)
-    array = np.array(data) if not _is_empty(data) else np.array(data, np.float32)
+    array = np.array(data)
     if array.dtype == object or array.dtype.kind in "USu":
         if array.size and all(isinstance(v, int) for v in array.flat):
             if not all(_LONG[0] <= v <= _LONG[1] for v in array.flat):
@@ -52,7 +70,7 @@ def _numbers(data: Any) -> np.ndarray:
             return array
         odd = next((v for v in _leaves(data) if not isinstance(v, (int, float, complex))), None)
         if isinstance(odd, str):
-            if odd is next(_leaves(data)):
+            if odd is _first(data):
                 raise ValueError("too many dimensions 'str'")
             raise TypeError("new(): invalid data type 'str'")
         if odd is not None and not isinstance(odd, np.generic):
@@ -73,8 +91,7 @@ def _check_fits(array: np.ndarray, target: _dtype.dtype) -> None:
 
 
 def _natural(array: np.ndarray, data: Any) -> _dtype.dtype:
-    first = next(iter(_leaves(data)), None)
-    if isinstance(first, np.generic):
+    if isinstance(_first(data), np.generic):
         return numpy_dtype(array.dtype)
     if array.dtype.kind == "c":
         return _dtype.get_default_dtype().to_complex()
@@ -87,10 +104,6 @@ def _leaves(data: Any) -> Iterator[Any]:
             yield from _leaves(d)
     else:
         yield data
-
-
-def _is_empty(data: Any) -> bool:
-    return isinstance(data, (list, tuple)) and all(_is_empty(d) for d in data)
 
 
 def _plain(data: Any) -> Any:
@@ -155,8 +168,3 @@ def as_host(dt: _dtype.dtype) -> Any:
 def contiguous(array: Any) -> Any:
     """The NumPy array, its elements in memory in the order of its axes."""
     return np.asarray(array, order="C")
-
-
-def quiet() -> Any:
-    """A context in which NumPy does not warn of overflow in conversions."""
-    return np.errstate(all="ignore")

@@ -4,6 +4,7 @@
 --modules, --optimizers        modules or optimizers in place of ops
 --verbose                      everything found, not only the first of each name
 --samples 40                   more samples of each dtype
+--dtypes complex64,int8        of ops: these dtypes in place of the usual ones
 --absent                       list the names that XPTorch does not have
 -j 2                           processes
 """
@@ -69,6 +70,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--absent", action="store_true")
     parser.add_argument("--samples", type=int)
+    parser.add_argument("--dtypes", default="")
     parser.add_argument("-j", type=int, default=1)
     return parser.parse_args()
 
@@ -95,7 +97,9 @@ def main() -> int:
         if getattr(asked, other) is not None:
             family, names = other, getattr(asked, other)
     places, absent = chosen(FAMILIES[family], names)
-    settings = {"limit": asked.samples} if asked.samples else {}
+    settings: dict[str, Any] = {"limit": asked.samples} if asked.samples else {}
+    if asked.dtypes:
+        settings["dtypes"] = tuple(asked.dtypes.split(","))
     work: Callable[[int], tuple[str, Findings]] = partial(judge, family, settings)
     counts: Counter[str] = Counter()
     with multiprocessing.get_context("fork").Pool(asked.j) as pool:

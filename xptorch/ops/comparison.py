@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -38,24 +37,49 @@ __all__ = [
 _pairs = partial(op, broadcast=True)
 
 
-def _ordered(compare: Any) -> Any:
-    """A comparison that takes bools as well, which the standard has not in order."""
+def _counted(xp: Any, *operands: Any) -> Any:
+    """Bools as 0 and 1: the standard has no order of bools."""
+    return [xp.astype(x, xp.uint8) if hasattr(x, "shape") else int(x) for x in operands]
 
-    def forward(xp: Any, a: Any, b: Any) -> Any:
-        try:
-            return compare(a, b)
-        except TypeError:
-            return compare(*(xp.where(x, 1, xp.zeros_like(x, dtype=xp.uint8)) for x in (a, b)))
 
-    return forward
+def _less_forward(xp: Any, a: Any, b: Any) -> Any:
+    try:
+        return a < b
+    except TypeError:
+        a, b = _counted(xp, a, b)
+        return a < b
+
+
+def _less_equal_forward(xp: Any, a: Any, b: Any) -> Any:
+    try:
+        return a <= b
+    except TypeError:
+        a, b = _counted(xp, a, b)
+        return a <= b
+
+
+def _greater_forward(xp: Any, a: Any, b: Any) -> Any:
+    try:
+        return a > b
+    except TypeError:
+        a, b = _counted(xp, a, b)
+        return a > b
+
+
+def _greater_equal_forward(xp: Any, a: Any, b: Any) -> Any:
+    try:
+        return a >= b
+    except TypeError:
+        a, b = _counted(xp, a, b)
+        return a >= b
 
 
 _equal = _pairs("equal", lambda xp, a, b: a == b)
 _not_equal = _pairs("not_equal", lambda xp, a, b: a != b)
-_less = _pairs("less", _ordered(operator.lt))
-_less_equal = _pairs("less_equal", _ordered(operator.le))
-_greater = _pairs("greater", _ordered(operator.gt))
-_greater_equal = _pairs("greater_equal", _ordered(operator.ge))
+_less = _pairs("less", _less_forward)
+_less_equal = _pairs("less_equal", _less_equal_forward)
+_greater = _pairs("greater", _greater_forward)
+_greater_equal = _pairs("greater_equal", _greater_equal_forward)
 _logical_and = _pairs("logical_and", lambda xp, a, b: xp.logical_and(a, b))
 _logical_or = _pairs("logical_or", lambda xp, a, b: xp.logical_or(a, b))
 _logical_xor = _pairs("logical_xor", lambda xp, a, b: xp.logical_xor(a, b))
@@ -84,7 +108,7 @@ _where = op(
 def _comparison(core: Function, name: str, ordered: bool = True) -> Function:
     def function(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
         a, b = promote(input, other, 0, 1, name)
-        if ordered:
+        if ordered and a.dtype.is_complex:
             refuse(f"compare_{name}", a, _dtype.COMPLEX)
         result = core(a, b)
         return result if out is None else deliver(result, out, name)
@@ -232,18 +256,20 @@ def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Any =
         return condition.nonzero(as_tuple=True)
     if not is_tensor(condition):
         raise TypeError("where(): argument 'condition' (position 1) must be Tensor")
-    if condition.dtype is not _dtype.bool_ and condition.dtype is not _dtype.uint8:
-        raise RuntimeError(
-            "where expected condition to be a boolean tensor, but got a tensor with dtype "
-            f"{condition.dtype.name}"
-        )
-    if condition.dtype is _dtype.uint8:
+    dt = condition.dtype
+    if dt is not _dtype.bool_:
+        if dt is not _dtype.uint8:
+            raise RuntimeError(
+                "where expected condition to be a boolean tensor, but got a tensor with dtype "
+                f"{dt.name}"
+            )
         condition = condition != 0
     if not is_tensor(input) and not is_tensor(other):
         dt = _dtype.promote_types(_dtype.of_scalar(input), _dtype.of_scalar(other))
         input = condition.new_tensor(input, dtype=dt)
     a, b = promote(input, other)
-    return deliver(_where(condition, a, b), out, "where")
+    result = _where(condition, a, b)
+    return result if out is None else deliver(result, out, "where")
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xptorch import _dtype, _graph, _interop
 from xptorch._backend import resolve
 from xptorch._dtype import dtype as Dtype
+from xptorch._grad_mode import mode
 from xptorch.ops._common import (
     as_shape,
     deliver,
@@ -69,8 +70,7 @@ def _from_host(data: Any, dtype: Dtype | None, device: Any) -> Tensor:
     array, found = _interop.host_array(data, dtype)
     on = resolve(device)
     on.raw_dtype(found)
-    with _interop.quiet():
-        array = array.astype(_interop.as_host(found))
+    array = mode.run(array.astype, _interop.as_host(found))
     return _graph.wrap(on.backend.from_host(array, on.index), on)
 
 
@@ -138,10 +138,13 @@ def _filled(
             f"Trying to create tensor with negative dimension {min(size)}: {list(size)}"
         )
     on = resolve(device if out is None or device is not None else out.device)
-    if not isinstance(dtype, Dtype):
-        raise TypeError(f"{function}(): argument 'dtype' must be {Dtype.__module__}.dtype")
-    raw = on.raw_dtype(dtype)
-    value = fitting(value, dtype)
+    try:
+        raw = on.raw_dtype(dtype)
+    except AttributeError:
+        kind = type(dtype).__name__
+        raise TypeError(f"{function}(): argument 'dtype' must be a dtype, not {kind}") from None
+    if value != 0 and value != 1:
+        value = fitting(value, dtype)
     if value == 0 and not isinstance(value, complex):
         data = on.xp.zeros(size, dtype=raw, device=on.raw)
     else:
@@ -287,8 +290,7 @@ def arange(
     # In the widest type first: start + i·step must not gather rounding errors.
     wide = on.raw_dtype(_dtype.float64 if dtype.is_floating_point else _dtype.int64)
     steps = on.xp.arange(count, dtype=wide, device=on.raw)
-    with _interop.quiet():
-        data = on.xp.astype(start + steps * step, on.raw_dtype(dtype))
+    data = mode.run(on.xp.astype, start + steps * step, on.raw_dtype(dtype))
     return leaf(deliver(_graph.wrap(data, on), out, "arange"), requires_grad)
 
 
@@ -406,8 +408,7 @@ def logspace(
     refuse_dtype("logspace_cpu", dtype, _dtype.BOOL)
     on = resolve(device)
     powers = on.xp.astype(_even(start, end, steps, dtype, on), on.raw_dtype(_dtype.float64))
-    with _interop.quiet():
-        data = on.xp.astype(base**powers, on.raw_dtype(dtype))
+    data = mode.run(on.xp.astype, base**powers, on.raw_dtype(dtype))
     return leaf(deliver(_graph.wrap(data, on), out, "logspace"), requires_grad)
 
 

@@ -241,7 +241,7 @@ def _qr_back(xp: Any, g: Any, a: Any, mode: str) -> Any:
     rest, grest = a[..., rows:], gr[..., rows:]
     gq = gq + xp.matmul(rest, turn(xp, grest))
     square = _qr_tall(xp, gq, gr[..., :rows], q, r[..., :rows])
-    return xp.concat([square, xp.matmul(q, grest)], axis=-1)
+    return xp.concat([square, xp.matmul(q, grest)], axis=len(a.shape) - 1)
 
 
 _qr = op("qr", lambda xp, a, *, mode: tuple(xp.linalg.qr(a, mode=mode)), multiple=True, a=_qr_back)
@@ -306,9 +306,22 @@ _svd = op(
     a=_svd_recomputed,
 )
 _svd_either = either(_svd)
+
+
+def _svd_complete_back(xp: Any, g: Any, a: Any) -> Any:
+    """As without the columns that complete the bases: these are arbitrary."""
+    (gu, gs, gvh), (u, s, vh) = g, _svd_complete_either(xp, a)
+    k = s.shape[-1]
+    return _svd_back(xp, (gu[..., :k], gs, gvh[..., :k, :]), (u[..., :k], s, vh[..., :k, :]))
+
+
 _svd_complete = op(
-    "svd_complete", lambda xp, a: tuple(xp.linalg.svd(a, full_matrices=True)), multiple=True
+    "svd_complete",
+    lambda xp, a: tuple(xp.linalg.svd(a, full_matrices=True)),
+    multiple=True,
+    a=_svd_complete_back,
 )
+_svd_complete_either = either(_svd_complete)
 
 
 def _svdvals_back(xp: Any, g: Any, a: Any) -> Any:
@@ -330,11 +343,8 @@ def linalg_svd(
 ) -> Any:
     """(U, S, Vh): orthogonal U and Vh and the singular values S with A = U diag(S) Vh."""
     check_matrices(A, "svd", square=False)
-    if not full_matrices or A._data.shape[-2] == A._data.shape[-1]:
-        u, s, vh = _svd(A)
-    else:
-        u, s, vh = _svd_complete(A)
-        s = _svdvals(A) if A.requires_grad else s
+    square = A._data.shape[-2] == A._data.shape[-1]
+    u, s, vh = _svd_complete(A) if full_matrices and not square else _svd(A)
     return Returned("linalg_svd", U=u, S=s, Vh=vh)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
 from xptorch._dtype import COMPLEX, FLOAT
-from xptorch._engine import op
+from xptorch._engine import OPS, op
 from xptorch.ops import comparison
 from xptorch.ops._common import (
     Dim,
@@ -413,9 +413,13 @@ def along(
     input: Tensor, indices: Tensor, dim: int, keepdim: bool, name: str, out: Any = None
 ) -> Any:
     """(values, indices) for indices along an axis that is kept in them."""
-    values = input.gather(dim, indices) if input.ndim else input.clone()
-    if not keepdim and input.ndim:
-        values, indices = values.squeeze(dim), indices.squeeze(dim)
+    if input.ndim:
+        axis = wrap_dim(dim, input.ndim)
+        values = OPS["take_along_axis"](input, indices, axis=axis)
+        if not keepdim:
+            values, indices = values.squeeze(axis), indices.squeeze(axis)
+    else:
+        values = input.clone()
     if out is not None:
         values, indices = deliver(values, out[0], name), deliver(indices, out[1], name)
     return Returned(name, values=values, indices=indices)

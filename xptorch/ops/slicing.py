@@ -212,6 +212,10 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
         raise RuntimeError(f"step is {step} but must be > 0")
     if self.ndim == 0:
         return self.reshape(1)[:size]
+    if not size:
+        shape = list(self._data.shape)
+        shape[axis] = length // step + 1
+        return self.new_empty((*shape, 0))
     return _windows(self, axis=axis, size=size, step=step)
 
 
