@@ -32,15 +32,15 @@ def host_array(data: Any, target: _dtype.dtype | None) -> tuple[np.ndarray, _dty
         return array, target or numpy_dtype(array.dtype)
     if isinstance(data, (str, bytes)):
         raise TypeError(f"new(): invalid data type {type(data).__name__!r}")
-    array = _at_once(data)
-    if array is None:
+    found = _at_once(data)
+    if found is None:
         if not isinstance(data, (Sequence, int)):
             raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
         data = _plain(data)
-        array = _numbers(data)
+        found = _numbers(data)
     if target is not None:
-        _check_fits(array, target)
-    return array, target or _natural(array, data)
+        _check_fits(found, target)
+    return found, target or _natural(found, data)
 
 
 def _first(data: Any) -> Any:
