@@ -325,11 +325,12 @@ def _record(
 
 
 def _same_shapes(arrays: Sequence[Any]) -> bool:
-    shape = getattr(arrays[0], "shape", None)
-    for x in arrays[1:]:
-        if getattr(x, "shape", shape) != shape:  # a number broadcasts, but has no gradient
-            return False
-    return shape is not None or len(arrays) == 2
+    if len(arrays) == 2:
+        x, y = arrays
+        if y.__class__ is float:  # a number broadcasts, but has no gradient
+            return True
+        return bool(x.shape == y.shape) if hasattr(x, "shape") else False
+    return len({getattr(x, "shape", None) for x in arrays}) == 1
 
 
 _CONSTANT = [0]  # the version of a number

@@ -59,8 +59,12 @@ def binary(
     label = name or core.__name__
 
     def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
-        a, b = promote(input, other, least, tensors, label)
-        result = core(a, b)
+        x, y = getattr(input, "_data", None), getattr(other, "_data", None)
+        if least or x is None or y is None or x.dtype is not y.dtype:
+            input, other = promote(input, other, least, tensors, label)
+        elif input._device is not other._device:
+            input, other = promote(input, other)
+        result = core(input, other)
         return result if out is None else deliver(result, out, label)
 
     function.__name__ = function.__qualname__ = label
