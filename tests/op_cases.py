@@ -125,7 +125,16 @@ BINARY = [
     case("where", mask(3, 4), real(3, 4), real(4)),
 ]
 
+
+def _complex(part: str) -> Callable[..., Any]:
+    def call(torch: Any, x: Any) -> Any:
+        return torch.abs(getattr(torch, part)(x.detach().to(torch.complex128)))
+
+    return call
+
+
 SPECIAL = [
+    *[case(n, real(), call=_complex(n)) for n in ("real", "imag", "conj")],
     *[case(n, real()) for n in ("sinc", "i0")],
     *[case(n, real(), call=f"special.{n}") for n in ("i0e", "i1", "i1e", "erfcx")],
     case("erfinv", unit()),

@@ -46,6 +46,7 @@ from xptorch.ops._common import result_type as result_type
 from xptorch.ops.activation import *
 from xptorch.ops.bessel import *
 from xptorch.ops.comparison import *
+from xptorch.ops.complex import *
 from xptorch.ops.create import *
 from xptorch.ops.cumulative import *
 from xptorch.ops.decompositions import *
@@ -73,6 +74,7 @@ from xptorch.ops.softmax import *
 from xptorch.ops.sort import *
 from xptorch.ops.special import *
 from xptorch.ops.statistics import *
+from xptorch.ops.tapers import *
 
 from xptorch.random import Generator as Generator
 from xptorch.random import default_generator as default_generator
@@ -92,7 +94,6 @@ from xptorch import nn as nn
 from xptorch import optim as optim
 from xptorch import random as random
 from xptorch import serialization as serialization
-from xptorch import special as special
 from xptorch import utils as utils
 from xptorch._legacy import *
 from xptorch._printing import get_printoptions as get_printoptions
@@ -130,6 +131,6 @@ newaxis = None
 
 
 def __getattr__(name: str) -> object:
-    if name in ("testing", "linalg"):  # what few programs use is loaded when it is asked for
+    if name in ("testing", "linalg", "special"):  # what few programs use is loaded when asked for
         return _importlib.import_module(f"xptorch.{name}")
     raise AttributeError(f"module 'xptorch' has no attribute {name!r}")

@@ -12,6 +12,8 @@ from xptorch.ops import (
     activation,
     bessel,
     comparison,
+    complex,
+    create,
     cumulative,
     decompositions,
     elementwise,
@@ -47,6 +49,7 @@ METHODS: dict[ModuleType, str] = {
         addcdiv+ addcmul+ arctan2+ atan2+ deg2rad+ gcd+ heaviside+ hypot+ lcm+ ldexp+ lerp+
         logaddexp logaddexp2 logit+ nextafter+ rad2deg+ sinc+ xlogy+
     """,
+    complex: "adjoint angle conj conj_physical isreal resolve_conj resolve_neg",
     gamma: "digamma+ lgamma+ mvlgamma+",
     bessel: "i0+",
     normal: "erfinv+",
@@ -118,17 +121,42 @@ CASTS = {
 }
 
 
-def _swapped(function: Callable[..., Any]) -> Callable[..., Any]:
-    def method(self: Tensor, other: Any) -> Tensor:
-        return function(other, self)
+def _operator(function: Callable[..., Any], swapped: bool = False) -> Callable[..., Any]:
+    """The operator of a function; what the function does not take is left to the other operand."""
 
-    return method
+    def forward(self: Tensor, other: Any) -> Any:
+        try:
+            return function(self, other)
+        except TypeError:
+            return _otherwise(function, self, other)
+
+    def backward(self: Tensor, other: Any) -> Any:
+        try:
+            return function(other, self)
+        except TypeError:
+            return _otherwise(lambda a, b: function(b, a), self, other)
+
+    return backward if swapped else forward
+
+
+def _otherwise(function: Callable[..., Any], self: Tensor, other: Any) -> Any:
+    """After a TypeError: arrays are taken as tensors, errors about numbers stand."""
+    if isinstance(other, (Tensor, int, float)):
+        raise
+    if hasattr(other, "__array_interface__"):
+        return function(self, create.as_tensor(other, device=self._device))
+    return NotImplemented
+
+
+def _reversed(self: Tensor) -> Tensor:
+    return layout.flip(self, 0) if self.ndim else self
 
 
 def _cast_to(target: dtype) -> Callable[..., Any]:
     def method(self: Tensor, memory_format: Any = None) -> Tensor:
         return to_dtype(self, target)
 
+    method.__doc__ = f"The tensor as {target.name}."
     return method
 
 
@@ -143,10 +171,12 @@ def _become(function: Callable[..., Any]) -> Callable[..., Any]:
             self._replay = (*self._replay, lambda x: function(x, *args))
         return self
 
+    method.__doc__ = f"`{function.__name__}` of the tensor itself."
     return method
 
 
 def _where(self: Tensor, condition: Tensor, other: Any) -> Tensor:
+    """The tensor's elements where the condition holds, else those of `other`."""
     return comparison.where(condition, self, other)
 
 
@@ -196,31 +226,25 @@ def install() -> None:
         setattr(Tensor, name, _cast_to(DTYPES[target]))
     e, c = elementwise, comparison
     methods: Any = Tensor
-    operators: dict[str, Callable[..., Any]] = {
-        **{"__add__": e.add, "__radd__": e.add, "__sub__": e.sub, "__rsub__": _swapped(e.sub)},
-        **{"__mul__": e.mul, "__rmul__": e.mul, "__truediv__": e.div},
-        **{"__rtruediv__": _swapped(e.div), "__floordiv__": e.floor_divide},
-        **{"__rfloordiv__": _swapped(e.floor_divide), "__mod__": e.remainder},
-        **{"__rmod__": _swapped(e.remainder), "__pow__": e.pow, "__rpow__": _swapped(e.pow)},
-        **{"__matmul__": linalg.matmul, "__rmatmul__": _swapped(linalg.matmul)},
-        **{"__getitem__": index.getitem, "__setitem__": index.setitem},
-        **{"__neg__": e.neg, "__pos__": e.positive, "__abs__": e.abs},
-        **{"__eq__": c.eq, "__ne__": c.ne, "__lt__": c.lt, "__le__": c.le},
-        **{"__gt__": c.gt, "__ge__": c.ge, "__invert__": c.bitwise_not},
-        **{"__and__": c.bitwise_and, "__or__": c.bitwise_or, "__xor__": c.bitwise_xor},
-        **{"__rand__": c.bitwise_and, "__ror__": c.bitwise_or, "__rxor__": c.bitwise_xor},
-        **{"__lshift__": c.bitwise_left_shift, "__rshift__": c.bitwise_right_shift},
-        **{"__iadd__": methods.add_, "__isub__": methods.sub_, "__imul__": methods.mul_},
-        **{"__itruediv__": methods.div_, "__ifloordiv__": methods.floor_divide_},
-        **{"__ilshift__": methods.bitwise_left_shift_, "__irshift__": methods.bitwise_right_shift_},
-        **{"__imod__": methods.remainder_, "__ipow__": methods.pow_},
-        **{"__iand__": methods.bitwise_and_, "__ior__": methods.bitwise_or_},
-        **{"__ixor__": methods.bitwise_xor_},
+    pairs: dict[str, Callable[..., Any]] = {
+        **{"add": e.add, "sub": e.sub, "mul": e.mul, "truediv": e.div},
+        **{"floordiv": e.floor_divide, "mod": e.remainder, "pow": e.pow, "matmul": linalg.matmul},
+        **{"and": c.bitwise_and, "or": c.bitwise_or, "xor": c.bitwise_xor},
+        **{"lshift": c.bitwise_left_shift, "rshift": c.bitwise_right_shift},
     }
-    for name, function in operators.items():
-        setattr(Tensor, name, function)
+    for name, function in pairs.items():
+        setattr(Tensor, f"__{name}__", _operator(function))
+        setattr(Tensor, f"__r{name}__", _operator(function, swapped=True))
+        if name != "matmul":
+            setattr(Tensor, f"__i{name}__", getattr(Tensor, function.__name__ + "_"))
+    for function in (c.eq, c.ne, c.lt, c.le, c.gt, c.ge):
+        setattr(Tensor, f"__{function.__name__}__", _operator(function))
+    methods.__getitem__, methods.__setitem__ = index.getitem, index.setitem
+    methods.__neg__, methods.__pos__, methods.__abs__ = e.neg, e.positive, e.abs
+    methods.__invert__, methods.__reversed__ = c.bitwise_not, _reversed
     methods.where = _where
     methods.T = property(_reversed_axes)
     methods.mT = property(_matrix_transpose)
+    methods.real, methods.imag = property(complex.real), property(complex.imag)
     methods.mH = property(_adjoint)
     methods.H = property(_adjoint_of_matrix)

@@ -4,15 +4,19 @@ from xptorch.ops.decompositions import LinAlgError, eigh, eigvalsh, qr, solve_tr
 from xptorch.ops.decompositions import linalg_cholesky as cholesky
 from xptorch.ops.decompositions import linalg_svd as svd
 from xptorch.ops.inverses import (
+    cholesky_ex,
     cond,
     det,
     inv,
+    inv_ex,
+    lstsq,
     matrix_exp,
     matrix_power,
     matrix_rank,
     pinv,
     slogdet,
     solve,
+    solve_ex,
     tensorinv,
     tensorsolve,
 )
@@ -24,8 +28,9 @@ from xptorch.ops.norms import matrix_norm, vector_norm
 from xptorch.ops.slicing import linalg_diagonal as diagonal
 
 __all__ = [
-    "LinAlgError", "cholesky", "cond", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv",
-    "matmul", "matrix_exp", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm",
-    "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd", "svdvals", "tensorinv",
-    "tensorsolve", "vander", "vecdot", "vector_norm",
+    "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eigh",
+    "eigvalsh", "inv", "inv_ex", "lstsq", "matmul", "matrix_exp", "matrix_norm", "matrix_power",
+    "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet", "solve", "solve_ex",
+    "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve", "vander", "vecdot",
+    "vector_norm",
 ]  # fmt: skip

@@ -39,7 +39,6 @@ GAPS = [
     Gap("*polygamma*", "wrong *polygamma float32", "PyTorch's trigamma loses digits in float32"),
     Gap("*polygamma*", "wrong *polygamma* float32", "PyTorch's is inexact near the poles"),
     Gap("nn.functional.binary_cross_entropy_with_logits", "wrong * float16", _CANCEL),
-    Gap("histc", "wrong * float16", "PyTorch finds the bins of float16 in float32"),
     Gap("addbmm", "wrong Tensor.addbmm_ *", "PyTorch lets `self` grow in place"),
     Gap("nn.functional.grid_sample", "wrong * float16", "PyTorch rounds the bicubic weights"),
     Gap("nn.CTCLoss", "wrong float32 * gradient", "PyTorch adds up fifty steps in float32"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from xptorch.ops._common import deliver, floating, need_tensor, promote
 from xptorch.ops._fused import in_float32
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from xptorch._tensor import Tensor
 
 Function = Callable[..., "Tensor"]
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def in_double(compute: Callable[..., Any]) -> Callable[..., Any]:
@@ -24,12 +25,25 @@ def in_double(compute: Callable[..., Any]) -> Callable[..., Any]:
     return forward
 
 
+def named(function: F, name: str, doc: str) -> F:
+    """A function that was made, under its public name and with its documentation."""
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
 def unary(
-    core: Function, name: str | None = None, *, real: bool = False, rounds: bool = False
+    core: Function,
+    doc: str,
+    name: str | None = None,
+    *,
+    real: bool = False,
+    rounds: bool = False,
 ) -> Function:
     """``f(input, *, out=None)``.
 
     Args:
+        doc: its documentation.
         real: integers are taken in the default dtype.
         rounds: the forward rounds more than once, so that half precision goes through float32.
     """
@@ -37,22 +51,23 @@ def unary(
     compute = partial(in_float32, core) if rounds else core
 
     def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-        need_tensor(input, label)
-        if real:
-            input = floating(input)
-        result = compute(input)
+        try:
+            ready = not real or input._data.dtype in input._device.floating
+        except AttributeError:
+            need_tensor(input, label)
+        result = compute(input if ready else floating(input))
         return result if out is None else deliver(result, out, label)
 
-    function.__name__ = function.__qualname__ = label
-    return function
+    return named(function, label, doc)
 
 
 def binary(
-    core: Function, name: str | None = None, *, least: int = 0, tensors: int = 0
+    core: Function, doc: str, name: str | None = None, *, least: int = 0, tensors: int = 0
 ) -> Function:
     """``f(input, other, *, out=None)`` with type promotion.
 
     Args:
+        doc: its documentation.
         least: the lowest category of the result.
         tensors: how many of the two must be Tensors.
     """
@@ -67,5 +82,4 @@ def binary(
         result = core(input, other)
         return result if out is None else deliver(result, out, label)
 
-    function.__name__ = function.__qualname__ = label
-    return function
+    return named(function, label, doc)

@@ -67,4 +67,7 @@ def _over(xp: Any, y: Any, a: Any) -> Any:
     return xp.where(zero, xp.full_like(a, 0.5), y / xp.where(zero, xp.ones_like(a), a))
 
 
-i0, i0e, i1, i1e = (unary(f, real=True) for f in (_i0, _i0e, _i1, _i1e))
+i0 = unary(_i0, "I₀(x).", real=True)
+i0e = unary(_i0e, "exp(−|x|) I₀(x).", real=True)
+i1 = unary(_i1, "I₁(x).", real=True)
+i1e = unary(_i1e, "exp(−|x|) I₁(x).", real=True)

@@ -20,7 +20,7 @@ from xptorch.ops._common import (
     to_dtype,
     type_name,
 )
-from xptorch.ops._makers import Function, binary
+from xptorch.ops._makers import Function, binary, named
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -105,7 +105,7 @@ _where = op(
 )
 
 
-def _comparison(core: Function, name: str, ordered: bool = True) -> Function:
+def _comparison(core: Function, name: str, doc: str, ordered: bool = True) -> Function:
     def function(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
         a, b = promote(input, other, 0, 1, name)
         if ordered and a.dtype.is_complex:
@@ -113,32 +113,30 @@ def _comparison(core: Function, name: str, ordered: bool = True) -> Function:
         result = core(a, b)
         return result if out is None else deliver(result, out, name)
 
-    function.__name__ = function.__qualname__ = name
-    return function
+    return named(function, name, doc)
 
 
-eq = _comparison(_equal, "eq", ordered=False)
-ne = not_equal = _comparison(_not_equal, "ne", ordered=False)
-lt = less = _comparison(_less, "lt")
-le = less_equal = _comparison(_less_equal, "le")
-gt = greater = _comparison(_greater, "gt")
-ge = greater_equal = _comparison(_greater_equal, "ge")
+eq = _comparison(_equal, "eq", "Whether input = other.", ordered=False)
+ne = not_equal = _comparison(_not_equal, "ne", "Whether input ≠ other.", ordered=False)
+lt = less = _comparison(_less, "lt", "Whether input < other.")
+le = less_equal = _comparison(_less_equal, "le", "Whether input ≤ other.")
+gt = greater = _comparison(_greater, "gt", "Whether input > other.")
+ge = greater_equal = _comparison(_greater_equal, "ge", "Whether input ≥ other.")
 
 
-def _logical(core: Function, name: str) -> Function:
+def _logical(core: Function, name: str, doc: str) -> Function:
     def function(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
         need_tensor(input, name)
         need_tensor(other, name, "other", 2)
         a, b = (x if x.dtype is _dtype.bool_ else x != 0 for x in (input, other))
         return deliver(core(a, b), out, name)
 
-    function.__name__ = function.__qualname__ = name
-    return function
+    return named(function, name, doc)
 
 
-logical_and = _logical(_logical_and, "logical_and")
-logical_or = _logical(_logical_or, "logical_or")
-logical_xor = _logical(_logical_xor, "logical_xor")
+logical_and = _logical(_logical_and, "logical_and", "Whether both are not 0.")
+logical_or = _logical(_logical_or, "logical_or", "Whether one or both are not 0.")
+logical_xor = _logical(_logical_xor, "logical_xor", "Whether exactly one is not 0.")
 
 
 def logical_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -148,21 +146,20 @@ def logical_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     return deliver(result, out, "logical_not")
 
 
-def _bitwise(core: Function, name: str) -> Function:
+def _bitwise(core: Function, name: str, doc: str) -> Function:
     def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
         a, b = promote(input, other)
         refuse(f"{name}_cpu", a if is_tensor(a) else b, FLOAT, _dtype.COMPLEX)
         return deliver(core(a, b), out, name)
 
-    function.__name__ = function.__qualname__ = name
-    return function
+    return named(function, name, doc)
 
 
-bitwise_and = _bitwise(_bitwise_and, "bitwise_and")
-bitwise_or = _bitwise(_bitwise_or, "bitwise_or")
-bitwise_xor = _bitwise(_bitwise_xor, "bitwise_xor")
-bitwise_left_shift = _bitwise(_left_shift, "bitwise_left_shift")
-bitwise_right_shift = _bitwise(_right_shift, "bitwise_right_shift")
+bitwise_and = _bitwise(_bitwise_and, "bitwise_and", "The bits set in both.")
+bitwise_or = _bitwise(_bitwise_or, "bitwise_or", "The bits set in one or both.")
+bitwise_xor = _bitwise(_bitwise_xor, "bitwise_xor", "The bits set in exactly one.")
+bitwise_left_shift = _bitwise(_left_shift, "bitwise_left_shift", "The bits moved up.")
+bitwise_right_shift = _bitwise(_right_shift, "bitwise_right_shift", "The bits moved down.")
 
 
 def bitwise_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -172,20 +169,19 @@ def bitwise_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     return deliver(_bitwise_not(input), out, "bitwise_not")
 
 
-def _check_float(core: Function, name: str, exact: bool) -> Function:
+def _check_float(core: Function, name: str, doc: str, exact: bool = False) -> Function:
     def function(input: Tensor) -> Tensor:
         need_tensor(input, name)
         if input.dtype.category >= FLOAT:
             return core(input)
         return (input == input) if exact else (input != input)
 
-    function.__name__ = function.__qualname__ = name
-    return function
+    return named(function, name, doc)
 
 
-isnan = _check_float(_isnan, "isnan", False)
-isinf = _check_float(_isinf, "isinf", False)
-isfinite = _check_float(_isfinite, "isfinite", True)
+isnan = _check_float(_isnan, "isnan", "Whether each element is NaN.")
+isinf = _check_float(_isinf, "isinf", "Whether each element is +∞ or −∞.")
+isfinite = _check_float(_isfinite, "isfinite", "Whether each element is finite.", exact=True)
 
 
 def _need_real(input: Tensor, name: str) -> None:
@@ -312,18 +308,14 @@ clip = clamp
 
 
 def _clamp_numbers(x: Tensor, low: Any, high: Any) -> Tensor:
-    for bound in (low, high):
-        if bound is not None:
-            x = promote(x, bound)[0]
-    refuse("clamp_cpu", x, _dtype.BOOL, _dtype.COMPLEX)
-    low, high = (None if v is None else promote(x, v)[1] for v in (low, high))
-    return _clip(x, low=low, high=high)
-
-
-def _clip_forward(xp: Any, a: Any, *, low: Any, high: Any) -> Any:
     if low is not None:
-        a = xp.maximum(a, xp.full_like(a, low))
-    return a if high is None else xp.minimum(a, xp.full_like(a, high))
+        x, low = promote(x, low)
+    if high is not None:
+        x, high = promote(x, high)
+        if low is not None:
+            low = promote(x, low)[1]
+    refuse("clamp_cpu", x, _dtype.BOOL, _dtype.COMPLEX)
+    return _clip(x, low=low, high=high)
 
 
 def _clip_inside(xp: Any, g: Any, a: Any, low: Any, high: Any) -> Any:
@@ -333,7 +325,7 @@ def _clip_inside(xp: Any, g: Any, a: Any, low: Any, high: Any) -> Any:
     return xp.keep(g, inside if high is None else xp.logical_and(inside, a <= high))
 
 
-_clip = op("clip", _clip_forward, a=_clip_inside)
+_clip = op("clip", lambda xp, a, *, low, high: xp.clip(a, low, high), a=_clip_inside)
 
 
 def _clamp_tensor(x: Tensor, bound: Any, larger: bool) -> Tensor:
@@ -391,4 +383,6 @@ _copysign = op(
     a=lambda xp, g, a, y: xp.where(a == 0, xp.zeros_like(g), g * (xp.sign(a) * xp.sign(y))),
     b=lambda xp, g: xp.zeros_like(g),
 )
-copysign = binary(_copysign, "copysign", least=FLOAT, tensors=1)
+copysign = binary(
+    _copysign, "The size of input with the sign of other.", "copysign", least=FLOAT, tensors=1
+)

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
-from xptorch._dtype import COMPLEX
+from xptorch._dtype import COMPLEX, FLOAT
 from xptorch._engine import op
 from xptorch.ops import comparison, create
 from xptorch.ops._common import (
     Returned,
+    at_axis,
     deliver,
     need_tensor,
     numpy_names,
@@ -19,8 +20,10 @@ from xptorch.ops._common import (
     shape_text,
     to_dtype,
     wrap_dim,
+    wrap_dims,
 )
 from xptorch.ops._fused import in_float32
+from xptorch.ops._makers import named
 from xptorch.ops.reduce import widened
 from xptorch.ops.scatter import gather
 from xptorch.ops.shape import cat
@@ -30,8 +33,8 @@ if TYPE_CHECKING:
     from xptorch._tensor import Tensor
 
 __all__ = [
-    "cummax", "cummin", "cumprod", "cumsum", "cumulative_trapezoid", "diff", "logcumsumexp",
-    "trapezoid", "trapz",
+    "cummax", "cummin", "cumprod", "cumsum", "cumulative_trapezoid", "diff", "gradient",
+    "logcumsumexp", "trapezoid", "trapz",
 ]  # fmt: skip
 
 
@@ -51,15 +54,20 @@ def _cumprod_back(xp: Any, g: Any, a: Any, y: Any, axis: int) -> Any:
         return _reversed_sum(xp, g * y, axis) / a
     # A zero cannot be divided out: leave each factor out in turn.
     parts = []
-    lead = (slice(None),) * axis
     for k in range(a.shape[axis]):
-        here = (*lead, slice(k, k + 1))
+        here = at_axis(axis, slice(k, k + 1))
         others = xp.concat(
-            [a[(*lead, slice(0, k))], xp.ones_like(a[here]), a[(*lead, slice(k + 1, None))]],
+            [
+                a[at_axis(axis, slice(0, k))],
+                xp.ones_like(a[here]),
+                a[at_axis(axis, slice(k + 1, None))],
+            ],
             axis=axis,
         )
-        running = xp.cumulative_prod(others, axis=axis)[(*lead, slice(k, None))]
-        parts.append(xp.sum(running * g[(*lead, slice(k, None))], axis=(axis,), keepdims=True))
+        running = xp.cumulative_prod(others, axis=axis)[at_axis(axis, slice(k, None))]
+        parts.append(
+            xp.sum(running * g[at_axis(axis, slice(k, None))], axis=(axis,), keepdims=True)
+        )
     return xp.concat(parts, axis=axis)
 
 
@@ -75,11 +83,10 @@ _cumprod = op(
 
 def _before(x: Any, axis: int, step: int) -> tuple[Any, Any, Any]:
     """The first `step` elements along an axis, those after them, and those `step` before these."""
-    lead = (slice(None),) * axis
     return (
-        x[(*lead, slice(step), ...)],
-        x[(*lead, slice(step, None), ...)],
-        x[(*lead, slice(-step), ...)],
+        x[at_axis(axis, slice(step))],
+        x[at_axis(axis, slice(step, None))],
+        x[at_axis(axis, slice(-step))],
     )
 
 
@@ -99,11 +106,10 @@ def _logcumsumexp_back(xp: Any, g: Any, a: Any, y: Any, axis: int) -> Any:
     _, empty, _ = _before(nothing, axis, 1)
     share = xp.where(empty, xp.zeros_like(later), xp.exp(earlier - later))
     step, n = 1, y.shape[axis]
-    lead = (slice(None),) * axis
     while step < n:
-        more = share * g[(*lead, slice(step, None), ...)]
-        rest = g[(*lead, slice(n - step, None), ...)]
-        g = xp.concat([g[(*lead, slice(n - step), ...)] + more, rest], axis=axis)
+        more = share * g[at_axis(axis, slice(step, None))]
+        rest = g[at_axis(axis, slice(n - step, None))]
+        g = xp.concat([g[at_axis(axis, slice(n - step))] + more, rest], axis=axis)
         if step * 2 < n:
             _, next_share, this_share = _before(share, axis, step)
             share = this_share * next_share
@@ -140,7 +146,7 @@ def _places_forward(xp: Any, a: Any, *, axis: int, largest: bool) -> Any:
 _places = op("cumulative_extreme", _places_forward)
 
 
-def _running(name: str, largest: bool) -> Callable[..., Any]:
+def _running(name: str, largest: bool, doc: str) -> Callable[..., Any]:
     @numpy_names
     def function(input: Tensor, dim: int, *, out: Any = None) -> Any:
         need_tensor(input, name)
@@ -156,11 +162,11 @@ def _running(name: str, largest: bool) -> Callable[..., Any]:
             values, indices = deliver(values, out[0], name), deliver(indices, out[1], name)
         return Returned(name, values=values, indices=indices)
 
-    function.__name__ = function.__qualname__ = name
-    return function
+    return named(function, name, doc)
 
 
-cummax, cummin = _running("cummax", True), _running("cummin", False)
+cummax = _running("cummax", True, "(values, indices) of running maxima along an axis.")
+cummin = _running("cummin", False, "(values, indices) of running minima along an axis.")
 
 
 @numpy_names
@@ -274,3 +280,59 @@ def cumulative_trapezoid(
     """Running sums of the areas that `trapezoid` adds up."""
     areas, axis = _areas(y, x, dx, dim)
     return areas.cumsum(axis)
+
+
+def gradient(
+    input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order: int = 1
+) -> tuple[Tensor, ...]:
+    """Derivatives along axes, from neighbours on both sides and at the edges from one.
+
+    Args:
+        spacing: the distance of neighbours: a number, one for each axis, or coordinates.
+        edge_order: 1 or 2, the order of the estimate at the edges.
+    """
+    need_tensor(input, "gradient")
+    axes = wrap_dims(dim, input.ndim)
+    spacing = 1 if spacing is None else spacing
+    single = not isinstance(spacing, (list, tuple))
+    spacings = [spacing] * len(axes) if single else list(spacing)
+    if len(spacings) != len(axes):
+        raise RuntimeError(
+            "torch.gradient expected spacing to be unspecified, a scalar, or a list of length "
+            f"equal to 'self.dim() = {input.ndim}' or of the length of dim, but got a list of "
+            f"length {len(spacings)}"
+        )
+    if edge_order not in (1, 2):
+        raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
+    if input.dtype is _dtype.uint8:
+        raise RuntimeError("torch.gradient does not support uint8 input.")
+    if any(input._data.shape[a] < edge_order + 1 for a in axes):
+        raise RuntimeError(
+            "torch.gradient expected each dimension size to be at least edge_order+1"
+        )
+    pairs = zip(axes, spacings, strict=True)
+    return tuple(_slope(input, a, s, edge_order) for a, s in pairs)
+
+
+def _slope(x: Tensor, axis: int, spacing: Any, edge_order: int) -> Tensor:
+    n = x._data.shape[axis]
+    tail = (-1,) + (1,) * (x.ndim - 1 - axis)
+    dt = x.dtype if x.dtype.category >= FLOAT else _dtype.get_default_dtype()
+    points = create.arange(n, dtype=dt, device=x._device)
+    places = spacing if isinstance(spacing, type(x)) and spacing.ndim else points * spacing
+    gaps = diff(places).reshape(tail)
+    slopes = diff(x, dim=axis) / gaps
+    low, high = slopes.narrow(axis, 0, n - 2), slopes.narrow(axis, 1, n - 2)
+    left, right = gaps.narrow(0, 0, n - 2), gaps.narrow(0, 1, n - 2)
+    middle = (low * right + high * left) / (left + right)
+    first, last = slopes.narrow(axis, 0, 1), slopes.narrow(axis, n - 2, 1)
+    if edge_order == 2:
+        # The line through the two nearest slopes, at the edge.
+        first = first + (first - slopes.narrow(axis, 1, 1)) * _reach(gaps, 0, 1)
+        last = last + (last - slopes.narrow(axis, n - 3, 1)) * _reach(gaps, n - 2, n - 3)
+    return cat([first, middle, last], axis)
+
+
+def _reach(gaps: Tensor, edge: int, inner: int) -> Tensor:
+    a, b = gaps.narrow(0, edge, 1), gaps.narrow(0, inner, 1)
+    return a / (a + b)

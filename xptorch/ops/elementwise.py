@@ -20,7 +20,7 @@ from xptorch.ops._common import (
     to_dtype,
     type_name,
 )
-from xptorch.ops._makers import Function, binary, unary
+from xptorch.ops._makers import Function, binary, named, unary
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -84,23 +84,34 @@ _erfc = op(
 _sigmoid = op("sigmoid", lambda xp, a: 1 / (1 + xp.exp(-a)), a=lambda xp, g, y: g * (y * (1 - y)))
 keep = op("keep", lambda xp, a, mask: xp.keep(a, mask), a=lambda xp, g, mask: xp.keep(g, mask))
 
-sqrt, exp, log = unary(_sqrt, real=True), unary(_exp, real=True), unary(_log, real=True)
-exp2, expm1 = unary(_exp2, real=True, rounds=True), unary(_expm1, real=True)
-log2, log10, log1p = (unary(f, real=True) for f in (_log2, _log10, _log1p))
-rsqrt = unary(_rsqrt, real=True, rounds=True)
-reciprocal = unary(_reciprocal, real=True)
-sin, cos, tan = unary(_sin, real=True), unary(_cos, real=True), unary(_tan, real=True)
-asin = arcsin = unary(_asin, real=True)
-acos = arccos = unary(_acos, real=True)
-atan = arctan = unary(_atan, real=True)
-sinh, cosh, tanh = unary(_sinh, real=True), unary(_cosh, real=True), unary(_tanh, real=True)
-asinh = arcsinh = unary(_asinh, real=True)
-acosh = arccosh = unary(_acosh, real=True)
-atanh = arctanh = unary(_atanh, real=True)
-erf, erfc, sigmoid = (unary(f, real=True, rounds=True) for f in (_erf, _erfc, _sigmoid))
+exp = unary(_exp, "eˣ.", real=True)
+exp2 = unary(_exp2, "2ˣ.", real=True, rounds=True)
+expm1 = unary(_expm1, "eˣ − 1, exact near 0.", real=True)
+log = unary(_log, "The natural logarithm.", real=True)
+log2 = unary(_log2, "The logarithm to base 2.", real=True)
+log10 = unary(_log10, "The logarithm to base 10.", real=True)
+log1p = unary(_log1p, "log(1 + x), exact near 0.", real=True)
+sqrt = unary(_sqrt, "√x.", real=True)
+rsqrt = unary(_rsqrt, "1 / √x.", real=True, rounds=True)
+reciprocal = unary(_reciprocal, "1 / x.", real=True)
+sin = unary(_sin, "The sine.", real=True)
+cos = unary(_cos, "The cosine.", real=True)
+tan = unary(_tan, "The tangent.", real=True)
+asin = arcsin = unary(_asin, "The inverse sine, between −π/2 and π/2.", real=True)
+acos = arccos = unary(_acos, "The inverse cosine, between 0 and π.", real=True)
+atan = arctan = unary(_atan, "The inverse tangent, between −π/2 and π/2.", real=True)
+sinh = unary(_sinh, "The hyperbolic sine.", real=True)
+cosh = unary(_cosh, "The hyperbolic cosine.", real=True)
+tanh = unary(_tanh, "The hyperbolic tangent.", real=True)
+asinh = arcsinh = unary(_asinh, "The inverse hyperbolic sine.", real=True)
+acosh = arccosh = unary(_acosh, "The inverse hyperbolic cosine.", real=True)
+atanh = arctanh = unary(_atanh, "The inverse hyperbolic tangent.", real=True)
+erf = unary(_erf, "The error function: 2/√π ∫₀ˣ exp(−t²) dt.", real=True, rounds=True)
+erfc = unary(_erfc, "1 − erf(x), exact where that is small.", real=True, rounds=True)
+sigmoid = unary(_sigmoid, "1 / (1 + e⁻ˣ).", real=True, rounds=True)
 
 
-def _rounding(core: Function) -> Function:
+def _rounding(core: Function, doc: str) -> Function:
     """floor, ceil, trunc: integers are whole already."""
 
     def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -109,12 +120,12 @@ def _rounding(core: Function) -> Function:
         result = input.clone() if input.dtype.category == INTEGER else core(input)
         return deliver(result, out, core.__name__)
 
-    function.__name__ = function.__qualname__ = core.__name__
-    return function
+    return named(function, core.__name__, doc)
 
 
-floor, ceil = _rounding(_floor), _rounding(_ceil)
-trunc = fix = _rounding(_trunc)
+floor = _rounding(_floor, "The next whole number below.")
+ceil = _rounding(_ceil, "The next whole number above.")
+trunc = fix = _rounding(_trunc, "The whole part: the next whole number towards 0.")
 
 
 def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Tensor:
@@ -309,7 +320,7 @@ _fmod = op(
 )
 
 
-def _of_bools(core: Function, truth: Function) -> Function:
+def _of_bools(core: Function, truth: Function, doc: str) -> Function:
     """maximum and minimum: the array libraries have none of bools."""
 
     def function(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -317,12 +328,11 @@ def _of_bools(core: Function, truth: Function) -> Function:
         result = truth(a, b) if a.dtype is _dtype.bool_ else core(a, b)
         return result if out is None else deliver(result, out, core.__name__)
 
-    function.__name__ = function.__qualname__ = core.__name__
-    return function
+    return named(function, core.__name__, doc)
 
 
-maximum = _of_bools(_maximum, comparison.logical_or)
-minimum = _of_bools(_minimum, comparison.logical_and)
+maximum = _of_bools(_maximum, comparison.logical_or, "The larger of two; NaN if one is.")
+minimum = _of_bools(_minimum, comparison.logical_and, "The smaller of two; NaN if one is.")
 
 
 def _no_bool_minus(a: Any, b: Any) -> None:
@@ -389,7 +399,7 @@ def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     return sub(other, input, alpha=alpha)
 
 
-mul = multiply = binary(_mul, "mul")
+mul = multiply = binary(_mul, "input · other, broadcast.", "mul")
 
 
 def div(

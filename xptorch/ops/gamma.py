@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xptorch._engine import op
 from xptorch.ops._common import deliver, floating, need_tensor, to_dtype
 from xptorch.ops._makers import in_double, unary
+from xptorch.ops.window import either
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -108,13 +109,14 @@ _polygamma = op(
 _lgamma = op("lgamma", in_double(_log_gamma), a=lambda xp, g, a: g * _slope(xp, a, 0))
 
 
+_polygamma_either: Any = either(_polygamma)
+
+
 def _slope(xp: Any, a: Any, n: int) -> Any:
-    from xptorch.ops.window import either
-
-    return either(_polygamma)(xp, a, n=n)
+    return _polygamma_either(xp, a, n=n)
 
 
-lgamma = unary(_lgamma, "lgamma", real=True)
+lgamma = unary(_lgamma, "log |Γ(x)|.", real=True)
 
 
 def digamma(input: Tensor, *, out: Tensor | None = None) -> Tensor:

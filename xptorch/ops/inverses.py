@@ -25,6 +25,7 @@ from xptorch.ops.decompositions import (
     check_square,
     inv_op,
     inverse_of,
+    linalg_cholesky,
     solved,
     solved_for,
     svdvals,
@@ -303,3 +304,52 @@ def _matrix_exp(A: Tensor) -> Tensor:
     for _ in range(squarings):
         result = matmul(result, result)
     return result
+
+
+def lstsq(A: Tensor, B: Tensor, *, rcond: Any = None, driver: str | None = None) -> Any:
+    """(solution, residuals, rank, singular_values) of the least squares problem A X ≈ B."""
+    check_matrices(A, "lstsq", square=False)
+    rows, cols = A._data.shape[-2:]
+    vector = B.ndim == A.ndim - 1
+    b = B.unsqueeze(-1) if vector else B
+    if b.ndim < 2 or b._data.shape[-2] != rows:
+        raise RuntimeError(
+            f"linalg.lstsq: input.size(-2) should match other.size(-{1 if vector else 2})"
+        )
+    x = matmul(pinv(A, rtol=rcond), b)
+    residuals = x.reshape(-1)[:0]
+    if rows > cols and driver in ("gels", "gelsd", "gelss"):
+        gap = matmul(A, x) - b
+        residuals = (gap * gap).sum(-2)
+    rank = matrix_rank(A) if driver != "gels" else A.new_empty(0, dtype=_dtype.int64)
+    values = svdvals(A.detach()) if driver in ("gelsd", "gelss") else A.new_empty(0)
+    return Returned(
+        "linalg_lstsq",
+        solution=x.squeeze(-1) if vector else x,
+        residuals=residuals,
+        rank=rank,
+        singular_values=values,
+    )
+
+
+def _info(A: Tensor) -> Tensor:
+    return create.zeros(A._data.shape[:-2], dtype=_dtype.int32, device=A._device)
+
+
+def inv_ex(A: Tensor, *, check_errors: bool = False, out: Any = None) -> Any:
+    """(inverse, info); what cannot be inverted raises, so that `info` is 0."""
+    return Returned("linalg_inv_ex", inverse=inv(A), info=_info(A))
+
+
+def solve_ex(
+    A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False, out: Any = None
+) -> Any:
+    """(result, info); what cannot be solved raises, so that `info` is 0."""
+    return Returned("linalg_solve_ex", result=solve(A, B, left=left), info=_info(A))
+
+
+def cholesky_ex(
+    A: Tensor, *, upper: bool = False, check_errors: bool = False, out: Any = None
+) -> Any:
+    """(L, info); what cannot be decomposed raises, so that `info` is 0."""
+    return Returned("linalg_cholesky_ex", L=linalg_cholesky(A, upper=upper), info=_info(A))

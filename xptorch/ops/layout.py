@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch._engine import op
 from xptorch.ops._common import (
+    at_axis,
     is_tensor,
     numpy_names,
     shape_text,
@@ -15,6 +16,7 @@ from xptorch.ops._common import (
     wrap_dim,
     wrap_dims,
 )
+from xptorch.ops._makers import named
 from xptorch.ops.shape import (
     _broadcast,
     _reshape,
@@ -206,11 +208,10 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
         sizes = [total // n + (i < total % n) for i in range(n)]
         return _split(input, sizes=tuple(sizes), axis=axis)
     cuts = [0, *indices_or_sections, total]
-    lead = (slice(None),) * axis
-    return tuple(input[(*lead, slice(a, b))] for a, b in itertools.pairwise(cuts))
+    return tuple(input[at_axis(axis, slice(a, b))] for a, b in itertools.pairwise(cuts))
 
 
-def _along(name: str, least: int, dim: int) -> Callable[..., tuple[Tensor, ...]]:
+def _along(name: str, least: int, dim: int, doc: str) -> Callable[..., tuple[Tensor, ...]]:
     """`tensor_split` along a fixed axis."""
 
     def function(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
@@ -228,11 +229,12 @@ def _along(name: str, least: int, dim: int) -> Callable[..., tuple[Tensor, ...]]
             )
         return tensor_split(input, indices_or_sections, axis)
 
-    function.__name__ = function.__qualname__ = name
-    return function
+    return named(function, name, doc)
 
 
-hsplit, vsplit, dsplit = _along("hsplit", 1, 1), _along("vsplit", 2, 0), _along("dsplit", 3, 2)
+hsplit = _along("hsplit", 1, 1, "`tensor_split` along the columns.")
+vsplit = _along("vsplit", 2, 0, "`tensor_split` along the rows.")
+dsplit = _along("dsplit", 3, 2, "`tensor_split` along the third axis.")
 
 
 def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:

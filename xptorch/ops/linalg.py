@@ -10,6 +10,7 @@ from xptorch._dtype import FLOAT
 from xptorch._engine import op
 from xptorch._graph import sum_to
 from xptorch.ops._common import (
+    broadcast,
     deliver,
     is_tensor,
     need_tensor,
@@ -20,6 +21,7 @@ from xptorch.ops._common import (
     wrap_dims,
 )
 from xptorch.ops._fused import in_float32
+from xptorch.ops._makers import named
 from xptorch.ops.shape import broadcast_tensors
 
 if TYPE_CHECKING:
@@ -76,6 +78,8 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
     if x[-1] != y[max(len(y) - 2, 0)]:
         raise RuntimeError(_mismatch(x, y))
     if len(x) >= 2 and len(y) >= 2:
+        if len(x) > 2 and len(y) > 2 and x[:-2] != y[:-2]:
+            broadcast(x[:-2], y[:-2])
         result = _matmul(a, b)
     else:
         left = a.unsqueeze(0) if len(x) == 1 else a
@@ -102,7 +106,7 @@ def _mismatch(x: tuple[int, ...], y: tuple[int, ...]) -> str:
     return f"mat1 and mat2 shapes cannot be multiplied ({rows}x{x[-1]} and {y[-2]}x{y[-1]})"
 
 
-def _exact(name: str, dims: tuple[int, int]) -> Any:
+def _exact(name: str, dims: tuple[int, int], doc: str) -> Any:
     """matmul for given numbers of axes only."""
 
     def function(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -121,17 +125,18 @@ def _exact(name: str, dims: tuple[int, int]) -> Any:
             )
         return matmul(input, mat2, out=out)
 
-    function.__name__ = function.__qualname__ = name
-    return function
+    return named(function, name, doc)
 
 
-mm, bmm = _exact("mm", (2, 2)), _exact("bmm", (3, 3))
-mv, dot = _exact("mv", (2, 1)), _exact("dot", (1, 1))
+mm = _exact("mm", (2, 2), "The product of two matrices.")
+bmm = _exact("bmm", (3, 3), "The products of pairs of matrices.")
+mv = _exact("mv", (2, 1), "The product of a matrix and a vector.")
+dot = _exact("dot", (1, 1), "The inner product of two vectors.")
 
 
 def vdot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The inner product of two vectors."""
-    return dot(input, other, out=out)
+    """The inner product of two vectors, the first conjugated."""
+    return dot(input.conj(), other, out=out)
 
 
 def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -156,7 +161,7 @@ def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
 ger = outer
 
 
-def _scaled_sum(name: str, product: Any) -> Any:
+def _scaled_sum(name: str, product: Any, doc: str) -> Any:
     """beta · input + alpha · product(a, b), where input broadcasts to the product."""
 
     def compute(input: Tensor, a: Tensor, b: Tensor, *, beta: Any, alpha: Any) -> Tensor:
@@ -177,13 +182,17 @@ def _scaled_sum(name: str, product: Any) -> Any:
         _check_dtypes(input, a)
         return deliver(in_float32(compute, input, a, b, beta=beta, alpha=alpha), out, name)
 
-    function.__name__ = function.__qualname__ = name
-    return function
+    return named(function, name, doc)
 
 
-addmm, addmv = _scaled_sum("addmm", mm), _scaled_sum("addmv", mv)
-baddbmm = _scaled_sum("baddbmm", bmm)
-addbmm = _scaled_sum("addbmm", lambda a, b: to_dtype(bmm(a, b).sum(0), a.dtype))
+addmm = _scaled_sum("addmm", mm, "beta · input + alpha · a b, of matrices.")
+addmv = _scaled_sum("addmv", mv, "beta · input + alpha · a b, of a matrix and a vector.")
+baddbmm = _scaled_sum("baddbmm", bmm, "beta · input + alpha · a b, of batches of matrices.")
+addbmm = _scaled_sum(
+    "addbmm",
+    lambda a, b: to_dtype(bmm(a, b).sum(0), a.dtype),
+    "beta · input + alpha · Σ a b, summed over a batch of matrices.",
+)
 
 
 def addr(
@@ -280,8 +289,8 @@ def multi_dot(tensors: Any, *, out: Tensor | None = None) -> Tensor:
 
 
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
-    """Products summed over one axis of both, the others broadcast."""
-    return deliver(to_dtype((x * y).sum(dim), result_type(x, y)), out, "linalg_vecdot")
+    """Products of conj(x) and y summed over one axis, the others broadcast."""
+    return deliver(to_dtype((x.conj() * y).sum(dim), result_type(x, y)), out, "linalg_vecdot")
 
 
 def cross(input: Tensor, other: Tensor, dim: int | None = None, *, out: Any = None) -> Tensor:

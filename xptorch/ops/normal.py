@@ -78,7 +78,9 @@ _erfcx = op(
     in_double(_erfcx_forward),
     a=lambda xp, g, a, y: g * (2 * a * y - 1 / _HALF_SQRT_PI),
 )
-erfinv, ndtri, erfcx = (unary(f, real=True) for f in (_erfinv, _ndtri, _erfcx))
+erfinv = unary(_erfinv, "The inverse of erf, on [−1, 1].", real=True)
+ndtri = unary(_ndtri, "The inverse of `ndtr`: quantiles of the normal distribution.", real=True)
+erfcx = unary(_erfcx, "exp(x²) erfc(x).", real=True)
 
 
 def ndtr(input: Tensor, *, out: Tensor | None = None) -> Tensor:

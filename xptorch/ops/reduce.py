@@ -13,6 +13,7 @@ from xptorch.ops import comparison
 from xptorch.ops._common import (
     Dim,
     Returned,
+    at_axis,
     deliver,
     is_tensor,
     need_tensor,
@@ -23,6 +24,8 @@ from xptorch.ops._common import (
     wrap_dim,
     wrap_dims,
 )
+from xptorch.ops._fused import in_float32
+from xptorch.ops._makers import named
 
 if TYPE_CHECKING:
     from xptorch._dtype import dtype
@@ -51,8 +54,13 @@ def _mean_back(xp: Any, g: Any, a_shape: Axes, axis: Axes, keepdims: bool) -> An
     return spread(xp, g / (_count(a_shape, axis) or 1), a_shape, axis, keepdims)
 
 
+def _average(xp: Any, a: Any, axis: Axes, keepdims: bool) -> Any:
+    # The libraries' own mean is this and a good deal of dispatch.
+    return xp.sum(a, axis=axis, keepdims=keepdims, dtype=a.dtype) / _count(a.shape, axis)
+
+
 def _var_forward(xp: Any, a: Any, *, axis: Axes, keepdims: bool, correction: float) -> Any:
-    gap = a - xp.mean(a, axis=axis, keepdims=True)
+    gap = a - _average(xp, a, axis, True)
     total = xp.sum(gap * gap, axis=axis, keepdims=keepdims)
     n = _count(a.shape, axis) - correction
     return total / n if n > 0 else total / 0.0
@@ -84,7 +92,7 @@ _sum = op(
 )
 _mean = op(
     "mean",
-    lambda xp, a, *, axis, keepdims: xp.mean(a, axis=axis, keepdims=keepdims),
+    lambda xp, a, *, axis, keepdims: _average(xp, a, axis, keepdims),
     a=_mean_back,
 )
 _var = op("var", _var_forward, a=_var_back)
@@ -171,7 +179,7 @@ def mean(
     if _count(input._data.shape, axes) == 0:
         result = _sum(input, axis=axes, keepdims=keepdim) / 0
     else:
-        result = _mean(input, axis=axes, keepdims=keepdim)
+        result = in_float32(_mean, input, axis=axes, keepdims=keepdim)
     return result if out is None else deliver(result, out, "mean")
 
 
@@ -219,7 +227,7 @@ def var(
         raise NotImplementedError("var of complex tensors")
     if n == 0:
         return deliver(_sum(input, axis=axes, keepdims=keepdim) + math.nan, out, "var")
-    result = _var(input, axis=axes, keepdims=keepdim, correction=correction)
+    result = in_float32(_var, input, axis=axes, keepdims=keepdim, correction=correction)
     return deliver(result, out, "var")
 
 
@@ -288,11 +296,10 @@ def _prod_back(xp: Any, g: Any, a: Any, y: Any, a_shape: Axes, axis: Axes, keepd
 
 
 def _products_of_others(xp: Any, a: Any, axis: int) -> Any:
-    lead = (slice(None),) * axis
-    one = xp.ones_like(a[(*lead, slice(0, 1))])
-    before = xp.concat([one, a[(*lead, slice(0, -1))]], axis=axis)
+    one = xp.ones_like(a[at_axis(axis, slice(0, 1))])
+    before = xp.concat([one, a[at_axis(axis, slice(0, -1))]], axis=axis)
     back = xp.flip(a, axis=axis)
-    after = xp.concat([one, back[(*lead, slice(0, -1))]], axis=axis)
+    after = xp.concat([one, back[at_axis(axis, slice(0, -1))]], axis=axis)
     left = xp.cumulative_prod(before, axis=axis)
     return left * xp.flip(xp.cumulative_prod(after, axis=axis), axis=axis)
 
@@ -318,7 +325,7 @@ def _check_not_empty(input: Tensor, axes: Axes, name: str, all_axes: bool) -> No
         raise IndexError(f"{name}(): Expected reduction dim to have non-zero size.")
 
 
-def _extreme(core: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
+def _extreme(core: Callable[..., Tensor], name: str, doc: str) -> Callable[..., Tensor]:
     @numpy_names
     def function(
         input: Tensor, dim: Dim = (), keepdim: bool = False, *, out: Tensor | None = None
@@ -333,11 +340,11 @@ def _extreme(core: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
             return deliver(core(wide, axis=axes, keepdims=keepdim) != 0, out, name, True)
         return deliver(core(input, axis=axes, keepdims=keepdim), out, name, True)
 
-    function.__name__ = function.__qualname__ = name
-    return function
+    return named(function, name, doc)
 
 
-amax, amin = _extreme(_amax, "amax"), _extreme(_amin, "amin")
+amax = _extreme(_amax, "amax", "The largest elements over all axes, or over those named.")
+amin = _extreme(_amin, "amin", "The smallest elements over all axes, or over those named.")
 
 
 def aminmax(
@@ -351,7 +358,7 @@ def aminmax(
     return Returned("aminmax", min=low, max=high)
 
 
-def _arg(core: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
+def _arg(core: Callable[..., Tensor], name: str, doc: str) -> Callable[..., Tensor]:
     @numpy_names
     def function(
         input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Any = None
@@ -371,21 +378,20 @@ def _arg(core: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
             result = core(input, axis=axis, keepdims=keepdim)
         return deliver(result, out, name, True)
 
-    function.__name__ = function.__qualname__ = name
-    return function
+    return named(function, name, doc)
 
 
-argmax, argmin = _arg(_argmax, "argmax"), _arg(_argmin, "argmin")
+argmax = _arg(_argmax, "argmax", "Where the largest element is: in all, or along an axis.")
+argmin = _arg(_argmin, "argmin", "Where the smallest element is: in all, or along an axis.")
 
 
-def _max_or_min(name: str) -> Callable[..., Any]:
+def _max_or_min(name: str, doc: str) -> Callable[..., Any]:
     whole = {"max": amax, "min": amin}[name]
     pairwise = {"max": "maximum", "min": "minimum"}[name]
     where = {"max": argmax, "min": argmin}[name]
 
     @numpy_names
     def function(input: Tensor, *args: Any, **kwargs: Any) -> Any:
-        """The extreme of all elements; (values, indices) along an axis; or of two tensors."""
         need_tensor(input, name)
         out = kwargs.pop("out", None)
         other = kwargs.pop("other", args[0] if args and is_tensor(args[0]) else None)
@@ -405,8 +411,7 @@ def _max_or_min(name: str) -> Callable[..., Any]:
         indices = where(source, dim, True)
         return along(input, indices, dim, keepdim, name, out)
 
-    function.__name__ = function.__qualname__ = name
-    return function
+    return named(function, name, doc)
 
 
 def along(
@@ -425,13 +430,18 @@ def along(
     return Returned(name, values=values, indices=indices)
 
 
-max, min = _max_or_min("max"), _max_or_min("min")
+max = _max_or_min(
+    "max", "The largest of all; (values, indices) along an axis; or of two tensors the larger."
+)
+min = _max_or_min(
+    "min", "The smallest of all; (values, indices) along an axis; or of two tensors the smaller."
+)
 
 
 # ---- truths
 
 
-def _truth(core: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
+def _truth(core: Callable[..., Tensor], name: str, doc: str) -> Callable[..., Tensor]:
     @numpy_names
     def function(
         input: Tensor, dim: Dim = None, keepdim: bool = False, *, out: Tensor | None = None
@@ -447,11 +457,11 @@ def _truth(core: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
             )
         return deliver(result, out, name)
 
-    function.__name__ = function.__qualname__ = name
-    return function
+    return named(function, name, doc)
 
 
-all, any = _truth(_all, "all"), _truth(_any, "any")
+all = _truth(_all, "all", "Whether no element is 0, over all axes or over those named.")
+any = _truth(_any, "any", "Whether an element is not 0, over all axes or over those named.")
 
 
 @numpy_names

@@ -427,8 +427,9 @@ def index_add(
 def _stored(input: Tensor, axis: int, index: Tensor, source: Tensor, accumulate: bool) -> Tensor:
     """The slices of `source` put into, or added to, those that `index` names."""
     whole = input if input.ndim else input.reshape(1)
-    source = source.reshape((*whole._data.shape[:axis], -1, *whole._data.shape[axis + 1 :]))
-    result = _with_rows(whole, (axis,), index, (index.numel(),), source, accumulate)
+    n = index.numel()
+    source = source.reshape((*whole._data.shape[:axis], n, *whole._data.shape[axis + 1 :]))
+    result = _with_rows(whole, (axis,), index, (n,), source, accumulate)
     return result.contiguous().reshape(input._data.shape)
 
 

@@ -11,6 +11,7 @@ from xptorch._dtype import BOOL, COMPLEX, FLOAT, INTEGER
 from xptorch._engine import op
 from xptorch.ops import create
 from xptorch.ops._common import (
+    at_axis,
     common_dtype,
     deliver,
     is_tensor,
@@ -97,7 +98,7 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     start = start + size if start < 0 else start
     if start + length > size:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({size}).")
-    return input[(slice(None),) * axis + (slice(start, start + length),)]
+    return input[at_axis(axis, slice(start, start + length))]
 
 
 @numpy_names
@@ -112,7 +113,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
             f"select(): index {index} out of range for tensor of size "
             f"{list(input.shape)} at dimension {axis}"
         )
-    return input[(slice(None),) * axis + (index,)]
+    return input[at_axis(axis, index)]
 
 
 def tril(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor:
@@ -288,7 +289,7 @@ def slice_scatter(
     step: int = 1,
 ) -> Tensor:
     """The input with `src` in place of some slices along an axis."""
-    key = (slice(None),) * wrap_dim(dim, input.ndim) + (slice(start, end, step),)
+    key = at_axis(wrap_dim(dim, input.ndim), slice(start, end, step))
     return _replaced(input, src, lambda t: t[key])
 
 

@@ -11,6 +11,7 @@ from xptorch.ops._common import (
     deliver,
     floating,
     need_tensor,
+    numpy_names,
     refuse,
     to_dtype,
     wrap_dim,
@@ -80,6 +81,7 @@ def _logsumexp_slope(
 _logsumexp = op("logsumexp", _logsumexp_forward, a=_logsumexp_slope)
 
 
+@numpy_names
 def softmax(
     input: Tensor, dim: int, dtype: dtype | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -91,6 +93,7 @@ def softmax(
     return _along("softmax", _softmax, input, dim, dtype, out)
 
 
+@numpy_names
 def log_softmax(
     input: Tensor, dim: int, dtype: dtype | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -113,6 +116,7 @@ def _along(name: str, core: Any, input: Tensor, dim: int, dt: Any, out: Any) -> 
     return result if out is None else deliver(result, out, name)
 
 
+@numpy_names
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False, *, out: Any = None) -> Tensor:
     """log Σ exp(x) over one or several axes."""
     need_tensor(input, "logsumexp")

@@ -19,7 +19,7 @@ from xptorch.ops._common import (
     to_dtype,
 )
 from xptorch.ops._fused import in_float32
-from xptorch.ops._makers import Function, binary, unary
+from xptorch.ops._makers import Function, binary, named, unary
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -137,15 +137,18 @@ def _gcd_forward(xp: Any, a: Any, b: Any) -> Any:
 
 _sinc = op("sinc", _sinc_forward, a=_sinc_back)
 _gcd = op("gcd", _gcd_forward, broadcast=True)
-sinc = unary(_sinc, real=True, rounds=True)
-atan2 = arctan2 = binary(_atan2, "atan2", least=FLOAT, tensors=2)
-hypot, logaddexp = binary(_hypot, tensors=2), binary(_logaddexp, tensors=2)
+sinc = unary(_sinc, "sin(πx) / (πx), 1 at 0.", real=True, rounds=True)
+atan2 = arctan2 = binary(
+    _atan2, "The angle of the point (other, input).", "atan2", least=FLOAT, tensors=2
+)
+hypot = binary(_hypot, "√(input² + other²).", tensors=2)
+logaddexp = binary(_logaddexp, "log(exp(input) + exp(other)).", tensors=2)
 
 
-logaddexp2 = binary(_logaddexp2, tensors=2)
+logaddexp2 = binary(_logaddexp2, "log₂(2^input + 2^other).", tensors=2)
 
 
-def _x_log(core: Function, name: str) -> Function:
+def _x_log(core: Function, name: str, doc: str) -> Function:
     """x times a logarithm, 0 where x is 0; one of the two may be a number."""
 
     def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
@@ -154,11 +157,11 @@ def _x_log(core: Function, name: str) -> Function:
         b = b if is_tensor(b) else a.new_tensor(b)
         return deliver(in_float32(core, a, b), out, name)
 
-    function.__name__ = function.__qualname__ = name
-    return function
+    return named(function, name, doc)
 
 
-xlogy, xlog1py = _x_log(_xlogy, "xlogy"), _x_log(_xlog1py, "special_xlog1py")
+xlogy = _x_log(_xlogy, "xlogy", "input · log(other), 0 where input is 0.")
+xlog1py = _x_log(_xlog1py, "special_xlog1py", "input · log(1 + other), 0 where input is 0.")
 
 
 def entr(input: Tensor, *, out: Tensor | None = None) -> Tensor:

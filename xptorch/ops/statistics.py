@@ -19,7 +19,9 @@ from xptorch.ops._common import (
     to_dtype,
     wrap_dim,
 )
+from xptorch.ops.cumulative import cummax
 from xptorch.ops.reduce import along
+from xptorch.ops.shape import cat
 from xptorch.ops.sort import argsort, bincount, sort
 
 if TYPE_CHECKING:
@@ -105,11 +107,13 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False, *, out: Any = None
     if not input._data.shape[axis]:
         raise IndexError(f"mode(): Expected reduction dim {axis} to have non-zero size.")
     ordered = sort(input.detach(), axis)[0]
-    same = ordered.unsqueeze(axis) == ordered.unsqueeze(axis + 1)
-    best = same.sum(axis).argmax(axis, True)
-    value = ordered.gather(axis, best)
-    place = create.arange(ordered._data.shape[axis], device=input._device)
+    n = ordered._data.shape[axis]
+    place = create.arange(n, device=input._device)
     place = place.reshape((-1,) + (1,) * (input.ndim - 1 - axis))
+    new = ordered.narrow(axis, 1, n - 1) != ordered.narrow(axis, 0, n - 1)
+    begins = cat([create.ones_like(ordered.narrow(axis, 0, 1), dtype=_dtype.bool_), new], axis)
+    length = place - cummax(begins * place, axis)[0]  # of the run of equals so far
+    value = ordered.gather(axis, length.argmax(axis, True))
     last = ((input.detach() == value) * (place + 1)).argmax(axis, True)
     return along(input, last, axis, keepdim, "mode", out)
 
@@ -219,6 +223,7 @@ def histc(
     if bins <= 0:
         raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
     flat, low, high = input.detach().reshape(-1), float(min), float(max)
+    flat = to_dtype(flat, _dtype.float32) if flat.dtype is _dtype.float16 else flat
     if low == high and flat.numel():
         low, high = float(flat.min()), float(flat.max())
     if low == high:
@@ -265,7 +270,7 @@ def cov(
     gap = x - mean
     other = gap if weights is None else gap * weights
     norm = comparison.clamp(norm, min=0) if is_tensor(norm) else float(norm if norm > 0 else 0)
-    return ((gap @ other.t()) / norm).squeeze()
+    return ((gap @ other.t().conj()) / norm).squeeze()
 
 
 def _weights(x: Tensor, fweights: Tensor | None, aweights: Tensor | None) -> Tensor | None:
