@@ -345,3 +345,21 @@ def test_older_arguments_warn() -> None:
     assert y.item() == 8.0
     with pytest.warns(UserWarning, match="target size"):
         xptorch.nn.functional.l1_loss(x, x[:1])
+
+
+@pytest.mark.parametrize("name", ["silu", "mish", "softplus", "logsigmoid"])
+def test_slopes_keep_small_values(name: str) -> None:
+    """Where a sigmoid is far below the rounding of 1, its slopes are small, not 0."""
+    slopes = []
+    for library in (torch, xptorch):
+        x = library.tensor([-30.0, -20.0, 20.0, 30.0]).requires_grad_()
+        y = getattr(library.nn.functional, name)(x)
+        (slope,) = library.autograd.grad(y.sum(), x)
+        slopes.append([*y.tolist(), *slope.tolist()])
+    np.testing.assert_allclose(slopes[1], slopes[0], rtol=1e-5)
+
+
+def test_bce_of_a_confident_answer_still_has_a_slope() -> None:
+    x = xptorch.tensor([-20.0]).requires_grad_()
+    xptorch.nn.functional.binary_cross_entropy_with_logits(x, xptorch.zeros(1)).backward()
+    np.testing.assert_allclose(x.grad.tolist(), [np.exp(-20.0)], rtol=1e-5)

@@ -127,6 +127,18 @@ def op(
     return call
 
 
+def either(call: Callable[..., Any]) -> Callable[..., Any]:
+    """An op as VJPs call it: its bare forward over arrays, recorded over Tensors."""
+    forward = call.op.forward  # type: ignore[attr-defined]
+
+    def function(xp: Any, *inputs: Any, **static: Any) -> Any:
+        if xp is setup.namespace:
+            return call(*inputs, **static)
+        return forward(xp, *inputs, **static)
+
+    return function
+
+
 def _caller(o: Op) -> Callable[..., Any]:
     """The function that computes an op and records it."""
     forward, aux, multiple, view = o.forward, o.aux, o.multiple, o.view

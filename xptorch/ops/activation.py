@@ -13,7 +13,7 @@ from xptorch._graph import wrap
 from xptorch.ops import create, random
 from xptorch.ops import elementwise as e
 from xptorch.ops._common import floating, inplace, need_tensor, refuse, to_dtype, wrap_dim
-from xptorch.ops._fused import in_float32, log1pexp, need_floating, positive, sigmoid
+from xptorch.ops._fused import in_float32, log1pexp, need_floating, positive
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -144,7 +144,7 @@ _gelu_tanh = op(
 
 
 def _silu_forward(xp: Any, a: Any) -> Any:
-    s = sigmoid(xp, a)
+    s = e.sigmoid_of(xp, a)
     return a * s, s
 
 
@@ -161,7 +161,7 @@ _silu = op("silu", _silu_forward, vjp=_silu_vjp, reference=lambda a: a * e.sigmo
 
 def _mish_slope(xp: Any, g: Any, a: Any) -> Any:
     t = xp.tanh(log1pexp(xp, a))
-    return g * (t + a * sigmoid(xp, a) * (1 - t * t))
+    return g * (t + a * e.sigmoid_of(xp, a) * (1 - t * t))
 
 
 _mish = op("mish", lambda xp, a: a * xp.tanh(log1pexp(xp, a)), a=_mish_slope)
@@ -176,13 +176,13 @@ _softplus = op(
     "softplus",
     _softplus_forward,
     a=lambda xp, g, a, beta, threshold: (
-        g * xp.where(a * beta > threshold, xp.ones_like(a), sigmoid(xp, a * beta))
+        g * xp.where(a * beta > threshold, xp.ones_like(a), e.sigmoid_of(xp, a * beta))
     ),
 )
 _logsigmoid = op(
     "logsigmoid",
     lambda xp, a: xp.minimum(a, xp.zeros_like(a)) - xp.log1p(xp.exp(-xp.abs(a))),
-    a=lambda xp, g, a: g * sigmoid(xp, -a),
+    a=lambda xp, g, a: g * e.sigmoid_of(xp, -a),
 )
 _hardsigmoid = op(
     "hardsigmoid",
@@ -215,12 +215,12 @@ def _halves(a: Any, axis: int) -> tuple[Any, Any]:
 
 def _glu_forward(xp: Any, a: Any, *, axis: int) -> Any:
     left, right = _halves(a, axis)
-    return left * sigmoid(xp, right)
+    return left * e.sigmoid_of(xp, right)
 
 
 def _glu_slope(xp: Any, g: Any, a: Any, axis: int) -> Any:
     left, right = _halves(a, axis)
-    gate = sigmoid(xp, right)
+    gate = e.sigmoid_of(xp, right)
     open_ = g * gate
     return xp.concat([open_, open_ * left * (1 - gate)], axis=axis)
 

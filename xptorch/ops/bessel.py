@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from xptorch._engine import op
+from xptorch._engine import either, op
 from xptorch.ops._makers import in_double, unary
-from xptorch.ops.window import either
 
 __all__ = ["i0"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
 from xptorch._dtype import FLOAT
-from xptorch._engine import op
+from xptorch._engine import either, op
 from xptorch.ops import create
 from xptorch.ops._common import (
     Returned,
@@ -16,7 +16,6 @@ from xptorch.ops._common import (
     need_tensor,
     type_name,
 )
-from xptorch.ops.window import either
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor

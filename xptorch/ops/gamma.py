@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from xptorch._engine import op
+from xptorch._engine import either, op
 from xptorch.ops._common import deliver, floating, need_tensor, to_dtype
 from xptorch.ops._makers import in_double, unary
-from xptorch.ops.window import either
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor

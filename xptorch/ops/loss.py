@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch._engine import op
 from xptorch.ops import scatter
-from xptorch.ops._fused import log1pexp, row_sums, sigmoid
+from xptorch.ops._fused import log1pexp, row_sums
 from xptorch.ops.comparison import where
+from xptorch.ops.elementwise import sigmoid_of
 from xptorch.ops.softmax import log_softmax
 
 if TYPE_CHECKING:
@@ -255,7 +256,7 @@ def _bce_logits_vjp(
     g = _share(g, a_shape, reduction)
     if weight is not None:
         g = g * weight
-    s = sigmoid(xp, a)
+    s = sigmoid_of(xp, a)
     if pos_weight is None:
         to_a = (s - target) * g if needs[0] else None
         to_target = -a * g if needs[1] else None

@@ -12,8 +12,8 @@ import math
 from functools import lru_cache
 from typing import Any
 
-from xptorch._engine import op
-from xptorch.ops.window import FIRST, LAST, Geometry, Op, either, pad
+from xptorch._engine import either, op
+from xptorch.ops.window import FIRST, LAST, Geometry, Op, pad
 
 Key = tuple[Any, ...]
 

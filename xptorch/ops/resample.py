@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from xptorch._engine import op
-from xptorch.ops.window import Op, either
+from xptorch._engine import either, op
+from xptorch.ops.window import Op
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
 from xptorch._dtype import FLOAT
-from xptorch._engine import op
+from xptorch._engine import either, op
 from xptorch.ops import comparison, create
 from xptorch.ops._common import (
     broadcast,
@@ -22,7 +22,6 @@ from xptorch.ops._common import (
     wrap_dim,
 )
 from xptorch.ops.index import _take, _with_rows, check_bounds
-from xptorch.ops.window import either
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor

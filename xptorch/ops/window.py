@@ -19,9 +19,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
-from xptorch import _graph
 from xptorch._backend import window_count, window_slices
-from xptorch._engine import op
+from xptorch._engine import either, op
 from xptorch.ops._fused import column_sums
 
 Axes = tuple[int, ...]
@@ -31,18 +30,6 @@ Block = tuple[Any, ...]  # indices of some images, and some of their windows alo
 LAST = {3: (0, 2, 1), 4: (0, 2, 3, 1), 5: (0, 2, 3, 4, 1)}  # channels moved behind the others
 FIRST = {3: (0, 2, 1), 4: (0, 3, 1, 2), 5: (0, 4, 1, 2, 3)}  # and back
 _FEW_CHANNELS = 4
-
-
-def either(call: Op) -> Op:
-    """An op as VJPs call it: its bare forward over arrays, recorded over Tensors."""
-    forward = call.op.forward  # type: ignore[attr-defined]
-
-    def function(xp: Any, *inputs: Any, **static: Any) -> Any:
-        if xp is _graph.setup.namespace:
-            return call(*inputs, **static)
-        return forward(xp, *inputs, **static)
-
-    return function
 
 
 # ---- windows
