@@ -57,7 +57,7 @@ class Backend:
         *("keep", "erf", "erfc", "relu", "peak"),
         *("place", "add_rows", "add_along", "put_along", "positions", "windows", "diagonal"),
         *("aliases", "owns", "strides", "reshape_view", "assign", "iadd", "add_to", "block"),
-        *("memory_order", "address"),
+        "address",
     )
 
     def __init__(self, library: Namespace) -> None:
@@ -129,11 +129,6 @@ class Backend:
     def address(self, x: Array) -> int:
         """The memory address of the first element."""
         raise NotImplementedError(f"{self.name} does not tell where its arrays lie in memory")
-
-    def memory_order(self, x: Array) -> tuple[int, ...]:
-        """The axes in the order in which they lie in memory, the one of the smallest step last."""
-        steps = self.xp.strides(x)
-        return tuple(sorted(range(x.ndim), key=lambda i: (-steps[i], i)))
 
     def reshape_view(self, x: Array, shape: tuple[int, ...]) -> Array | None:
         """`x` in another shape without a copy, or None where that cannot be."""
@@ -396,14 +391,15 @@ class device:
             if not number.isdigit() or (len(number) > 1 and number[0] == "0"):
                 raise RuntimeError(f"Invalid device string: {type!r}")
             index = int(number)
+        key = (name, index)
+        found = cls._interned.get(key)
+        if found is not None:
+            return found
         if _BACKEND_OF.get(name, name) not in backend_names() or name in _DEVICE_OF:
             known = ", ".join(_DEVICE_OF.get(b, b) for b in backend_names())
             raise RuntimeError(f"Expected one of {known} device type: {name!r}")
-        key = (name, index)
-        found = cls._interned.get(key)
-        if found is None:
-            found = cls._interned[key] = object.__new__(cls)
-            found.type, found.index = key
+        found = cls._interned[key] = object.__new__(cls)
+        found.type, found.index = key
         return found
 
     def raw_dtype(self, dtype: _dtype.dtype) -> Any:

@@ -8,7 +8,6 @@ Under create_graph the same VJPs run on Tensors over the namespace of ops, and a
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -265,14 +264,29 @@ class _Always:
 
 def _explain(error: Exception, arrays: Sequence[Any]) -> None:
     """Raise PyTorch's error where the array library's says that shapes do not broadcast."""
-    shapes = [x.shape for x in arrays if hasattr(x, "shape")]
-    for a, b in itertools.pairwise(shapes):
-        for i in range(1, min(len(a), len(b)) + 1):
-            if a[-i] != b[-i] and 1 not in (a[-i], b[-i]):
+    try:
+        broadcast(*[x.shape for x in arrays if hasattr(x, "shape")])
+    except RuntimeError as better:
+        raise better from error
+
+
+def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that tensors of these shapes broadcast to.
+
+    Raises:
+        RuntimeError: they do not.
+    """
+    n = max(map(len, shapes))
+    result = [1] * n
+    for shape in shapes:
+        for i, s in zip(range(n - 1, -1, -1), reversed(shape), strict=False):  # as PyTorch looks
+            if s != 1 and result[i] not in (1, s):
                 raise RuntimeError(
-                    f"The size of tensor a ({a[-i]}) must match the size of tensor b ({b[-i]}) at "
-                    f"non-singleton dimension {max(len(a), len(b)) - i}"
-                ) from error
+                    f"The size of tensor a ({result[i]}) must match the size of tensor b ({s}) at "
+                    f"non-singleton dimension {i}"
+                )
+            result[i] = s if s != 1 else result[i]
+    return tuple(result)
 
 
 def different_devices(a: device, b: device) -> RuntimeError:

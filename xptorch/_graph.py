@@ -132,11 +132,14 @@ class Node:
                 raise changed_in_place(*self._saved_at(i), self.device, counter[0], seen)
         return self.saved
 
+    def _plan(self) -> list[tuple[str, str, int]]:
+        """What the op saved for the inputs that need gradients; see `Op.plan`."""
+        return self.op.plan(sum(1 << i for i, e in enumerate(self.edges) if e is not None))
+
     def _saved_at(self, index: int) -> tuple[Any, Any]:
         """The value to which the version of that index belongs, and its place in the graph."""
         saved, found = self.saved or {}, []
-        mask = sum(1 << i for i, e in enumerate(self.edges) if e is not None)
-        for name, kind, i in self.op.plan(mask):
+        for name, kind, i in self._plan():
             if kind == "input":
                 found.append((saved[name], self.edges[i]))
             elif kind == "y":
@@ -180,8 +183,7 @@ class Node:
     def _lift(self, saved: dict[str, Any]) -> dict[str, Any]:
         """The saved arrays as Tensors that stand where they stood in the graph."""
         lifted, on = dict(saved), self.device
-        mask = sum(1 << i for i, e in enumerate(self.edges) if e is not None)
-        for name, kind, index in self.op.plan(mask):
+        for name, kind, index in self._plan():
             value = saved[name]
             if kind == "dtype":
                 lifted[name] = on.dtype_of[value]
@@ -194,6 +196,8 @@ class Node:
 
     def _through_reference(self, g: Any, saved: dict[str, Any]) -> list[Any]:
         """Differentiate the composition of plain ops that the fused op stands for."""
+        from xptorch._backprop import differentiate
+
         op, on = self.op, self.device
         values = saved["arrays"] if op.variadic else [saved[n] for n in op.inputs]
         inputs = [
@@ -203,8 +207,6 @@ class Node:
         with enable_grad():
             y = op.reference(*inputs, **{n: saved[n] for n in op.static_names})  # type: ignore[misc]
         wanted = [i for i, e in enumerate(self.edges) if e is not None]
-        from xptorch._backprop import differentiate
-
         found = differentiate([y], [g], [inputs[i] for i in wanted], True, True)
         grads: list[Any] = [None] * len(inputs)
         for i, gradient in zip(wanted, found, strict=True):

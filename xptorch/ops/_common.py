@@ -14,6 +14,7 @@ from xptorch._dtype import FLOAT as FLOAT
 from xptorch._dtype import INTEGER as INTEGER
 from xptorch._dtype import can_cast as can_cast
 from xptorch._dtype import dtype
+from xptorch._engine import broadcast as broadcast
 from xptorch._engine import op
 from xptorch._grad_mode import mode
 
@@ -81,9 +82,8 @@ def wrap_dims(dim: Dim, ndim: int) -> tuple[int, ...]:
     """The axes that `dim` names, in its order; all of them for None."""
     if dim is None:
         return tuple(range(ndim))
-    if isinstance(dim, int) or not isinstance(dim, (tuple, list)):
-        return (wrap_dim(dim, ndim),) if ndim else (wrap_dim(dim, ndim),)[:0]
-    axes = tuple(wrap_dim(d, ndim) for d in dim)
+    dims = dim if isinstance(dim, (tuple, list)) else (dim,)
+    axes = tuple(wrap_dim(d, ndim) for d in dims)
     if len(set(axes)) < len(axes):
         repeated = next(a for a in axes if axes.count(a) > 1)
         raise RuntimeError(f"dim {repeated} appears multiple times in the list of dims")
@@ -113,25 +113,6 @@ def sizes_of(
             raise TypeError(f"{function}() got an unexpected keyword argument {unknown!r}")
         sizes = (named[name],)
     return as_shape(sizes)
-
-
-def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape that tensors of these shapes broadcast to.
-
-    Raises:
-        RuntimeError: they do not.
-    """
-    n = max(map(len, shapes))
-    result = [1] * n
-    for shape in shapes:
-        for i, s in enumerate(shape, n - len(shape)):
-            if s != 1 and result[i] not in (1, s):
-                raise RuntimeError(
-                    f"The size of tensor a ({result[i]}) must match the size of tensor b ({s}) at "
-                    f"non-singleton dimension {i}"
-                )
-            result[i] = s if s != 1 else result[i]
-    return tuple(result)
 
 
 _NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
-from xptorch._dtype import FLOAT
-from xptorch.ops._common import to_dtype, type_name
+from xptorch.ops._common import BOOL, COMPLEX, INTEGER, refuse, to_dtype
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -30,8 +29,8 @@ def _is_half(t: Any) -> bool:
 def need_floating(kernel: str, *tensors: Any) -> None:
     """Raise PyTorch's error for integers, bools and complex numbers."""
     for t in tensors:
-        if t is not None and t.dtype.category != FLOAT:
-            raise NotImplementedError(f'"{kernel}" not implemented for {type_name(t.dtype)!r}')
+        if t is not None:
+            refuse(kernel, t, BOOL, INTEGER, COMPLEX)
 
 
 # ---- over Tensors, for the references

@@ -75,10 +75,15 @@ def binary(
 
     def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
         x, y = getattr(input, "_data", None), getattr(other, "_data", None)
-        if least or x is None or y is None or x.dtype is not y.dtype:
+        # Most operands need none of promotion: two tensors of one dtype on one device.
+        if (
+            least
+            or x is None
+            or y is None
+            or x.dtype is not y.dtype
+            or input._device is not other._device
+        ):
             input, other = promote(input, other, least, tensors, label)
-        elif input._device is not other._device:
-            input, other = promote(input, other)
         result = core(input, other)
         return result if out is None else deliver(result, out, label)
 

@@ -12,7 +12,7 @@ from xptorch._engine import op
 from xptorch._graph import wrap
 from xptorch.ops import create, random
 from xptorch.ops import elementwise as e
-from xptorch.ops._common import floating, inplace, need_tensor, refuse, to_dtype, wrap_dim
+from xptorch.ops._common import at_axis, floating, inplace, need_tensor, refuse, to_dtype, wrap_dim
 from xptorch.ops._fused import in_float32, log1pexp, need_floating, positive
 
 if TYPE_CHECKING:
@@ -209,8 +209,8 @@ def _ramp(xp: Any, a: Any) -> Any:
 
 
 def _halves(a: Any, axis: int) -> tuple[Any, Any]:
-    lead, half = (slice(None),) * axis, a.shape[axis] // 2
-    return a[(*lead, slice(0, half), ...)], a[(*lead, slice(half, None), ...)]
+    half = a.shape[axis] // 2
+    return a[at_axis(axis, slice(0, half))], a[at_axis(axis, slice(half, None))]
 
 
 def _glu_forward(xp: Any, a: Any, *, axis: int) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xptorch import _dtype, _graph
 from xptorch._engine import op
 from xptorch.ops import linalg
-from xptorch.ops._common import need_tensor, shape_text, type_name
+from xptorch.ops._common import broadcast, need_tensor, shape_text, type_name
 from xptorch.ops._fused import in_float32, need_floating, total_along
 from xptorch.ops.comparison import where
 from xptorch.ops.softmax import softmax
@@ -133,19 +133,13 @@ def scaled_dot_product_attention(
         scale = 1 / math.sqrt(query._data.shape[-1]) if query._data.shape[-1] else math.inf
     noise = None
     if dropout_p > 0.0:
-        batch = _broadcast(query._data.shape[:-2], key._data.shape[:-2])
+        batch = broadcast(query._data.shape[:-2], key._data.shape[:-2])
         noise = query.detach().new_empty((*batch, rows, columns)).bernoulli_(1 - dropout_p)
         noise.div_(1 - dropout_p)
     if 0 in (rows, columns) or not query.numel() or not value.numel():
         p = softmax(linalg.matmul(query * scale, key.transpose(-2, -1)), -1)
         return linalg.matmul(p, value)
     return in_float32(_attention, query, key, value, bias, noise, scale=scale)
-
-
-def _broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
-    from xptorch.ops.shape import broadcast_shapes
-
-    return tuple(broadcast_shapes(a, b))
 
 
 def _check(query: Tensor, key: Tensor, value: Tensor, mask: Any, is_causal: bool) -> None:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from xptorch._engine import either, op
+from xptorch.ops._common import at_axis
 from xptorch.ops.window import FIRST, LAST, Geometry, Op, pad
 
 Key = tuple[Any, ...]
@@ -26,10 +27,8 @@ def _keys(how: Geometry) -> tuple[tuple[Key, ...], ...]:
         zip(how.kernel, how.stride, how.dilation, strict=True)
     ):
         reach = (how.counts[i] - 1) * stride + 1
-        lead = (slice(None),) * (i + 1)
-        keys.append(
-            tuple([(*lead, slice(t * gap, t * gap + reach, stride), ...) for t in range(kernel)])
-        )
+        taps = [slice(t * gap, t * gap + reach, stride) for t in range(kernel)]
+        keys.append(tuple([at_axis(i + 1, tap) for tap in taps]))
     return tuple(keys)
 
 
@@ -96,7 +95,7 @@ def _off_padding(xp: Any, mask: Any, how: Geometry, axis: int, tap: int) -> Any:
     if inside <= 0:
         return mask
     outer = slice(0, min(inside, how.counts[axis]))
-    return xp.assign(mask, (*(slice(None),) * (axis + 1), outer, ...), False)
+    return xp.assign(mask, at_axis(axis + 1, outer), False)
 
 
 def _put(xp: Any, parts: list[Any], how: Geometry, axis: int) -> Any:

@@ -73,6 +73,19 @@ def number(value: Any) -> float:
     return value.item() if isinstance(value, Tensor) else value
 
 
+def moment_settings(group: dict[str, Any]) -> dict[str, Any]:
+    """What the formulas of Adam and its kin take from a group."""
+    beta1, beta2 = map(number, group["betas"])
+    return {
+        "lr": number(group["lr"]),
+        "beta1": beta1,
+        "beta2": beta2,
+        "eps": group["eps"],
+        "weight_decay": group["weight_decay"],
+        "decoupled": group["decoupled_weight_decay"],
+    }
+
+
 def scalar_state(value: float = 0.0) -> Tensor:
     """A state of one number, such as the step count: on the host, wherever the parameter is."""
     wide = _dtype.get_default_dtype() is _dtype.float64

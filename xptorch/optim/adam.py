@@ -15,7 +15,7 @@ from xptorch.optim._formula import (
     check_range,
     decayed,
     lerp,
-    number,
+    moment_settings,
 )
 from xptorch.optim.optimizer import ParamsT
 
@@ -87,15 +87,7 @@ class Adam(FormulaOptimizer):
         return states | {"max_exp_avg_sq": 0.0} if group["amsgrad"] else states
 
     def _settings(self, group: dict[str, Any]) -> dict[str, Any]:
-        beta1, beta2 = map(number, group["betas"])
-        return {
-            "lr": number(group["lr"]),
-            "beta1": beta1,
-            "beta2": beta2,
-            "eps": group["eps"],
-            "weight_decay": group["weight_decay"],
-            "decoupled": group["decoupled_weight_decay"],
-        }
+        return moment_settings(group)
 
     @staticmethod
     def update(

@@ -14,7 +14,7 @@ from xptorch.optim._formula import (
     check_range,
     decayed,
     lerp,
-    number,
+    moment_settings,
     scalar_state,
 )
 from xptorch.optim.optimizer import ParamsT
@@ -90,11 +90,7 @@ class NAdam(FormulaOptimizer):
         return {"exp_avg": 0.0, "exp_avg_sq": 0.0}
 
     def _settings(self, group: dict[str, Any]) -> dict[str, Any]:
-        beta1, beta2 = group["betas"]
-        settings = {name: group[name] for name in ("eps", "weight_decay")}
-        decoupled = group["decoupled_weight_decay"]
-        lr = number(group["lr"])
-        return {"lr": lr, "beta1": beta1, "beta2": beta2, "decoupled": decoupled, **settings}
+        return moment_settings(group)
 
     def _numbers(self, state: dict[str, Any], group: dict[str, Any], t: float) -> dict[str, Any]:
         beta1, decay = group["betas"][0], group["momentum_decay"]

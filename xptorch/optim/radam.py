@@ -15,7 +15,7 @@ from xptorch.optim._formula import (
     check_range,
     decayed,
     lerp,
-    number,
+    moment_settings,
 )
 from xptorch.optim.optimizer import ParamsT
 
@@ -87,11 +87,7 @@ class RAdam(FormulaOptimizer):
         return {"exp_avg": 0.0, "exp_avg_sq": 0.0}
 
     def _settings(self, group: dict[str, Any]) -> dict[str, Any]:
-        beta1, beta2 = group["betas"]
-        settings = {name: group[name] for name in ("eps", "weight_decay")}
-        decoupled = group["decoupled_weight_decay"]
-        lr = number(group["lr"])
-        return {"lr": lr, "beta1": beta1, "beta2": beta2, "decoupled": decoupled, **settings}
+        return moment_settings(group)
 
     @staticmethod
     def update(

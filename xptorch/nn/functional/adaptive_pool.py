@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype, _graph
 from xptorch._dtype import BOOL, COMPLEX
-from xptorch.nn.functional.pool import maxima, means, refuse_dtypes
+from xptorch.nn.functional.pool import maxima, means
 from xptorch.ops import shape
-from xptorch.ops._common import need_tensor, shape_text, to_dtype
+from xptorch.ops._common import need_tensor, refuse, shape_text, to_dtype
 from xptorch.ops.resample import Taps, resample
 from xptorch.ops.window import Axes, Geometry
 
@@ -68,7 +68,7 @@ def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = 
 def _adaptive_avg(name: str, x: Tensor, output_size: Any) -> Tensor:
     need_tensor(x, name)
     sizes = _output_size(name, x._data.shape, output_size)
-    refuse_dtypes(name, x, BOOL, COMPLEX, _dtype.INTEGER)
+    refuse(name, x, BOOL, COMPLEX, _dtype.INTEGER)
     how, uneven = _adapted(x._data.shape, sizes)
     for axis, out in uneven:
         size = x._data.shape[axis]
@@ -79,7 +79,7 @@ def _adaptive_avg(name: str, x: Tensor, output_size: Any) -> Tensor:
 def _adaptive_max(name: str, x: Tensor, output_size: Any, with_indices: bool) -> Any:
     need_tensor(x, name)
     sizes = _output_size(name, x._data.shape, output_size)
-    refuse_dtypes(name, x, BOOL, COMPLEX, _dtype.INTEGER)
+    refuse(name, x, BOOL, COMPLEX, _dtype.INTEGER)
     if 0 in sizes:
         y = _emptied(x, sizes)
         return (y, to_dtype(y.detach(), _dtype.int64)) if with_indices else y

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xptorch import _dtype, _graph
 from xptorch._dtype import BOOL, COMPLEX, FLOAT
 from xptorch.ops import elementwise, shape
-from xptorch.ops._common import need_tensor, shape_text, to_dtype, type_name
+from xptorch.ops._common import need_tensor, refuse, shape_text, to_dtype, type_name
 from xptorch.ops.pooling import avg_pool, max_places, max_pool
 from xptorch.ops.window import Axes, Geometry
 
@@ -128,7 +128,7 @@ def _max_pool(name: str, x: Tensor, settings: tuple[Any, ...], with_indices: boo
     need_tensor(x, name)
     how = _plan(name, x._data.shape, *_hashable(settings))
     refused = (BOOL, COMPLEX) if len(how.size) > 1 else (BOOL, COMPLEX, _dtype.INTEGER)
-    refuse_dtypes(name, x, *refused)
+    refuse(name, x, *refused)
     return maxima(x, how, with_indices)
 
 
@@ -212,7 +212,7 @@ def _avg_pool(
     if divisor == 0:
         raise RuntimeError("divisor must be not zero")
     if x.dtype is not _dtype.int64:
-        refuse_dtypes(name, x, BOOL, COMPLEX, _dtype.INTEGER)
+        refuse(name, x, BOOL, COMPLEX, _dtype.INTEGER)
     divide = divisor or _counts(how, settings[2], bool(include_pad))
     return means(x, how, divide)
 
@@ -493,11 +493,6 @@ def _each(function: str, name: str, value: Any, d: int) -> Axes:
             f"{function}: {name} must either be a single int, or a tuple of {words[d]}"
         )
     return tuple(int(v) for v in values) * (d if len(values) == 1 else 1)
-
-
-def refuse_dtypes(name: str, x: Tensor, *categories: int) -> None:
-    if x.dtype.category in categories:
-        raise NotImplementedError(f'"{name}" not implemented for {type_name(x.dtype)!r}')
 
 
 def _by(sizes: Any) -> str:
