@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 from xptorch.backends import _blas
 from xptorch.backends._erf import erf32
+from xptorch.backends._memory import keep_freed_memory
 from xptorch.backends._scatter import accumulate
+from xptorch.backends._threads import threads
+from xptorch.backends.numpy_kernels import KERNELS
 
 from xptorch._backend import Array, Backend, window_count
 
@@ -17,14 +20,16 @@ class NumpyBackend(Backend):
 
     name = "numpy"
     hint = "pip install numpy"
+    kernels = KERNELS
 
     def __init__(self) -> None:
         super().__init__(np)
+        keep_freed_memory()
         # Methods cost a fifth of the functions of the same name.
         self.xp.reshape = _reshape
         self.xp.permute_dims = _permute_dims
         self.xp.argsort, self.xp.sort = _argsort, _sort
-        self.xp.matmul = _blas.matmul()
+        self.xp.matmul = _blas.matmul
         self.xp.sum, self.xp.max, self.xp.min = _sum, _max, _min
 
     def raw_device(self, index: int | None) -> Any:
@@ -35,6 +40,9 @@ class NumpyBackend(Backend):
 
     def quieten(self) -> None:
         np.seterr(all="ignore")
+
+    def threads(self, count: int | None = None) -> int:
+        return threads(count)
 
     def to_host(self, x: Array) -> Any:
         return x

@@ -22,7 +22,7 @@ BACKENDS = sorted((ROOT / "backends").glob("*_backend.py"))
 # Each layer may import those before it and itself; `ops` and `_tensor` import each other.
 LAYERS = (
     ("_dtype", "_erf", "_grad_mode", "_version", "utils.hooks"),
-    ("_backend",),
+    ("_backend", "_threads"),
     ("_graph", "_inplace", "_backprop", "_engine", "random"),
     ("ops", "_tensor", "_transfer", "_methods", "_printing", "_interop", "_legacy"),
     ("autograd", "linalg", "special", "fft", "cuda", "testing"),
@@ -137,7 +137,7 @@ def test_import_brings_only_numpy() -> None:
 def test_every_package_is_installed() -> None:
     with (ROOT / "pyproject.toml").open("rb") as file:
         listed = tomllib.load(file)["tool"]["setuptools"]["packages"]
-    folders = {"xptorch", "xptorch.backends"} | {
+    folders = {"xptorch", "xptorch.backends", "xptorch.backends.numpy_kernels"} | {
         "xptorch." + module_name(path) for path in LIBRARY if path.name == "__init__.py"
     }
     assert set(listed) == {name.rstrip(".") for name in folders}

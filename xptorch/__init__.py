@@ -40,6 +40,7 @@ from xptorch._grad_mode import no_grad as no_grad
 from xptorch._grad_mode import set_grad_enabled as set_grad_enabled
 from xptorch._tensor import Size as Size
 from xptorch._tensor import Tensor as Tensor
+from xptorch._threads import *
 from xptorch.ops._common import can_cast as can_cast
 from xptorch.ops._common import is_tensor as is_tensor
 from xptorch.ops._common import result_type as result_type

@@ -14,6 +14,7 @@ import itertools
 import math
 import os
 import pkgutil
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
@@ -52,12 +53,13 @@ class Backend:
     name: ClassVar[str]
     hint: ClassVar[str] = ""
     block: ClassVar[int] = 1 << 20  # elements that large operations should work on at a time
+    kernels: ClassVar[Mapping[str, Callable[..., Any]]] = {}  # see `hot` in xptorch/_engine.py
     ON_XP: ClassVar[tuple[str, ...]] = (
         *("unfold", "fold", "weigh", "match", "pad", "index_add", "index_put", "astype"),
         *("keep", "erf", "erfc", "relu", "peak"),
         *("place", "add_rows", "add_along", "put_along", "positions", "windows", "diagonal"),
         *("aliases", "owns", "strides", "reshape_view", "assign", "iadd", "add_to", "block"),
-        "address",
+        *("address", "kernels"),
     )
 
     def __init__(self, library: Namespace) -> None:
@@ -107,6 +109,10 @@ class Backend:
 
     def empty_cache(self) -> None:
         """Give unused cached memory back."""
+
+    def threads(self, count: int | None = None) -> int:
+        """How many threads of the host the library's work is shared among; sets it if told."""
+        return 1
 
     def quieten(self) -> None:
         """Tell the library not to warn of overflow and 0/0, in the current context."""

@@ -9,7 +9,7 @@ Under create_graph the same VJPs run on Tensors over the namespace of ops, and a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
 from xptorch._backend import device
@@ -17,6 +17,7 @@ from xptorch._grad_mode import mode
 from xptorch._graph import Node, Output, clock, mark_view, new, refresh, setup, wrap
 
 OPS: dict[str, Callable[..., Any]] = {}  # every declared op by name; `.op` holds its declaration
+HOT: dict[str, Callable[..., Any]] = {}  # every function that a backend may have a kernel for
 
 
 class Op:
@@ -28,7 +29,7 @@ class Op:
     """
 
     def __init__(self, name: str, forward: Callable[..., Any], vjps: dict[str, Any], **marks: Any):
-        code = forward.__code__
+        code = _code(forward)
         count = code.co_argcount + code.co_kwonlyargcount
         self.name, self.forward = name, forward
         self.inputs = code.co_varnames[1 : code.co_argcount]
@@ -74,8 +75,12 @@ class Op:
         return None
 
 
+def _code(function: Any) -> Any:
+    return getattr(function, "__wrapped__", function).__code__
+
+
 def _names(function: Callable[..., Any], skip: int) -> tuple[str, ...]:
-    code = function.__code__
+    code = _code(function)
     return code.co_varnames[skip : code.co_argcount]
 
 
@@ -124,6 +129,27 @@ def op(
     call.__name__ = call.__qualname__ = name
     OPS[name] = call
     return call
+
+
+def hot(generic: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a backend's kernel stand in for a function over arrays, which remains its reference.
+
+    A kernel bears the function's name (less its leading ``_``) in `Backend.kernels` and takes its
+    arguments less `xp`; it declines what it does not handle by returning NotImplemented.
+    """
+    name = generic.__name__.lstrip("_")
+    HOT[name] = generic
+
+    @wraps(generic)
+    def function(xp: Any, *args: Any, **static: Any) -> Any:
+        kernel = xp.kernels.get(name)
+        if kernel is not None:
+            y = kernel(*args, **static)
+            if y is not NotImplemented:
+                return y
+        return generic(xp, *args, **static)
+
+    return function
 
 
 def either(call: Callable[..., Any]) -> Callable[..., Any]:

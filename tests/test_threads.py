@@ -1,0 +1,76 @@
+"""Threads: how many, work shared among them, errors from them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from xptorch.backends import _blas, _threads
+
+import xptorch
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = xptorch.get_num_threads()
+    xptorch.set_num_threads(2)
+    yield
+    xptorch.set_num_threads(before)
+
+
+def test_count_is_set_for_matrix_products_too(two_threads: None) -> None:
+    assert xptorch.get_num_threads() == 2
+    xptorch.set_num_threads(1)
+    assert xptorch.get_num_threads() == _blas.get_threads() == 1
+
+
+@pytest.mark.parametrize(("count", "error"), [(0, RuntimeError), (True, TypeError)])
+def test_bad_counts(count: int, error: type[Exception]) -> None:
+    for function in (xptorch.set_num_threads, xptorch.set_num_interop_threads):
+        with pytest.raises(error):
+            function(count)
+
+
+def test_the_environment_sets_the_count() -> None:
+    program = "import xptorch; print(xptorch.get_num_threads())"
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"OMP_NUM_THREADS": "3", "PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout == "3\n"
+
+
+def test_every_part_is_done_once(two_threads: None) -> None:
+    seen = [0] * 7
+
+    def part(start: int, stop: int) -> None:
+        assert _blas.get_threads() == 1
+        for i in range(start, stop):
+            seen[i] += 1
+
+    _threads.share(part, 7, 1e9)
+    assert seen == [1] * 7
+
+
+def test_an_error_in_any_part_arrives(two_threads: None) -> None:
+    def part(start: int, stop: int) -> None:
+        if stop == 7:
+            raise ValueError("the last part")
+
+    with pytest.raises(ValueError, match="the last part"):
+        _threads.share(part, 7, 1e9)
+
+
+def test_shared_work_inside_shared_work_stays_on_its_thread(two_threads: None) -> None:
+    total = [0]
+
+    def inner(start: int, stop: int) -> None:
+        total[0] += stop - start
+
+    _threads.share(lambda start, stop: _threads.share(inner, 4, 1e9), 2, 1e9)
+    assert total == [8]
