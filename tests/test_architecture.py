@@ -28,7 +28,7 @@ LAYERS = (
     ("autograd", "linalg", "special", "fft", "cuda", "testing"),
     ("nn.functional",),
     ("nn",),
-    ("optim", "utils"),
+    ("optim", "utils", "func"),
     ("serialization", "_archive", "_storage", "_torch_pickle", "_unpickler"),
 )
 # the few that deal with data on the host

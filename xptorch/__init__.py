@@ -132,6 +132,13 @@ newaxis = None
 
 
 def __getattr__(name: str) -> object:
-    if name in ("testing", "linalg", "special"):  # what few programs use is loaded when asked for
+    if name == "vmap":
+        return _importlib.import_module("xptorch.func").vmap
+    if name in (
+        "func",
+        "testing",
+        "linalg",
+        "special",
+    ):  # what few programs use is loaded when asked for
         return _importlib.import_module(f"xptorch.{name}")
     raise AttributeError(f"module 'xptorch' has no attribute {name!r}")

@@ -117,6 +117,14 @@ def _reachable(roots: Sequence[Any]) -> set[Node]:
     return nodes
 
 
+def leaves_of(tensors: Sequence[Any]) -> list[Any]:
+    """The leaves that a backward pass from these tensors would give gradients to."""
+    roots = [place(t) for t in tensors if t.requires_grad]
+    nodes = _reachable(roots)
+    edges = [e for n in nodes for e in n.edges if e is not None and not isinstance(e, Node)]
+    return edges + [r for r in roots if not isinstance(r, Node)]
+
+
 def _leading_to(wanted: set[Any], roots: Sequence[Any]) -> set[Any]:
     """The places from which gradients can reach one of the `wanted`."""
     useful = set(wanted)

@@ -6,6 +6,7 @@ from xptorch._grad_mode import is_grad_enabled as is_grad_enabled
 from xptorch._grad_mode import no_grad as no_grad
 from xptorch._grad_mode import set_grad_enabled as set_grad_enabled
 from xptorch.autograd import _names as _names
+from xptorch.autograd import forward_ad as forward_ad
 from xptorch.autograd import functional as functional
 from xptorch.autograd import grad_mode as grad_mode
 from xptorch.autograd import graph as graph

@@ -1,0 +1,133 @@
+"""Forward mode: tangents that go along with tensors through a computation.
+
+PyTorch carries a tangent beside each value. Here the computation is recorded as for a backward
+pass, and a tangent is found when it is asked for, by differentiating twice: vᵀJ is linear in v, and
+its derivative by v is the Jacobian. Dual tensors and what is made of them therefore require grad
+inside the level, and operations under `no_grad` have no tangents.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from xptorch._backprop import leaves_of
+from xptorch._grad_mode import enable_grad, is_grad_enabled
+from xptorch.autograd._backward import grad
+from xptorch.ops import create
+from xptorch.ops._common import is_tensor
+
+_levels: list[list[tuple[Any, Any]]] = []  # of each level its dual tensors and their tangents
+
+
+class UnpackedDualTensor(NamedTuple):
+    """A value and its tangent, None where it has none."""
+
+    primal: Any
+    tangent: Any
+
+
+def enter_dual_level() -> int:
+    """Start a level, within which dual tensors live; returns its number.
+
+    Raises:
+        RuntimeError: there is one already.
+    """
+    if _levels:
+        raise RuntimeError("Nested forward mode AD is not supported at the moment")
+    _levels.append([])
+    return 0
+
+
+def exit_dual_level(*, level: int | None = None) -> None:
+    """End the level; its tangents are gone.
+
+    Raises:
+        RuntimeError: there is none, or `level` is not the one.
+    """
+    if not _levels or level not in (None, 0):
+        raise RuntimeError(
+            "Trying to exit a forward AD level that was not the last one that was created. This "
+            "is not supported."
+        )
+    _levels.pop()
+
+
+class dual_level:
+    """A block in which dual tensors live.
+
+    Example:
+        >>> import xptorch as torch
+        >>> import xptorch.autograd.forward_ad as fwAD
+        >>> with fwAD.dual_level():
+        ...     x = fwAD.make_dual(torch.tensor(3.0), torch.tensor(1.0))
+        ...     fwAD.unpack_dual(x * x).tangent
+        tensor(6.)
+    """
+
+    def __enter__(self) -> int:
+        return enter_dual_level()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        exit_dual_level()
+
+
+def make_dual(tensor: Any, tangent: Any, *, level: int | None = None) -> Any:
+    """A tensor of the same values that carries a tangent.
+
+    Args:
+        tangent: of the same shape and dtype.
+
+    Raises:
+        RuntimeError: there is no level, or the shapes differ.
+        ValueError: the tensors are not floating point or complex.
+    """
+    if not _levels or level not in (None, 0):
+        raise RuntimeError(
+            "Trying to create a dual Tensor for forward AD but no level exists, make sure to "
+            "enter_dual_level() first."
+        )
+    for name, t in (("primal", tensor), ("tangent", tangent)):
+        if not (t.is_floating_point() or t.is_complex()):
+            raise ValueError(f"Expected {name} to be floating point or complex, but got: {t.dtype}")
+    if tensor.shape != tangent.shape:
+        raise RuntimeError(
+            "Trying to set a forward gradient that has a different size than that of the original "
+            f"Tensor, this is not supported. Tensor is of size {list(tensor.shape)} while the "
+            f"given forward gradient is of size {list(tangent.shape)}."
+        )
+    with enable_grad():
+        tied = tensor.requires_grad
+        dual = tensor.view_as(tensor) if tied else tensor.detach().requires_grad_()
+    _levels[-1].append((dual, tangent))
+    return dual
+
+
+def unpack_dual(tensor: Any, *, level: int | None = None) -> UnpackedDualTensor:
+    """A tensor's value, and its tangent if it depends on a dual tensor of the level."""
+    if not is_tensor(tensor):
+        raise TypeError(f"unpack_dual expects a Tensor, but got {type(tensor).__name__}")
+    if not _levels or not _levels[-1] or not tensor.requires_grad:
+        return UnpackedDualTensor(tensor, None)
+    duals, tangents = zip(*_levels[-1], strict=True)
+    made = {id(d) for d in duals if d.is_leaf}
+    record = is_grad_enabled() and any(id(t) not in made for t in leaves_of([tensor, *tangents]))
+    primal = tensor if record else tensor.detach()
+    with enable_grad():
+        seed = create.zeros_like(tensor, requires_grad=True)
+        pulled = grad(tensor, duals, seed, create_graph=True, retain_graph=True, allow_unused=True)
+        pairs = [(g, v) for g, v in zip(pulled, tangents, strict=True) if g is not None]
+        if not pairs:
+            return UnpackedDualTensor(primal, None)
+        linear = [(g, v) for g, v in pairs if g.requires_grad]
+        tangent = create.zeros_like(tensor)
+        if linear:
+            gs, vs = zip(*linear, strict=True)
+            found = grad(gs, seed, vs, create_graph=record, retain_graph=True, allow_unused=True)[0]
+            tangent = tangent if found is None else found
+    return UnpackedDualTensor(primal, tangent)

@@ -1,0 +1,17 @@
+"""Functions made of functions: derivatives, values over a batch, modules as functions.
+
+They compose: ``vmap(grad(loss))`` gives a gradient for each sample, ``jacfwd(jacrev(f))`` Hessians.
+Derivatives are found in reverse mode; those in forward mode by differentiating twice.
+"""
+
+from xptorch.func._modules import functional_call as functional_call
+from xptorch.func._modules import stack_module_state as stack_module_state
+from xptorch.func._transforms import grad as grad
+from xptorch.func._transforms import grad_and_value as grad_and_value
+from xptorch.func._transforms import hessian as hessian
+from xptorch.func._transforms import jacfwd as jacfwd
+from xptorch.func._transforms import jacrev as jacrev
+from xptorch.func._transforms import jvp as jvp
+from xptorch.func._transforms import linearize as linearize
+from xptorch.func._transforms import vjp as vjp
+from xptorch.func._vmap import vmap as vmap

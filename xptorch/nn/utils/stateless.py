@@ -1,0 +1,119 @@
+"""A module called with other parameters and buffers than its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any
+
+from xptorch.nn.module import Module
+from xptorch.ops._common import is_tensor
+
+Tensors = dict[str, Any]
+
+
+def functional_call(
+    module: Module,
+    parameter_and_buffer_dicts: Tensors | Sequence[Tensors],
+    args: Any = None,
+    kwargs: dict[str, Any] | None = None,
+    *,
+    tie_weights: bool = True,
+    strict: bool = False,
+) -> Any:
+    """What ``module(*args, **kwargs)`` gives with the named parameters and buffers put in place.
+
+    Args:
+        parameter_and_buffer_dicts: tensors by the names of `named_parameters` and
+            `named_buffers`, in one dict or several; those left out are the module's own.
+        args: the positional arguments, a tuple, or the only one.
+        tie_weights: a tensor that stands at several names is replaced at all of them, unless
+            another is given there.
+        strict: every name must be given, and no other.
+
+    Raises:
+        ValueError: a name stands in several dicts, or the dicts are none.
+        RuntimeError: `strict`, and names are missing or unknown.
+        TypeError: what is given is no tensor.
+
+    Example:
+        >>> import xptorch as torch
+        >>> layer = torch.nn.Linear(2, 1, bias=False)
+        >>> torch.func.functional_call(layer, {"weight": torch.ones(1, 2)}, torch.ones(2))
+        tensor([2.])
+    """
+    given = _merged(parameter_and_buffer_dicts)
+    names = _names(module)
+    if strict:
+        _need_all(module, given, set(chain.from_iterable(names)))
+    if tie_weights:
+        for group in names:
+            present = [n for n in group if n in given]
+            for name in group if present else ():
+                given.setdefault(name, given[present[0]])
+    inputs = () if args is None else args if isinstance(args, tuple) else (args,)
+    with _swapped(module, given):
+        return module(*inputs, **(kwargs or {}))
+
+
+def _merged(dicts: Any) -> Tensors:
+    if isinstance(dicts, dict):
+        return dict(dicts)
+    if not isinstance(dicts, list | tuple) or not all(isinstance(d, dict) for d in dicts):
+        raise ValueError(
+            "Expected parameter_and_buffer_dicts to be a dict, or a list/tuple of dicts, but got "
+            f"{type(dicts)}"
+        )
+    keys = [k for d in dicts for k in d]
+    repeated = [k for k in dict.fromkeys(keys) if keys.count(k) > 1]
+    if repeated:
+        raise ValueError(
+            f"{repeated} appeared in multiple dictionaries; behavior of functional call is "
+            "ambiguous"
+        )
+    return {k: t for d in dicts for k, t in d.items()}
+
+
+def _names(module: Module) -> list[list[str]]:
+    """The names of every tensor: several for one that the module holds several times."""
+    groups: dict[int, list[str]] = {}
+    for name, t in chain(
+        module.named_parameters(remove_duplicate=False),
+        module.named_buffers(remove_duplicate=False),
+    ):
+        groups.setdefault(id(t), []).append(name)
+    return list(groups.values())
+
+
+def _need_all(module: Module, given: Tensors, known: set[str]) -> None:
+    unknown, missing = sorted(set(given) - known), sorted(known - set(given))
+    lines = [
+        f"\n\t{what} key(s): {', '.join(map(repr, names))}."
+        for what, names in (("Unexpected", unknown), ("Missing", missing))
+        if names
+    ]
+    if lines:
+        kind = type(module).__name__
+        raise RuntimeError(f"Error(s) in reparametrizing for {kind}:" + "".join(lines))
+
+
+@contextmanager
+def _swapped(module: Module, given: Tensors) -> Iterator[None]:
+    """A block in which the module holds the given tensors."""
+    places: list[tuple[dict[str, Any], str, Any, Any]] = []
+    for name, t in given.items():
+        if t is not None and not is_tensor(t):
+            raise TypeError(f"{t!r} is not an instance of xptorch.Tensor")
+        path, _, last = name.rpartition(".")
+        owner = module.get_submodule(path)
+        for members in (owner._parameters, owner._buffers):
+            if last in members:
+                places.append((members, last, members[last], t))
+    try:
+        for members, last, _, t in places:
+            members[last] = t
+        yield
+    finally:
+        for members, last, before, _ in reversed(places):
+            members[last] = before
