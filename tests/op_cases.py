@@ -31,6 +31,7 @@ from tests.op_case import (
     seeded,
     unit,
 )
+from tests.op_cases_complex import COMPLEX
 
 
 def _svd_complete(torch: Any, a: Any) -> Any:
@@ -126,15 +127,7 @@ BINARY = [
 ]
 
 
-def _complex(part: str) -> Callable[..., Any]:
-    def call(torch: Any, x: Any) -> Any:
-        return torch.abs(getattr(torch, part)(x.detach().to(torch.complex128)))
-
-    return call
-
-
 SPECIAL = [
-    *[case(n, real(), call=_complex(n)) for n in ("real", "imag", "conj")],
     *[case(n, real()) for n in ("sinc", "i0")],
     *[case(n, real(), call=f"special.{n}") for n in ("i0e", "i1", "i1e", "erfcx")],
     case("erfinv", unit()),
@@ -469,5 +462,5 @@ WINDOW = [
 
 CASES = [
     *(*ELEMENTWISE, *BINARY, *SPECIAL, *REDUCE, *SHAPE, *INDEX, *LINALG, *DECOMPOSE),
-    *(*ACTIVATION, *NORMALISE, *LOSS, *NET, *WINDOW),
+    *(*ACTIVATION, *NORMALISE, *LOSS, *NET, *WINDOW, *COMPLEX),
 ]

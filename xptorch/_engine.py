@@ -41,6 +41,7 @@ class Op:
         self.aux: bool = marks["aux"]
         self.view: bool = marks["view"]
         self.multiple: bool = marks["multiple"]
+        self.conjugates: bool = marks["conjugates"]
         unknown = set(vjps) - set(self.inputs)
         assert not unknown, f"{name}: VJPs for {unknown}, which are no inputs"
         self.vjps = [(vjps[n], _names(vjps[n], 2)) if n in vjps else None for n in self.inputs]
@@ -94,6 +95,7 @@ def op(
     aux: bool = False,
     view: bool = False,
     multiple: bool = False,
+    conjugates: bool = False,
     **vjps: Callable[..., Any],
 ) -> Callable[..., Any]:
     """Declare an operation; the result is called with Tensors and static keyword arguments.
@@ -107,6 +109,8 @@ def op(
         aux: forward returns (y, aux), where aux is for VJPs only.
         view: the output may share the first input's memory.
         multiple: forward returns a tuple of outputs; `g` is a tuple.
+        conjugates: its VJPs are right for complex numbers as they stand; those of other ops are
+            taken for holomorphic functions', whose gradient is conj(vjp(conj(g))).
         **vjps: for each differentiable input its VJP ``v(xp, g, <names>)``.
     """
     o = Op(
@@ -119,6 +123,7 @@ def op(
         aux=aux,
         view=view,
         multiple=multiple,
+        conjugates=conjugates,
     )
     assert name not in OPS, f"op {name!r} is declared twice"
 
@@ -379,7 +384,7 @@ def _record(
 def _same_shapes(arrays: Sequence[Any]) -> bool:
     if len(arrays) == 2:
         x, y = arrays
-        if y.__class__ is float:  # a number broadcasts, but has no gradient
+        if y.__class__ is float or y.__class__ is complex:  # a number has no gradient
             return True
         return bool(x.shape == y.shape) if hasattr(x, "shape") else False
     return len({getattr(x, "shape", None) for x in arrays}) == 1

@@ -27,6 +27,7 @@ class _Setup:
     tensor: Any = None  # class Tensor
     namespace: Any = None  # the ops under the array API's names, over Tensors
     names: ClassVar[dict[str, Any]] = {}  # PyTorch's names of backward nodes, where not ours
+    complex: bool = False  # whether gradients may be complex: no tensor is looked at before that
 
 
 setup = _Setup()
@@ -157,11 +158,22 @@ class Node:
     def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
         """The gradients of the inputs, None where there is none."""
         saved, op = self.check(), self.op
+        step = self._conjugated if setup.complex and not op.conjugates else self._vjps
         if not create_graph:
-            return mode.run(self._vjps, self.device.xp, g, saved)
+            return mode.run(step, self.device.xp, g, saved)
         if op.reference is not None:
             return self._through_reference(g, saved)
-        return self._vjps(setup.namespace, g, self._lift(saved))
+        return step(setup.namespace, g, self._lift(saved))
+
+    def _conjugated(self, xp: Namespace, g: Any, saved: dict[str, Any]) -> Sequence[Any]:
+        """The VJPs of a holomorphic function: the conjugate of its derivative times `g`."""
+        known = self.device.dtype_of
+        parts = g if isinstance(g, tuple) else (g,)
+        if not any(known.get(x.dtype, x.dtype).is_complex for x in parts if x is not None):
+            return self._vjps(xp, g, saved)
+        turned = tuple([None if x is None else xp.conj(x) for x in parts])
+        grads = self._vjps(xp, turned if isinstance(g, tuple) else turned[0], saved)
+        return [None if x is None else xp.conj(x) for x in grads]
 
     def _vjps(self, xp: Namespace, g: Any, saved: dict[str, Any]) -> Sequence[Any]:
         op = self.op

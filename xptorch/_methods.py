@@ -39,8 +39,9 @@ from xptorch.ops._common import inplace, to_dtype
 
 METHODS: dict[ModuleType, str] = {
     elementwise: """
-        abs+ absolute+ acos+ acosh+ add+ arccos+ arccosh+ arcsin+ arcsinh+ arctan+ arctanh+ asin+
-        asinh+ atan+ atanh+ ceil+ cos+ cosh+ div+ divide+ erf+ erfc+ exp+ exp2+ expm1+ fix+
+        abs abs_ absolute absolute_ acos+ acosh+ add+ arccos+ arccosh+ arcsin+ arcsinh+ arctan+
+        arctanh+ asin+ asinh+ atan+ atanh+ ceil+ cos+ cosh+ div+ divide+ erf+ erfc+ exp+ exp2+
+        expm1+ fix+
         float_power float_power_ floor+ floor_divide+ fmod+ frac+ log+ log10+ log1p+ log2+ maximum
         minimum mul+ multiply+ neg+ negative+ positive pow+ reciprocal+ remainder+ round+ rsqrt+
         sgn+ sigmoid+ sign+ sin+ sinh+ sqrt+ square+ sub+ subtract+ tan+ tanh+ true_divide+ trunc+
@@ -49,7 +50,7 @@ METHODS: dict[ModuleType, str] = {
         addcdiv+ addcmul+ arctan2+ atan2+ deg2rad+ gcd+ heaviside+ hypot+ lcm+ ldexp+ lerp+
         logaddexp logaddexp2 logit+ nextafter+ rad2deg+ sinc+ xlogy+
     """,
-    complex: "adjoint angle conj conj_physical isreal resolve_conj resolve_neg",
+    complex: "adjoint angle conj conj_physical is_conj is_neg isreal resolve_conj resolve_neg",
     gamma: "digamma+ lgamma+ mvlgamma+",
     bessel: "i0+",
     normal: "erfinv+",
@@ -193,10 +194,15 @@ def _matrix_transpose(t: Tensor) -> Tensor:
     return shape.transpose(t, -2, -1)
 
 
+def _part(function: Callable[..., Any]) -> property:
+    def assign(self: Tensor, value: Any) -> None:
+        memory.copy_(function(self), value)
+
+    return property(function, assign)
+
+
 def _adjoint(t: Tensor) -> Tensor:
-    if t.dtype.is_complex:
-        raise NotImplementedError("the adjoint of complex matrices")
-    return _matrix_transpose(t)
+    return complex.conj(_matrix_transpose(t))
 
 
 def _adjoint_of_matrix(t: Tensor) -> Tensor:
@@ -204,7 +210,7 @@ def _adjoint_of_matrix(t: Tensor) -> Tensor:
         raise RuntimeError(
             f"tensor.H is only supported on matrices (2-D tensors). Got {t.ndim}-D tensor."
         )
-    return _adjoint(t) if t.ndim else t
+    return _adjoint(t) if t.ndim else complex.conj(t)
 
 
 def install() -> None:
@@ -245,6 +251,7 @@ def install() -> None:
     methods.where = _where
     methods.T = property(_reversed_axes)
     methods.mT = property(_matrix_transpose)
-    methods.real, methods.imag = property(complex.real), property(complex.imag)
+    for part in ("real", "imag"):
+        setattr(Tensor, part, _part(getattr(complex, part)))
     methods.mH = property(_adjoint)
     methods.H = property(_adjoint_of_matrix)

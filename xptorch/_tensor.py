@@ -236,8 +236,7 @@ class Tensor:
             raise RuntimeError(
                 "only Tensors of floating point and complex dtype can require gradients"
             )
-        if value and self.dtype.is_complex:
-            raise NotImplementedError("autograd of complex tensors is not supported")
+        _graph.setup.complex = _graph.setup.complex or (value and self.dtype.is_complex)
         self._needs = bool(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:

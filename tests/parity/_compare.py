@@ -247,9 +247,7 @@ def gradients(library: Any, value: Any, inputs: Any, order: int) -> list[Any]:
     for level in range(order):
         rng = np.random.default_rng(level)
         seeds = [
-            library.from_numpy(
-                np.asarray(rng.standard_normal(tuple(s.shape)), host(s).dtype)
-            ).requires_grad_()
+            library.from_numpy(_random(rng, tuple(s.shape), host(s).dtype)).requires_grad_()
             for s in sources
         ]
         more = level + 1 < order
@@ -262,6 +260,13 @@ def gradients(library: Any, value: Any, inputs: Any, order: int) -> list[Any]:
         if not sources:
             break
     return result
+
+
+def _random(rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    values = rng.standard_normal(shape)
+    if dtype.kind == "c":
+        values = values + 1j * rng.standard_normal(shape)
+    return np.asarray(values, dtype)
 
 
 def check_gradients(

@@ -40,6 +40,8 @@ from tests.parity._convert import (
 
 database = op_db
 DTYPES = ("float32", "float64", "int64", "int32", "uint8", "bool", "float16")
+DTYPES += ("complex64", "complex128")
+DOUBLE = ("float64", "complex128")  # whose gradients are compared
 VARIANT_DTYPES = ("float32", "int64")  # enough for what only forwards to the function
 NO_VALUE = ("empty", "resize_")  # names whose results hold arbitrary numbers
 
@@ -89,7 +91,7 @@ def variants(info: Any) -> Iterator[Variant]:
 
 def samples(info: Any, dtype: str, limit: int) -> list[Any]:
     """At most `limit` of an OpInfo's samples, spread evenly over all of them."""
-    differentiable = dtype == "float64" and info.supports_autograd
+    differentiable = dtype in DOUBLE and info.supports_autograd
     set_rng_seed(1)
     with warnings.catch_warnings(action="ignore"):
         # the function itself: the method around it inspects the stack for each sample
@@ -123,7 +125,7 @@ def check(info: Any, limit: int = 10, dtypes: tuple[str, ...] = DTYPES) -> Findi
 
 def _order(info: Any, form: Variant, dtype: str, i: int) -> int:
     inplace = form.kind == "inplace"
-    if dtype != "float64" or not info.supports_autograd:
+    if dtype not in DOUBLE or not info.supports_autograd:
         return 0
     if inplace and not info.supports_inplace_autograd:
         return 0

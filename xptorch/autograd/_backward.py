@@ -158,5 +158,9 @@ def _roots(outputs: Sequence[Tensor], given: Any) -> list[Tensor]:
             )
         if g is None and t.numel() != 1:
             raise RuntimeError("grad can be implicitly created only for scalar outputs")
+        if g is None and t.dtype.is_complex:
+            raise RuntimeError(
+                f"grad can be implicitly created only for real scalar outputs but got {t.dtype!r}"
+            )
         roots.append(create.ones_like(t) if g is None else g.to(t.dtype))
     return roots

@@ -10,6 +10,7 @@ from xptorch._grad_mode import enable_grad, no_grad
 from xptorch.autograd._backward import grad
 from xptorch.ops import create, shape
 from xptorch.ops._common import is_tensor
+from xptorch.ops.complex import view_as_complex, view_as_real
 
 Tensors = tuple[Any, ...]
 
@@ -64,6 +65,7 @@ def gradcheck(
     ins = (inputs,) if is_tensor(inputs) else tuple(inputs)
     try:
         _check_inputs(ins)
+        func, ins = _of_parts(func, ins)
         if check_backward_ad:
             run = _Run(func, ins, eps, atol, rtol)
             run.check_values(fast_mode)
@@ -79,6 +81,26 @@ def gradcheck(
             raise
         return False
     return True
+
+
+def _of_parts(func: Callable[..., Any], ins: Tensors) -> tuple[Callable[..., Any], Tensors]:
+    """The function and its inputs with real and imaginary parts in place of complex numbers."""
+    places = [is_tensor(t) and t.dtype.is_complex for t in ins]
+
+    def parts(t: Any) -> Any:
+        return view_as_real(t) if is_tensor(t) and t.dtype.is_complex else t
+
+    def function(*xs: Any) -> Any:
+        with enable_grad():  # the function may ask which inputs need gradients
+            xs = tuple(view_as_complex(x) if z else x for x, z in zip(xs, places, strict=True))
+        result = func(*xs)
+        return parts(result) if is_tensor(result) else tuple(parts(t) for t in result)
+
+    moved = tuple(
+        parts(t.detach()).requires_grad_(t.requires_grad) if z else t
+        for t, z in zip(ins, places, strict=True)
+    )
+    return function, moved
 
 
 def _check_inputs(ins: Tensors) -> None:

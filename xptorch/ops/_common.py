@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -144,6 +145,12 @@ def _cast_back(xp: Any, g: Any, a_dtype: Any) -> Any:
 
 
 cast = op("astype", lambda xp, a, *, dtype: xp.astype(a, dtype), a=_cast_back)
+_to_complex = op(
+    "to_complex",
+    lambda xp, a, *, dtype: xp.astype(a, dtype),
+    conjugates=True,
+    a=lambda xp, g, a_dtype: xp.astype(xp.real(g), a_dtype),
+)
 
 
 def to_dtype(t: Tensor, dt: dtype) -> Tensor:
@@ -152,8 +159,15 @@ def to_dtype(t: Tensor, dt: dtype) -> Tensor:
     raw = on.raw_dtype(dt)
     if t._data.dtype == raw:
         return t
-    if t._needs and dt.is_complex:
-        raise NotImplementedError("autograd through complex tensors is not supported")
+    if t.dtype.is_complex:
+        if not dt.is_complex:
+            warnings.warn(
+                "Casting complex values to real discards the imaginary part", stacklevel=2
+            )
+            return to_dtype(_engine.OPS["real"](t).clone(), dt)
+    elif dt.is_complex:
+        _graph.setup.complex = _graph.setup.complex or t._needs
+        return _to_complex(t, dtype=raw)
     if dt.category < FLOAT:
         return _graph.wrap(on.xp.astype(t._data, raw), on)
     return cast(t, dtype=raw)

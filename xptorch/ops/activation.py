@@ -389,7 +389,8 @@ hardswish = smooth(_hardswish, "hardswish", "hardswish_cpu")
 def softsign(input: Tensor) -> Tensor:
     """input / (1 + |input|)."""
     refuse("abs_cpu", input, BOOL)
-    return _softsign(floating(input))
+    x = floating(input)
+    return x / (1 + x.abs()) if x.dtype.is_complex else _softsign(x)
 
 
 def tanhshrink(input: Tensor) -> Tensor:

@@ -366,7 +366,10 @@ def _ends(start: Any, end: Any, steps: Any, name: str) -> tuple[Any, Any]:
 def _even(start: Any, end: Any, steps: int, dtype: Dtype, on: Any) -> Any:
     """Values at equal distances, from both ends, rounded as PyTorch rounds them."""
     if dtype.is_complex:
-        raise NotImplementedError("ranges of complex numbers")
+        ends = [complex(x) for x in (start, end)]
+        parts = ([e.real for e in ends], [e.imag for e in ends])
+        re, im = (_even(a, b, steps, dtype.to_real(), on) for a, b in parts)
+        return on.xp.astype(re, on.xp.complex128) + on.xp.astype(im, on.xp.complex128) * 1j
     if not dtype.is_floating_point:
         start, end = int(start), int(end)
     narrow = dtype if dtype.is_floating_point else _dtype.float32
@@ -407,7 +410,8 @@ def logspace(
     dtype = dtype or (out.dtype if out is not None else _dtype.get_default_dtype())
     refuse_dtype("logspace_cpu", dtype, _dtype.BOOL)
     on = resolve(device)
-    powers = on.xp.astype(_even(start, end, steps, dtype, on), on.raw_dtype(_dtype.float64))
+    wide = _dtype.complex128 if dtype.is_complex else _dtype.float64
+    powers = on.xp.astype(_even(start, end, steps, dtype, on), on.raw_dtype(wide))
     data = mode.run(on.xp.astype, base**powers, on.raw_dtype(dtype))
     return leaf(deliver(_graph.wrap(data, on), out, "logspace"), requires_grad)
 

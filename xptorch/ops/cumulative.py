@@ -173,7 +173,7 @@ cummin = _running("cummin", False, "(values, indices) of running minima along an
 def logcumsumexp(input: Tensor, dim: int, *, out: Tensor | None = None) -> Tensor:
     """Logarithms of running sums of exponentials along an axis."""
     need_tensor(input, "logcumsumexp")
-    refuse("logcumsumexp_out_cpu", input, _dtype.BOOL, _dtype.INTEGER)
+    refuse("logcumsumexp_out_cpu", input, _dtype.BOOL, _dtype.INTEGER, COMPLEX)
     axis = wrap_dim(dim, input.ndim)
     result = in_float32(_logcumsumexp, input, axis=axis) if input.ndim else input.clone()
     return deliver(result, out, "logcumsumexp")
@@ -317,7 +317,7 @@ def gradient(
 def _slope(x: Tensor, axis: int, spacing: Any, edge_order: int) -> Tensor:
     n = x._data.shape[axis]
     tail = (-1,) + (1,) * (x.ndim - 1 - axis)
-    dt = x.dtype if x.dtype.category >= FLOAT else _dtype.get_default_dtype()
+    dt = x.dtype.to_real() if x.dtype.category >= FLOAT else _dtype.get_default_dtype()
     points = create.arange(n, dtype=dt, device=x._device)
     places = spacing if isinstance(spacing, type(x)) and spacing.ndim else points * spacing
     gaps = diff(places).reshape(tail)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import cmath
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,10 @@ from xptorch import _dtype
 from xptorch._dtype import COMPLEX, FLOAT, INTEGER
 from xptorch._engine import either, op
 from xptorch.ops import comparison
+from xptorch.ops import complex as numbers
 from xptorch.ops._common import (
     deliver,
+    inplace,
     is_tensor,
     need_tensor,
     promote,
@@ -172,10 +175,21 @@ def abs(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """|input|; the magnitude of complex numbers."""
     need_tensor(input, "abs")
     refuse("abs_cpu", input, _dtype.BOOL)
-    return deliver(_abs(input), out, "abs")
+    core = numbers.magnitude if input.dtype.is_complex else _abs
+    return deliver(core(input), out, "abs")
 
 
 absolute = abs
+
+
+def abs_(self: Tensor) -> Tensor:
+    """`abs` in place, of real tensors only."""
+    if self.dtype.is_complex:
+        raise RuntimeError("In-place abs is not supported for complex tensors.")
+    return inplace(abs)(self)
+
+
+absolute_ = abs_
 
 
 def sign(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -192,7 +206,9 @@ def sign(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def sgn(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The sign of real numbers, z / |z| of complex ones."""
     need_tensor(input, "sgn")
-    return deliver(input.clone() if input.dtype is _dtype.bool_ else _sign(input), out, "sgn")
+    if input.dtype is _dtype.bool_:
+        return deliver(input.clone(), out, "sgn")
+    return deliver((numbers.sgn if input.dtype.is_complex else _sign)(input), out, "sgn")
 
 
 def square(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -251,11 +267,20 @@ def _pow_base(xp: Any, g: Any, a: Any, b: Any) -> Any:
     return g * xp.where(b == 0, xp.zeros_like(slope), slope)
 
 
+def _real_part(xp: Any, b: Any) -> Any:
+    try:
+        return xp.real(b)
+    except TypeError:  # the standard has none of real numbers
+        return b
+
+
 def _pow_exponent(xp: Any, g: Any, a: Any, b: Any, y: Any) -> Any:
+    if isinstance(a, complex):
+        return g * (y * cmath.log(a)) if a else g * xp.keep(y, xp.real(b) < 0)
     if not hasattr(a, "shape"):
         return g * (y * math.log(a)) if a > 0 else g * xp.keep(y, b < 0)
     # 0 ** b is flat for b >= 0: log(0) must not spoil it.
-    flat = xp.logical_and(a == 0, b >= 0)
+    flat = xp.logical_and(a == 0, _real_part(xp, b) >= 0)
     return g * xp.where(flat, xp.zeros_like(y), y * xp.log(xp.where(flat, xp.ones_like(y), a)))
 
 
@@ -494,15 +519,18 @@ def float_power(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tens
     """`pow` in double precision."""
     if not is_tensor(input):
         need_tensor(exponent, "float_power", "exponent", 2)
-    a, b = (to_dtype(x, _dtype.float64) if is_tensor(x) else float(x) for x in (input, exponent))
+    wide = _dtype.complex128 if result_type(input, exponent).is_complex else _dtype.float64
+    number = complex if wide.is_complex else float
+    a, b = (to_dtype(x, wide) if is_tensor(x) else number(x) for x in (input, exponent))
     return deliver(pow(a, b), out, "float_power")
 
 
 def float_power_(self: Tensor, exponent: Any) -> Tensor:
     """`float_power` in place, of double precision only."""
-    if self.dtype is not _dtype.float64:
+    wide = result_type(self, exponent).is_complex
+    if self.dtype is not (_dtype.complex128 if wide else _dtype.float64):
         raise RuntimeError(
             f"the base given to float_power_ has dtype {type_name(self.dtype)} but the "
-            "operation's result requires dtype Double"
+            f"operation's result requires dtype {'ComplexDouble' if wide else 'Double'}"
         )
     return self.pow_(exponent)

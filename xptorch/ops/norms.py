@@ -97,7 +97,8 @@ def _vector_norm(x: Tensor, *, ord: float, axes: tuple[int, ...], keepdim: bool)
             return size
         return size.amax(axes, keepdim) if ord > 0 else size.amin(axes, keepdim)
     if ord == 0:
-        return _zero_norm(x, axis=axes, keepdims=keepdim)
+        size = x.abs() if x.dtype.category == COMPLEX else x
+        return _zero_norm(size, axis=axes, keepdims=keepdim)
     if ord == 1:
         return x.abs().sum(axes, keepdim) if axes else x.abs()
     size = x.abs() if x.dtype.category == COMPLEX else x

@@ -224,7 +224,10 @@ def var(
     axes = wrap_dims(None if dim == () else dim, input.ndim)
     n = _count(input._data.shape, axes)
     if input.dtype.is_complex:
-        raise NotImplementedError("var of complex tensors")
+        parts = [
+            var(x, dim, correction=correction, keepdim=keepdim) for x in (input.real, input.imag)
+        ]
+        return deliver(parts[0] + parts[1], out, "var")
     if n == 0:
         return deliver(_sum(input, axis=axes, keepdims=keepdim) + math.nan, out, "var")
     result = in_float32(_var, input, axis=axes, keepdims=keepdim, correction=correction)

@@ -142,7 +142,15 @@ atan2 = arctan2 = binary(
     _atan2, "The angle of the point (other, input).", "atan2", least=FLOAT, tensors=2
 )
 hypot = binary(_hypot, "√(input² + other²).", tensors=2)
-logaddexp = binary(_logaddexp, "log(exp(input) + exp(other)).", tensors=2)
+_logaddexp_of_two = binary(_logaddexp, "log(exp(input) + exp(other)).", tensors=2)
+
+
+def logaddexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """log(exp(input) + exp(other))."""
+    for t in (input, other):
+        if is_tensor(t) and t.dtype.is_complex:
+            raise NotImplementedError("logaddexp of complex numbers")
+    return _logaddexp_of_two(input, other, out=out)
 
 
 logaddexp2 = binary(_logaddexp2, "log₂(2^input + 2^other).", tensors=2)

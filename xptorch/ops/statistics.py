@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xptorch import _dtype
 from xptorch._dtype import BOOL, COMPLEX, FLOAT, INTEGER
 from xptorch.ops import comparison, create
+from xptorch.ops import complex as numbers
 from xptorch.ops._common import (
     check_apart,
     deliver,
@@ -289,7 +290,7 @@ def _weights(x: Tensor, fweights: Tensor | None, aweights: Tensor | None) -> Ten
         if w.numel() and bool((w < 0).any()):
             raise RuntimeError(f"cov(): {name} cannot be negative")
     if fweights is None or aweights is None:
-        return aweights if fweights is None else to_dtype(fweights, x.dtype)
+        return aweights if fweights is None else to_dtype(fweights, x.dtype.to_real())
     return fweights * aweights
 
 
@@ -299,4 +300,7 @@ def corrcoef(input: Tensor) -> Tensor:
     if not c.ndim:
         return c / c
     size = c.diagonal().sqrt()
-    return comparison.clamp(c / size.unsqueeze(1) / size.unsqueeze(0), -1, 1)
+    result = c / size.unsqueeze(1) / size.unsqueeze(0)
+    if result.dtype.is_complex:
+        return numbers.view_as_complex(numbers.view_as_real(result).clamp(-1, 1))
+    return comparison.clamp(result, -1, 1)
