@@ -29,7 +29,7 @@ _CANCEL = "a float16 sum whose terms cancel"
 _AMPLIFIED = "its history divides differences of nearly equal gradients: rounding errors grow"
 
 _REAL = ("logaddexp", "logsumexp", "logcumsumexp", "nn.functional.silu.complex")
-_REAL += ("nn.functional.rms_norm", "nn.functional.normalize")
+_REAL += ("nn.functional.rms_norm",)
 _REAL += (
     *("cholesky", "cholesky_inverse", "cholesky_solve", "logdet", "matrix_exp", "norm.nuc"),
     *("pinverse", "svd"),
