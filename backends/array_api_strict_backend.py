@@ -43,5 +43,13 @@ class ArrayApiStrictBackend(Backend):
             return super().strides(x)
         return tuple(s // x._array.itemsize for s in x._array.strides)
 
+    def restride(
+        self, x: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int
+    ) -> Array:
+        memory = np.lib.stride_tricks.as_strided(x._array, (offset + 1,), (x._array.itemsize,))
+        steps = tuple(s * x._array.itemsize for s in strides)
+        view = np.lib.stride_tricks.as_strided(memory[offset:], shape, steps)
+        return type(x)._new(view, device=x.device)
+
 
 BACKEND = ArrayApiStrictBackend

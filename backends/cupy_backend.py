@@ -135,6 +135,14 @@ class CupyBackend(Backend):
 
     # ---- windows and scatter
 
+    def restride(
+        self, x: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int
+    ) -> Array:
+        view = self.cupy.lib.stride_tricks.as_strided
+        if offset:
+            x = view(x, (offset + 1,), (x.itemsize,))[offset:]
+        return view(x, shape, tuple(s * x.itemsize for s in strides))
+
     def unfold(
         self, x: Array, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
     ) -> Array:

@@ -85,12 +85,13 @@ class NumpyBackend(Backend):
             x[key] = value
         return x
 
-    def windows(self, x: Array, axis: int, size: int, step: int) -> Array:
-        count = (x.shape[axis] - size) // step + 1
-        shape = (*x.shape[:axis], count, *x.shape[axis + 1 :], size)
-        gap = x.strides[axis]
-        strides = (*x.strides[:axis], gap * step, *x.strides[axis + 1 :], gap)
-        return np.lib.stride_tricks.as_strided(x, shape, strides)
+    def restride(
+        self, x: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int
+    ) -> Array:
+        y: Any = np.asarray(_Memory(x, shape, tuple(s * x.itemsize for s in strides), offset))
+        if y.dtype != x.dtype:  # dtypes of extensions have no name in the interface
+            y.dtype = x.dtype
+        return y
 
     def diagonal(self, x: Array, offset: int) -> Array:
         y = np.diagonal(x, offset, -2, -1)
@@ -182,6 +183,18 @@ class NumpyBackend(Backend):
 
     def erf(self, x: Array) -> Array:
         return erf32(x) if x.dtype == np.float32 else super().erf(x)
+
+
+class _Memory:
+    """The memory of an array under other strides, for NumPy to take."""
+
+    def __init__(self, x: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int):
+        self.base = x
+        memory = dict(x.__array_interface__)
+        address, locked = memory["data"]
+        memory["data"] = (address + offset * x.itemsize, locked)
+        memory["shape"], memory["strides"] = shape, strides
+        self.__array_interface__ = memory
 
 
 _WORDS = {2: np.int16, 4: np.int32, 8: np.int64}

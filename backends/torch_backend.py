@@ -38,8 +38,10 @@ class TorchBackend(Backend):
     def strides(self, x: Array) -> tuple[int, ...]:
         return super().strides(x) if 0 in x.shape else tuple(x.stride())
 
-    def windows(self, x: Array, axis: int, size: int, step: int) -> Array:
-        return x.unfold(axis, size, step)
+    def restride(
+        self, x: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int
+    ) -> Array:
+        return x.as_strided(shape, strides, x.storage_offset() + offset)
 
     def diagonal(self, x: Array, offset: int) -> Array:
         return x.diagonal(offset, -2, -1)

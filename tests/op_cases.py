@@ -143,6 +143,11 @@ SPECIAL = [
     ),
 ]
 
+_POLYNOMIALS = [f"{s}chebyshev_polynomial_{k}" for s in ("", "shifted_") for k in "tuvw"]
+_POLYNOMIALS += ["hermite_polynomial_h", "hermite_polynomial_he"]
+_POLYNOMIALS += ["laguerre_polynomial_l", "legendre_polynomial_p"]
+SPECIAL += [case(n, real(3, 1), index(8, 1, 4), call=f"special.{n}") for n in _POLYNOMIALS]
+
 REDUCE = [
     *[
         case(name, real(3, 4, 2), note=note, **static)
@@ -215,6 +220,7 @@ INDEX = [
     case("scatter_combine", real(3, 4), index(3, 6, 4), away(6, 4), call=_scatter_prod),
     case("diagonal", real(3, 4), offset=1),
     case("windows", real(3, 7), call=lambda torch, x: x.unfold(1, 3, 2)),
+    case("restride", real(3, 4), call=lambda torch, x: x.contiguous().as_strided((2, 3), (3, 2))),
     case("argsort", distinct(), dim=0, descending=True),
 ]
 

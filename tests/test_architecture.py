@@ -21,11 +21,11 @@ BACKENDS = sorted((ROOT / "backends").glob("*_backend.py"))
 
 # Each layer may import those before it and itself; `ops` and `_tensor` import each other.
 LAYERS = (
-    ("_dtype", "_erf", "_grad_mode", "_version", "utils.hooks"),
+    ("_dtype", "_erf", "_formats", "_grad_mode", "_version", "utils.hooks"),
     ("_backend", "_threads"),
     ("_graph", "_inplace", "_backprop", "_engine", "random"),
     ("ops", "_tensor", "_transfer", "_methods", "_printing", "_interop", "_legacy"),
-    ("autograd", "linalg", "special", "fft", "cuda", "testing"),
+    ("autograd", "linalg", "special", "signal", "fft", "cuda", "testing"),
     ("nn.functional",),
     ("nn",),
     ("optim", "utils", "func"),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import xptorch
+import xptorch.special  # declares ops of its own
 from tests.columns import Column, host
 from tests.op_case import OpCase
 from tests.op_cases import CASES

@@ -48,6 +48,7 @@ from xptorch.ops.activation import *
 from xptorch.ops.bessel import *
 from xptorch.ops.comparison import *
 from xptorch.ops.complex import *
+from xptorch.ops.copies import *
 from xptorch.ops.create import *
 from xptorch.ops.cumulative import *
 from xptorch.ops.decompositions import *
@@ -66,6 +67,7 @@ from xptorch.ops.memory import *
 from xptorch.ops.normal import *
 from xptorch.ops.batch_norm import *
 from xptorch.ops.norm import *
+from xptorch.ops.query import *
 from xptorch.ops.random import *
 from xptorch.ops.reduce import *
 from xptorch.ops.scatter import *
@@ -75,6 +77,7 @@ from xptorch.ops.softmax import *
 from xptorch.ops.sort import *
 from xptorch.ops.special import *
 from xptorch.ops.statistics import *
+from xptorch.ops.strided import *
 from xptorch.ops.tapers import *
 
 from xptorch.random import Generator as Generator
@@ -86,7 +89,7 @@ from xptorch.random import manual_seed as manual_seed
 from xptorch.random import seed as seed
 from xptorch.random import set_rng_state as set_rng_state
 
-_methods.install()
+globals().update(_methods.install())
 
 from xptorch import autograd as autograd
 from xptorch import cuda as cuda
@@ -96,6 +99,7 @@ from xptorch import optim as optim
 from xptorch import random as random
 from xptorch import serialization as serialization
 from xptorch import utils as utils
+from xptorch._formats import *
 from xptorch._legacy import *
 from xptorch._printing import get_printoptions as get_printoptions
 from xptorch._printing import set_printoptions as set_printoptions
@@ -120,6 +124,7 @@ from xptorch.nn.functional import max_pool2d as max_pool2d
 from xptorch.nn.functional import max_pool3d as max_pool3d
 from xptorch.nn.functional import pixel_shuffle as pixel_shuffle
 from xptorch.nn.functional import pixel_unshuffle as pixel_unshuffle
+from xptorch.nn.functional.native import *
 from xptorch.serialization import load as load
 from xptorch.serialization import save as save
 
@@ -138,6 +143,7 @@ def __getattr__(name: str) -> object:
         "func",
         "testing",
         "linalg",
+        "signal",
         "special",
     ):  # what few programs use is loaded when asked for
         return _importlib.import_module(f"xptorch.{name}")

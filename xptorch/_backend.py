@@ -57,7 +57,7 @@ class Backend:
     ON_XP: ClassVar[tuple[str, ...]] = (
         *("unfold", "fold", "weigh", "match", "pad", "index_add", "index_put", "astype"),
         *("keep", "erf", "erfc", "relu", "peak"),
-        *("place", "add_rows", "add_along", "put_along", "positions", "windows", "diagonal"),
+        *("place", "add_rows", "add_along", "put_along", "positions", "restride", "diagonal"),
         *("aliases", "owns", "strides", "reshape_view", "assign", "iadd", "add_to", "block"),
         *("address", "kernels"),
     )
@@ -161,11 +161,15 @@ class Backend:
         """`x` in another dtype, itself if it has it."""
         return self.xp.library.astype(x, dtype, copy=False)
 
-    def windows(self, x: Array, axis: int, size: int, step: int) -> Array:
-        """Windows of `size` along an axis, `step` apart, as a new last axis: a view if possible."""
-        lead, reach = (slice(None),) * axis, x.shape[axis] - size + 1
-        taps = [x[(*lead, slice(i, i + reach, step), ...)] for i in range(size)]
-        return self.xp.stack(taps, axis=-1)
+    def restride(
+        self, x: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int
+    ) -> Array:
+        """The memory of `x`, from `offset` on, with those strides in elements: a view if possible.
+
+        Strides count in the memory as `strides` tells it: in C order where it cannot be seen.
+        """
+        places = element_positions(self.xp, shape, strides, offset, x.device)
+        return self.xp.reshape(self.xp.take(self.xp.reshape(x, (-1,)), places, axis=0), shape)
 
     def diagonal(self, x: Array, offset: int) -> Array:
         """The diagonals of the last two axes, as the last axis: a view if possible."""
@@ -327,6 +331,16 @@ class Backend:
     def erfc(self, x: Array) -> Array:
         """1 − erf(x), without the cancellation for large x."""
         return _erf.erfc(self.xp, x)
+
+
+def element_positions(
+    xp: Namespace, shape: tuple[int, ...], strides: tuple[int, ...], offset: int, on: Any
+) -> Array:
+    """Where in memory the elements of an array of that shape and those strides lie, as 1-D."""
+    total = xp.full((1,), offset, dtype=xp.int64, device=on)
+    for n, step in zip(shape, strides, strict=True):
+        total = xp.reshape(total[:, None] + xp.arange(n, device=on) * step, (-1,))
+    return total
 
 
 def window_count(size: int, kernel: int, stride: int, dilation: int) -> int:

@@ -84,7 +84,8 @@ class _PutView(Node):
         self.replay = replay
 
     def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
-        whole = g if create_graph else wrap(g, self.device)
+        # Steps by strides meet the memory that they were made for: in order.
+        whole = (g if create_graph else wrap(g, self.device)).contiguous()
         with set_grad_enabled(create_graph):
             region = replayed(whole, self.replay).clone()
             rest = whole.clone()

@@ -13,6 +13,7 @@ from xptorch.ops import (
     bessel,
     comparison,
     complex,
+    copies,
     create,
     cumulative,
     decompositions,
@@ -25,6 +26,7 @@ from xptorch.ops import (
     memory,
     normal,
     norms,
+    query,
     random,
     reduce,
     scatter,
@@ -34,6 +36,7 @@ from xptorch.ops import (
     sort,
     special,
     statistics,
+    strided,
 )
 from xptorch.ops._common import inplace, to_dtype
 
@@ -62,11 +65,13 @@ METHODS: dict[ModuleType, str] = {
         not_equal+ signbit
     """,
     shape: """
-        broadcast_to chunk clone contiguous detach expand expand_as flatten moveaxis movedim permute
+        broadcast_to chunk clone contiguous detach expand expand_as flatten is_contiguous moveaxis
+        movedim permute
         ravel reshape reshape_as split split_with_sizes squeeze sum_to_size swapaxes swapdims t
         transpose unbind unflatten unsafe_chunk unsafe_split unsafe_split_with_sizes unsqueeze view
         view_as
     """,
+    copies: "narrow_copy",
     layout: """
         dsplit flip fliplr flipud hsplit repeat roll rot90 tensor_split tile vsplit
     """,
@@ -94,6 +99,11 @@ METHODS: dict[ModuleType, str] = {
     statistics: """
         corrcoef cov histc kthvalue median mode nanmedian nanquantile quantile
     """,
+    query: """
+        apply_ as_subclass dim_order is_complex is_conj is_distributed is_floating_point is_neg
+        is_nonzero is_same_size is_set_to is_shared is_signed map_ record_stream
+    """,
+    strided: "as_strided as_strided_scatter new_empty_strided",
     linalg: """
         addbmm+ addmm+ addmv+ addr+ baddbmm+ bmm cross dot ger inner kron matmul mm mv outer vdot
     """,
@@ -114,6 +124,14 @@ METHODS: dict[ModuleType, str] = {
         random_ uniform_
     """,
 }  # a + stands for an in-place form as well, with an underscore
+
+IN_PLACE = """
+    abs_ acos_ acosh_ addmv_ arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ as_strided_ asin_
+    asinh_ atan_ atanh_ ceil_ clamp_ clamp_max_ clamp_min_ clip_ cos_ cosh_ deg2rad_ detach_ erf_
+    erfc_ exp2_ exp_ expm1_ fix_ floor_ frac_ gcd_ i0_ index_put_ lcm_ ldexp_ log10_ log1p_ log2_
+    log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ round_ rsqrt_ sigmoid_ sin_ sinc_
+    sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_
+"""  # methods that are functions at the top as well
 
 CASTS = {
     **{"bool": "bool", "byte": "uint8", "char": "int8", "short": "int16", "int": "int32"},
@@ -164,12 +182,12 @@ def _cast_to(target: dtype) -> Callable[..., Any]:
 def _become(function: Callable[..., Any]) -> Callable[..., Any]:
     """The in-place form of a function that changes only the shape."""
 
-    def method(self: Tensor, *args: Any) -> Tensor:
-        result = function(self, *args)
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        result = function(self, *args, **kwargs)
         for name in ("_data", "_node", "_needs"):
             setattr(self, name, getattr(result, name))
         if self._base is not None:
-            self._replay = (*self._replay, lambda x: function(x, *args))
+            self._replay = (*self._replay, lambda x: function(x, *args, **kwargs))
         return self
 
     method.__doc__ = f"`{function.__name__}` of the tensor itself."
@@ -213,8 +231,11 @@ def _adjoint_of_matrix(t: Tensor) -> Tensor:
     return _adjoint(t) if t.ndim else complex.conj(t)
 
 
-def install() -> None:
-    """Give Tensor its methods; called once, when the package is imported."""
+def install() -> dict[str, Any]:
+    """Give Tensor its methods; returns the in-place ones that are functions at the top, too.
+
+    Called once, when the package is imported.
+    """
     from xptorch._dtype import DTYPES
 
     for module, names in METHODS.items():
@@ -226,12 +247,13 @@ def install() -> None:
                 method = inplace(function)
                 method.__name__ = method.__qualname__ = name + "_"
                 setattr(Tensor, name + "_", method)
+    methods: Any = Tensor
     for name in ("squeeze", "swapaxes", "swapdims", "t", "transpose", "unsqueeze"):
         setattr(Tensor, name + "_", _become(getattr(shape, name)))
+    methods.as_strided_ = _become(strided.as_strided)
     for name, target in CASTS.items():
         setattr(Tensor, name, _cast_to(DTYPES[target]))
     e, c = elementwise, comparison
-    methods: Any = Tensor
     pairs: dict[str, Callable[..., Any]] = {
         **{"add": e.add, "sub": e.sub, "mul": e.mul, "truediv": e.div},
         **{"floordiv": e.floor_divide, "mod": e.remainder, "pow": e.pow, "matmul": linalg.matmul},
@@ -255,3 +277,4 @@ def install() -> None:
         setattr(Tensor, part, _part(getattr(complex, part)))
     methods.mH = property(_adjoint)
     methods.H = property(_adjoint_of_matrix)
+    return {name: getattr(Tensor, name) for name in IN_PLACE.split()}

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from xptorch import _dtype, _graph, _interop
 from xptorch._backend import Array, resolve
 from xptorch._backend import device as Device
-from xptorch._dtype import COMPLEX, FLOAT
+from xptorch._dtype import FLOAT
 from xptorch._dtype import dtype as Dtype
+from xptorch._formats import strided
 from xptorch._transfer import by_type_name, destination, moved
 from xptorch.ops import create, shape
 from xptorch.ops._common import to_dtype, type_name
@@ -176,15 +177,6 @@ class Tensor:
         xp = self._device.xp
         return (xp.address(self._data) - xp.address(base._data)) // self.dtype.itemsize
 
-    def is_contiguous(self, memory_format: Any = None) -> bool:
-        """Whether its elements lie in memory in the order of its axes."""
-        expected = 1
-        for s, step in zip(reversed(self._data.shape), reversed(self.stride()), strict=True):
-            if s != 1 and step != expected:
-                return False
-            expected *= s
-        return True
-
     def data_ptr(self) -> int:
         """The address of its first element."""
         return self._device.xp.address(self._data)
@@ -194,22 +186,26 @@ class Tensor:
         """Whether it is on a CUDA device."""
         return self._device.type == "cuda"
 
+    @property
+    def is_cpu(self) -> bool:
+        """Whether it is in host memory, as a NumPy array."""
+        return self._device.type == "cpu"
+
     is_sparse: ClassVar[bool] = False
+    is_sparse_csr: ClassVar[bool] = False
     is_quantized: ClassVar[bool] = False
     is_meta: ClassVar[bool] = False
     is_nested: ClassVar[bool] = False
-
-    def is_floating_point(self) -> bool:
-        """Whether its dtype is a floating-point one."""
-        return self.dtype.category == FLOAT
-
-    def is_complex(self) -> bool:
-        """Whether its dtype is complex."""
-        return self.dtype.category == COMPLEX
-
-    def is_signed(self) -> bool:
-        """Whether its dtype has negative values."""
-        return self.dtype.is_signed
+    is_mkldnn: ClassVar[bool] = False
+    is_mps: ClassVar[bool] = False
+    is_xla: ClassVar[bool] = False
+    is_xpu: ClassVar[bool] = False
+    is_ipu: ClassVar[bool] = False
+    is_maia: ClassVar[bool] = False
+    is_mtia: ClassVar[bool] = False
+    is_vulkan: ClassVar[bool] = False
+    name: ClassVar[None] = None
+    layout: ClassVar[Any] = strided
 
     def get_device(self) -> int:
         """The index of its CUDA device, −1 on others."""
@@ -465,6 +461,7 @@ class Tensor:
 
         Takes a dtype, a device, a device and a dtype, or a tensor whose dtype and device to take.
         """
+        memory_format = kwargs.pop("memory_format", None)
         dt, where, copy = destination(args, kwargs)
         t = self
         if where is not None:
@@ -473,7 +470,10 @@ class Tensor:
                 t = moved(t, on)
         if dt is not None and dt is not t.dtype:
             t = to_dtype(t, dt)
-        return t.clone() if copy and t is self else t
+        t = t.clone() if copy and t is self else t
+        if memory_format is None or str(memory_format).endswith("preserve_format"):
+            return t
+        return t.contiguous(memory_format=memory_format)
 
     def cpu(self, memory_format: Any = None) -> Tensor:
         """The tensor in host memory, as NumPy array."""

@@ -16,7 +16,6 @@ def destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any
     """The (dtype, device, copy) that the arguments of `Tensor.to` ask for; None leaves as it is."""
     dtype, device = kwargs.pop("dtype", None), kwargs.pop("device", None)
     copy = kwargs.pop("copy", False)
-    kwargs.pop("memory_format", None)
     flags = ["copy"] if kwargs.pop("non_blocking", None) is not None else ["non_blocking", "copy"]
     if "other" in kwargs:
         args = (kwargs.pop("other"), *args)

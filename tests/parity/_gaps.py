@@ -62,6 +62,7 @@ GAPS = [
     Gap("addbmm", "wrong Tensor.addbmm_ *", "PyTorch lets `self` grow in place"),
     Gap("nn.functional.grid_sample", "wrong * float16", "PyTorch rounds the bicubic weights"),
     Gap("nn.CTCLoss", "wrong float32 * gradient", "PyTorch adds up fifty steps in float32"),
+    Gap("as_strided_scatter", "wrong * gradient", "PyTorch's reaches elements it has replaced"),
     Gap("LBFGS", "wrong float32 *", _AMPLIFIED),
     Gap("LBFGS", "wrong float64 * state", _AMPLIFIED),
 ]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from xptorch.ops._common import deliver, floating, need_tensor, promote
+from xptorch.ops._common import deliver, floating, need_tensor, promote, type_name
 from xptorch.ops._fused import in_float32
 
 if TYPE_CHECKING:
@@ -23,6 +23,12 @@ def in_double(compute: Callable[..., Any]) -> Callable[..., Any]:
         return xp.astype(compute(xp, xp.astype(a, xp.float64)), a.dtype)
 
     return forward
+
+
+def need_wide(name: str, t: Tensor) -> None:
+    """Raise PyTorch's error for functions that half precision lacks."""
+    if t.dtype.itemsize == 2:
+        raise NotImplementedError(f'"{name}_cpu" not implemented for {type_name(t.dtype)!r}')
 
 
 def named(function: F, name: str, doc: str) -> F:

@@ -183,13 +183,43 @@ def reshape_as(self: Tensor, other: Tensor) -> Tensor:
 def _channels_last(t: Tensor) -> bool:
     """Whether the memory lies as convolutions leave it: to the user such a tensor is contiguous."""
     x = t._data
-    if x.ndim < 3:
+    return x.ndim >= 3 and _lies_in(t, (0, *range(2, x.ndim), 1))
+
+
+def _lies_in(t: Tensor, axes: Sequence[int]) -> bool:
+    """Whether the memory is dense and lies in that order of the axes."""
+    strides, expected = t._device.xp.strides(t._data), 1
+    for axis in reversed(axes):
+        size = t._data.shape[axis]
+        if size != 1 and strides[axis] != expected:
+            return False
+        expected *= size
+    return True
+
+
+def _order(t: Tensor, memory_format: Any) -> tuple[int, ...]:
+    """The order of axes in memory that a memory format stands for."""
+    name = str(memory_format or "contiguous_format").rpartition(".")[2]
+    if name == "contiguous_format":
+        return tuple(range(t.ndim))
+    rank = {"channels_last": 4, "channels_last_3d": 5}.get(name)
+    if rank is None:
+        raise RuntimeError(f"{name} memory format is unsupported by the contiguous operator")
+    if rank != t.ndim:
+        raise RuntimeError(f"required rank {rank} tensor to use {name} format")
+    return (0, *range(2, rank), 1)
+
+
+def is_contiguous(self: Tensor, memory_format: Any = None) -> bool:
+    """Whether its elements lie in memory in the order of its axes, or in that of a format."""
+    if memory_format is None:
+        return _lies_in(self, range(self.ndim))
+    if str(memory_format).endswith(("last", "3d")) and self.ndim not in (4, 5):
         return False
-    axes = (0, *range(2, x.ndim), 1)
-    strides = t._device.xp.strides(x)
-    sizes = [x.shape[i] for i in axes]
-    dense = [math.prod(sizes[i + 1 :]) for i in range(x.ndim)]
-    return all(strides[a] == d or x.shape[a] == 1 for a, d in zip(axes, dense, strict=True))
+    try:
+        return _lies_in(self, _order(self, memory_format))
+    except RuntimeError:  # a format for another number of axes
+        return False
 
 
 def view_dtype(t: Tensor, dt: dtype) -> Tensor:
@@ -381,13 +411,24 @@ def ravel(input: Tensor) -> Tensor:
 
 
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
-    """A copy that gradients flow through."""
-    return _copy(input)
+    """A copy that gradients flow through, in the memory order of the input or of a format."""
+    if memory_format is None or str(memory_format).endswith("preserve_format"):
+        return _copy(input)
+    return _in_format(input, memory_format)
 
 
 def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
-    """The tensor itself if its memory is in order, else a copy in order."""
-    return self if self.is_contiguous() else _reordered(self)
+    """The tensor itself if its memory is in order (in that of a format), else a copy in order."""
+    if memory_format is not None and not str(memory_format).endswith("preserve_format"):
+        in_order = _lies_in(self, _order(self, memory_format))
+        return self if in_order else _in_format(self, memory_format)
+    return self if is_contiguous(self) else _reordered(self)
+
+
+def _in_format(t: Tensor, memory_format: Any) -> Tensor:
+    """A copy whose memory lies in the order of a format."""
+    axes = _order(t, memory_format)
+    return _permute(_reordered(_permute(t, axes=axes)), axes=_inverse(axes))
 
 
 _reordered = op(

@@ -71,9 +71,16 @@ def _windows_back(
     return xp.reshape(whole, shape=a_shape)
 
 
+def _windows_forward(xp: Any, a: Any, *, axis: int, size: int, step: int) -> Any:
+    steps, shape = list(xp.strides(a)), list(a.shape)
+    gap, shape[axis] = steps[axis], (shape[axis] - size) // step + 1
+    steps[axis] *= step
+    return xp.restride(a, (*shape, size), (*steps, gap), 0)
+
+
 _windows = op(
     "windows",
-    lambda xp, a, *, axis, size, step: xp.windows(a, axis, size, step),
+    _windows_forward,
     view=True,
     a=_windows_back,
 )
@@ -262,7 +269,7 @@ def _repeated(n: int, repeats: Any, axis: int, input: Tensor) -> Tensor:
 # ---- a part replaced
 
 
-def _replaced(input: Tensor, src: Tensor, part: Any) -> Tensor:
+def replaced(input: Tensor, src: Tensor, part: Any) -> Tensor:
     """A copy of the input in which the view that `part` makes holds `src`."""
     out = input.clone()
     target = part(out)
@@ -277,7 +284,7 @@ def _replaced(input: Tensor, src: Tensor, part: Any) -> Tensor:
 
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     """The input with `src` in place of one slice along an axis."""
-    return _replaced(input, src, lambda t: select(t, dim, index))
+    return replaced(input, src, lambda t: select(t, dim, index))
 
 
 def slice_scatter(
@@ -290,14 +297,14 @@ def slice_scatter(
 ) -> Tensor:
     """The input with `src` in place of some slices along an axis."""
     key = at_axis(wrap_dim(dim, input.ndim), slice(start, end, step))
-    return _replaced(input, src, lambda t: t[key])
+    return replaced(input, src, lambda t: t[key])
 
 
 def diagonal_scatter(
     input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
 ) -> Tensor:
     """The input with `src` in place of the diagonals of two axes."""
-    return _replaced(input, src, lambda t: diagonal(t, offset, dim1, dim2))
+    return replaced(input, src, lambda t: diagonal(t, offset, dim1, dim2))
 
 
 def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:

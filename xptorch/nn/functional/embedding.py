@@ -53,12 +53,12 @@ def embedding(
     if max_norm is not None and rows:
         ops.check_rows(input, rows)
         with no_grad():
-            _shorten(weight, input, max_norm, norm_type)
+            shorten(weight, input, max_norm, norm_type)
     padding = -1 if padding_idx is None else padding_idx
     return ops.embedding(weight, input, padding, scale_grad_by_freq, sparse)
 
 
-def _shorten(weight: Tensor, indices: Tensor, max_norm: float, p: float) -> None:
+def shorten(weight: Tensor, indices: Tensor, max_norm: float, p: float) -> None:
     """Bring the rows that are named down to the norm, in place."""
     used = weight.new_zeros(weight.shape[0])
     flat = indices.reshape(-1).long()
