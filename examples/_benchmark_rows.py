@@ -55,6 +55,63 @@ def mlp(torch: Any) -> Timed:
     return training_step(torch, net, torch.randn(128, 784), "mean")
 
 
+def char_gpt(torch: Any) -> Timed:
+    """A character-level language model: 4 layers, 4 heads, 128 wide, context 64, batch 16."""
+    nn = torch.nn
+    functional = nn.functional
+    letters, context, width, heads, batch = 65, 64, 128, 4, 16
+
+    class Attention(nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.project = nn.Linear(width, 3 * width)
+            self.out = nn.Linear(width, width)
+
+        def forward(self, x: Any) -> Any:
+            n, t, c = x.shape
+            q, k, v = self.project(x).split(width, dim=2)
+            q, k, v = (y.view(n, t, heads, c // heads).transpose(1, 2) for y in (q, k, v))
+            y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+            return self.out(y.transpose(1, 2).contiguous().view(n, t, c))
+
+    class Block(nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm1, self.attention = nn.LayerNorm(width), Attention()
+            self.norm2 = nn.LayerNorm(width)
+            self.mlp = nn.Sequential(
+                nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+            )
+
+        def forward(self, x: Any) -> Any:
+            x = x + self.attention(self.norm1(x))
+            return x + self.mlp(self.norm2(x))
+
+    class GPT(nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.token, self.place = nn.Embedding(letters, width), nn.Embedding(context, width)
+            self.blocks = nn.Sequential(*[Block() for _ in range(4)])
+            self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, letters)
+
+        def forward(self, index: Any) -> Any:
+            x = self.token(index) + self.place(torch.arange(index.shape[1]))
+            return self.head(self.norm(self.blocks(x)))
+
+    net = GPT()
+    text = labels(torch, letters, batch, context + 1)
+    inputs, targets = text[:, :-1], text[:, 1:]
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        logits = net(inputs)
+        functional.cross_entropy(logits.reshape(-1, letters), targets.reshape(-1)).backward()
+        optimizer.step()
+
+    return Timed(step)
+
+
 # ---- rows: single layers; each gives the layer and its inputs
 
 
@@ -66,6 +123,16 @@ def leaf(torch: Any, *shape: int) -> Any:
 def labels(torch: Any, high: int, *shape: int) -> Any:
     """Random integers below `high`."""
     return torch.randint(0, high, shape)
+
+
+def Function(torch: Any, function: Callable[..., Any], **settings: Any) -> Any:
+    """A layer that calls a function."""
+
+    class Layer(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def forward(self, *inputs: Any) -> Any:
+            return function(*inputs, **settings)
+
+    return Layer()
 
 
 LAYERS: dict[str, Callable[[Any], tuple[Any, ...]]] = {
@@ -86,6 +153,19 @@ LAYERS: dict[str, Callable[[Any], tuple[Any, ...]]] = {
         leaf(torch, 32, 64, 32, 32),
     ),
     "layer norm 256 4096 rows": lambda torch: (torch.nn.LayerNorm(256), leaf(torch, 4096, 256)),
+    "RMS norm 256 4096 rows": lambda torch: (torch.nn.RMSNorm(256), leaf(torch, 4096, 256)),
+    "group norm 8 of 64x16x16 N=32": lambda torch: (
+        torch.nn.GroupNorm(8, 64),
+        leaf(torch, 32, 64, 16, 16),
+    ),
+    "attention 4x8 heads 256x64": lambda torch: (
+        Function(torch, torch.nn.functional.scaled_dot_product_attention),
+        *[leaf(torch, 4, 8, 256, 64) for _ in range(3)],
+    ),
+    "causal attention 4x8 heads 256x64": lambda torch: (
+        Function(torch, torch.nn.functional.scaled_dot_product_attention, is_causal=True),
+        *[leaf(torch, 4, 8, 256, 64) for _ in range(3)],
+    ),
     "linear 512->512 N=128": lambda torch: (torch.nn.Linear(512, 512), leaf(torch, 128, 512)),
     "cross-entropy 256x1000": lambda torch: (
         torch.nn.CrossEntropyLoss(),
@@ -93,6 +173,26 @@ LAYERS: dict[str, Callable[[Any], tuple[Any, ...]]] = {
         labels(torch, 1000, 256),
     ),
     "GELU 1 Mi elements": lambda torch: (torch.nn.GELU(), leaf(torch, 1024, 1024)),
+    "GELU tanh 1 Mi elements": lambda torch: (
+        torch.nn.GELU(approximate="tanh"),
+        leaf(torch, 1024, 1024),
+    ),
+    "SiLU 1 Mi elements": lambda torch: (torch.nn.SiLU(), leaf(torch, 1024, 1024)),
+    "sigmoid 1 Mi elements": lambda torch: (torch.nn.Sigmoid(), leaf(torch, 1024, 1024)),
+    "tanh 1 Mi elements": lambda torch: (torch.nn.Tanh(), leaf(torch, 1024, 1024)),
+    "dropout 1 Mi elements": lambda torch: (torch.nn.Dropout(0.1), leaf(torch, 1024, 1024)),
+    "softmax 256x1000": lambda torch: (torch.nn.Softmax(-1), leaf(torch, 256, 1000)),
+    "log-softmax 256x1000": lambda torch: (torch.nn.LogSoftmax(-1), leaf(torch, 256, 1000)),
+    "BCE with logits 256x1000": lambda torch: (
+        torch.nn.BCEWithLogitsLoss(),
+        leaf(torch, 256, 1000),
+        torch.rand(256, 1000),
+    ),
+    "x + row 4096x64": lambda torch: (
+        Function(torch, torch.add),
+        leaf(torch, 4096, 64),
+        leaf(torch, 64),
+    ),
     "embedding 1000x128 4096 indices": lambda torch: (
         torch.nn.Embedding(1000, 128),
         labels(torch, 1000, 4096),
@@ -144,6 +244,7 @@ def tiny_op(torch: Any, backward: bool) -> Timed:
 ROWS: dict[str, Callable[[Any], Timed]] = {
     **{f"seed net step batch {n}": partial(seed_net, batch=n) for n in (10, 64, 256)},
     "MLP 784-512-512-10 step batch 128": mlp,
+    "char GPT 4 layers 128 wide step 16x64": char_gpt,
     **{
         f"{name} {'forward+backward' if backward else 'forward'}": partial(
             layer, name=name, backward=backward

@@ -9,4 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-KERNELS: dict[str, Callable[..., Any]] = {}
+from xptorch.backends.numpy_kernels import activation, norm
+
+KERNELS: dict[str, Callable[..., Any]] = {
+    "gelu_forward": activation.gelu_forward,
+    "gelu_vjp": activation.gelu_vjp,
+    "gelu_tanh_forward": activation.gelu_tanh_forward,
+    "gelu_tanh_vjp": activation.gelu_tanh_vjp,
+    "sigmoid_forward": activation.sigmoid_forward,
+    "sigmoid_slope": activation.sigmoid_slope,
+    "tanh_slope": activation.tanh_slope,
+    "silu_forward": activation.silu_forward,
+    "silu_vjp": activation.silu_vjp,
+    "layer_norm_forward": norm.layer_norm_forward,
+    "rms_norm_forward": norm.rms_norm_forward,
+    "layer_norm_vjp": norm.layer_norm_vjp,
+    "rms_norm_vjp": norm.rms_norm_vjp,
+}

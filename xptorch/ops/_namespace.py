@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from xptorch import _engine
 from xptorch.ops import create
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 class Namespace:
     """Every declared op under its name; those that take a list or make constants are spelt out."""
+
+    kernels: ClassVar[dict[str, Any]] = {}  # they work on arrays
 
     def __getattr__(self, name: str) -> Any:
         try:

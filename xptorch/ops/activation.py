@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
 from xptorch._dtype import BOOL, COMPLEX, FLOAT
-from xptorch._engine import op
+from xptorch._engine import hot, op
 from xptorch._graph import wrap
 from xptorch.ops import create, random
 from xptorch.ops import elementwise as e
@@ -94,11 +94,13 @@ _softshrink = op(
 # ---- smooth ones
 
 
+@hot
 def _gelu_forward(xp: Any, a: Any) -> Any:
     share = 0.5 * xp.erf(a * _SQRT_HALF) + 0.5
     return a * share, share
 
 
+@hot
 def _gelu_vjp(xp: Any, g: Any, needs: Any, a: Any, aux: Any) -> Any:
     slope = xp.exp(-0.5 * a * a)
     slope *= a
@@ -112,11 +114,13 @@ def _gelu_reference(a: Tensor) -> Tensor:
     return a * (0.5 * e.erf(a * _SQRT_HALF) + 0.5)
 
 
+@hot
 def _gelu_tanh_forward(xp: Any, a: Any) -> Any:
     t = xp.tanh(_TANH_SCALE * (a + _TANH_CUBE * (a * a * a)))
     return 0.5 * a * (1 + t), t
 
 
+@hot
 def _gelu_tanh_vjp(xp: Any, g: Any, needs: Any, a: Any, aux: Any) -> Any:
     slope = a * a
     slope *= 1.5 * _TANH_SCALE * _TANH_CUBE
@@ -143,11 +147,13 @@ _gelu_tanh = op(
 )
 
 
+@hot
 def _silu_forward(xp: Any, a: Any) -> Any:
     s = e.sigmoid_of(xp, a)
     return a * s, s
 
 
+@hot
 def _silu_vjp(xp: Any, g: Any, needs: Any, y: Any, aux: Any) -> Any:
     slope = 1 - aux
     slope *= y

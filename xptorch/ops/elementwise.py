@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
 from xptorch._dtype import COMPLEX, FLOAT, INTEGER
-from xptorch._engine import either, op
+from xptorch._engine import either, hot, op
 from xptorch.ops import comparison
 from xptorch.ops import complex as numbers
 from xptorch.ops._common import (
@@ -42,6 +42,21 @@ _TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
 _LN2, _LN10 = math.log(2), math.log(10)
 
 
+@hot
+def _tanh_slope(xp: Any, g: Any, y: Any) -> Any:
+    return g * (1 - y * y)
+
+
+@hot
+def _sigmoid_forward(xp: Any, a: Any) -> Any:
+    return 1 / (1 + xp.exp(-a))
+
+
+@hot
+def _sigmoid_slope(xp: Any, g: Any, y: Any) -> Any:
+    return g * (y * (1 - y))
+
+
 # ---- one input
 
 _neg = op("negative", lambda xp, a: -a, a=lambda xp, g: -g)
@@ -70,7 +85,7 @@ _acos = op("acos", lambda xp, a: xp.acos(a), a=lambda xp, g, a: -g / xp.sqrt(1 -
 _atan = op("atan", lambda xp, a: xp.atan(a), a=lambda xp, g, a: g / (1 + a * a))
 _sinh = op("sinh", lambda xp, a: xp.sinh(a), a=lambda xp, g, a: g * xp.cosh(a))
 _cosh = op("cosh", lambda xp, a: xp.cosh(a), a=lambda xp, g, a: g * xp.sinh(a))
-_tanh = op("tanh", lambda xp, a: xp.tanh(a), a=lambda xp, g, y: g * (1 - y * y))
+_tanh = op("tanh", lambda xp, a: xp.tanh(a), a=_tanh_slope)
 _asinh = op("asinh", lambda xp, a: xp.asinh(a), a=lambda xp, g, a: g / xp.sqrt(a * a + 1))
 _acosh = op("acosh", lambda xp, a: xp.acosh(a), a=lambda xp, g, a: g / xp.sqrt(a * a - 1))
 _atanh = op("atanh", lambda xp, a: xp.atanh(a), a=lambda xp, g, a: g / (1 - a * a))
@@ -84,7 +99,7 @@ _erfc = op(
     lambda xp, a: xp.erfc(a),
     a=lambda xp, g, a: g * (-_TWO_OVER_SQRT_PI * xp.exp(-a * a)),
 )
-_sigmoid = op("sigmoid", lambda xp, a: 1 / (1 + xp.exp(-a)), a=lambda xp, g, y: g * (y * (1 - y)))
+_sigmoid = op("sigmoid", _sigmoid_forward, a=_sigmoid_slope)
 sigmoid_of = either(_sigmoid)  # for the VJPs of others
 keep = op("keep", lambda xp, a, mask: xp.keep(a, mask), a=lambda xp, g, mask: xp.keep(g, mask))
 

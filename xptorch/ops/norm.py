@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
-from xptorch._engine import op
+from xptorch._engine import hot, op
 from xptorch.ops import elementwise as e
 from xptorch.ops import reduce
 from xptorch.ops._common import need_tensor, shape_text
@@ -55,6 +55,7 @@ def _weighted(xp: Any, x: Any, weight: Any, bias: Any = None, own: bool = False)
     return xp.reshape(y, (rows, width))
 
 
+@hot
 def _layer_norm_forward(
     xp: Any, a: Any, weight: Any, bias: Any, *, shape: tuple[int, ...], eps: float
 ) -> Any:
@@ -67,6 +68,7 @@ def _layer_norm_forward(
     return xp.reshape(_weighted(xp, y, weight, bias, own=True), a.shape), (mean, rstd)
 
 
+@hot
 def _layer_norm_vjp(
     xp: Any,
     g: Any,
@@ -128,6 +130,7 @@ _layer_norm = op(
 )
 
 
+@hot
 def _rms_norm_forward(xp: Any, a: Any, weight: Any, *, shape: tuple[int, ...], eps: float) -> Any:
     width = math.prod(shape)
     x = _rows(xp, a, width)
@@ -136,6 +139,7 @@ def _rms_norm_forward(xp: Any, a: Any, weight: Any, *, shape: tuple[int, ...], e
     return xp.reshape(_weighted(xp, y, weight, own=True), a.shape), rstd
 
 
+@hot
 def _rms_norm_vjp(
     xp: Any, g: Any, needs: Any, a: Any, weight: Any, aux: Any, shape: tuple[int, ...]
 ) -> Any:
@@ -169,6 +173,7 @@ _rms_norm = op(
 )
 
 
+@hot
 def _group_norm_forward(xp: Any, a: Any, weight: Any, bias: Any, *, groups: int, eps: float) -> Any:
     n, c = a.shape[:2]
     width = math.prod(a.shape) // (n * groups)
@@ -191,6 +196,7 @@ def _by_channel(xp: Any, rstd: Any, weight: Any, n: int, c: int) -> Any:
     return scale if weight is None else scale * weight
 
 
+@hot
 def _group_norm_vjp(xp: Any, g: Any, needs: Any, a: Any, weight: Any, aux: Any, groups: int) -> Any:
     mean, rstd = aux
     n, c = a.shape[:2]

@@ -1,0 +1,66 @@
+"""How kernels go through large arrays: in parts that keep to the cache, shared among threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+from xptorch.backends._threads import share
+
+from xptorch._backend import Array
+
+# Numbers of one NumPy call. With fewer the threads wait for each other's turn in Python; that the
+# intermediate results leave a core's own cache costs less.
+_PART = 1 << 18
+_PASS = 0.1  # nanoseconds for a number in a multiplication of arrays
+
+SMALL = 1 << 15  # numbers below which the generic functions are as fast
+
+
+def by_rows(work: Callable[[slice], None], rows: int, width: int, passes: float) -> None:
+    """Call `work` with slices that together are all rows, on several threads where that pays.
+
+    Args:
+        passes: how many multiplications of arrays the work takes as long as.
+    """
+    step = max(_PART // max(width, 1), 1)
+
+    def part(start: int, stop: int) -> None:
+        for first in range(start, stop, step):
+            work(slice(first, min(first + step, stop)))
+
+    share(part, rows, rows * width * passes * _PASS)
+
+
+class _Scratch(threading.local):
+    buffer = np.empty(0, np.uint8)
+
+
+_scratch = _Scratch()
+
+
+def scratch(like: Array) -> Array:
+    """An array of that shape, dtype and order, valid until the next one is asked for."""
+    size = like.nbytes
+    if size > _PART * 8:
+        return np.empty_like(like)
+    if _scratch.buffer.size < size:
+        _scratch.buffer = np.empty(size, np.uint8)
+    return _scratch.buffer[:size].view(like.dtype).reshape(like.shape)
+
+
+def takes(x: Array) -> bool:
+    """Whether a kernel is worth it: an array of float32 or float64 that is not small."""
+    return x.size > SMALL and x.dtype.kind == "f" and x.dtype.itemsize > 2
+
+
+def flat(out: Array, *arrays: Array) -> list[Array]:
+    """Arrays of one shape as vectors, all in the order of the first, which is dense."""
+    vectors = [out.ravel(order="K")]
+    for x in arrays:
+        if x.strides != out.strides:
+            x, source = np.empty_like(out, dtype=x.dtype), x
+            np.copyto(x, source)
+        vectors.append(x.ravel(order="K"))
+    return vectors
