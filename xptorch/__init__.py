@@ -103,6 +103,7 @@ from xptorch._formats import *
 from xptorch._legacy import *
 from xptorch._printing import get_printoptions as get_printoptions
 from xptorch._printing import set_printoptions as set_printoptions
+from xptorch._switches import *
 from xptorch._version import __version__ as __version__
 from xptorch.autograd.anomaly_mode import (
     is_anomaly_check_nan_enabled as is_anomaly_check_nan_enabled,
@@ -136,15 +137,20 @@ e, pi, inf, nan = _math.e, _math.pi, _math.inf, _math.nan
 newaxis = None
 
 
+# what few programs use is loaded when asked for
+_LAZY = {
+    *("__config__", "accelerator", "backends", "compiler", "cpu", "distributed", "func"),
+    *("hub", "jit", "linalg", "mps", "multiprocessing", "onnx", "signal", "special", "testing"),
+    *("version", "xpu"),
+}
+_LAZY_NAMES = {
+    **{"as_torch": "_as_torch", "compile": "compiler", "vmap": "func"},
+}
+
+
 def __getattr__(name: str) -> object:
-    if name == "vmap":
-        return _importlib.import_module("xptorch.func").vmap
-    if name in (
-        "func",
-        "testing",
-        "linalg",
-        "signal",
-        "special",
-    ):  # what few programs use is loaded when asked for
+    if name in _LAZY:
         return _importlib.import_module(f"xptorch.{name}")
-    raise AttributeError(f"module 'xptorch' has no attribute {name!r}")
+    if name in _LAZY_NAMES:
+        return getattr(_importlib.import_module(f"xptorch.{_LAZY_NAMES[name]}"), name)
+    raise AttributeError(f"module 'xptorch' has no attribute {name!r}: xptorch has no torch.{name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,7 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
@@ -71,6 +73,7 @@ def grad(
             None, for outputs of one element.
         retain_graph: keep the graph for another backward pass; by default as `create_graph` says.
         create_graph: record the pass itself, for derivatives of derivatives.
+        only_inputs: an old argument without effect.
         allow_unused: give None for inputs on which the outputs do not depend.
         is_grads_batched: `grad_outputs` have a first axis more; the results have it, too.
         materialize_grads: give zeros for inputs on which the outputs do not depend.
@@ -79,6 +82,13 @@ def grad(
         RuntimeError: an output or input requires no gradients, an input is unused, or a gradient
             does not fit.
     """
+    if not only_inputs:
+        warnings.warn(
+            "only_inputs argument is deprecated and is ignored now (defaults to True). To "
+            "accumulate gradient for other parts of the graph, please use torch.autograd.backward.",
+            FutureWarning,
+            stacklevel=2,
+        )
     if materialize_grads and allow_unused is False:
         raise ValueError(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "

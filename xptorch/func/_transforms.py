@@ -31,7 +31,7 @@ class _Pass:
         leaves, self.rebuild = tree_flatten(chosen)
         with enable_grad():
             self.inputs = [_own(t, recorded) for t in leaves]
-            result = func(*_replaced(args, argnums, self.rebuild(self.inputs)), **kwargs)
+            result = func(*_replaced(args, argnums, self.rebuild.unflatten(self.inputs)), **kwargs)
         self.result = result
         self.recorded = recorded
 
@@ -130,7 +130,7 @@ def grad_and_value(func: Function, argnums: Argnums = 0, has_aux: bool = False) 
                 "dims. Maybe you wanted to use the vjp or jacrev APIs instead?"
             )
         record = run.wanted_outside([y])
-        gradients = run.rebuild(run.pull([y], [create.ones_like(y)], record))
+        gradients = run.rebuild.unflatten(run.pull([y], [create.ones_like(y)], record))
         if not record:
             gradients = tree_map(lambda g: g.detach(), gradients)
         return gradients, run.shown(run.result)
@@ -183,7 +183,7 @@ def vjp(func: Function, *primals: Any, has_aux: bool = False) -> Any:
             outside = run.wanted_outside(outputs) or any(v.requires_grad for v in vectors)
             record = is_grad_enabled() and outside
         pulled = run.pull(outputs, vectors, record)
-        return run.rebuild(pulled if record else [g.detach() for g in pulled])
+        return run.rebuild.unflatten(pulled if record else [g.detach() for g in pulled])
 
     shown = run.shown(value)
     return (shown, pull, run.shown(run.result[1])) if has_aux else (shown, pull)
@@ -267,7 +267,7 @@ def _pusher(run: _Pass, value: Any, strict: bool = False) -> Callable[[list[Any]
         filled = [
             create.zeros_like(y) if p is None else p for p, y in zip(found, dummies, strict=True)
         ]
-        return rebuild(filled if record else [p.detach() for p in filled])
+        return rebuild.unflatten(filled if record else [p.detach() for p in filled])
 
     return push
 
@@ -301,7 +301,7 @@ def jacrev(
         outputs, rebuild = tree_flatten(value)
         _need_tensors(outputs, "jacrev(f)(*args)")
         record = run.wanted_outside(outputs)
-        found = rebuild([run.rebuild(_rows(run, y, record)) for y in outputs])
+        found = rebuild.unflatten([run.rebuild.unflatten(_rows(run, y, record)) for y in outputs])
         return (found, run.shown(run.result[1])) if has_aux else found
 
     return wrapper

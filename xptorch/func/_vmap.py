@@ -74,7 +74,7 @@ def vmap(
             if randomness == "same":
                 random.set_rng_state(before)
             own = [x if a is None else x[i] for x, a in zip(split, axes, strict=True)]
-            results.append(func(*rebuild(own), **kwargs))
+            results.append(func(*rebuild.unflatten(own), **kwargs))
         if randomness == "error" and not before.equal(random.get_rng_state()):
             raise RuntimeError(
                 "vmap: called random operation while in randomness error mode. Please either use "
@@ -156,7 +156,7 @@ def _joined(name: str, results: list[Any], out_dims: Any, size: int) -> Any:
             f"outputs has structure {tree_structure(results[0])}."
         )
     columns = zip(*[tree_flatten(r)[0] for r in results], strict=True)
-    return rebuild(
+    return rebuild.unflatten(
         [_stacked(name, x, axis, size) for x, axis, _ in zip(columns, axes, first, strict=True)]
     )
 

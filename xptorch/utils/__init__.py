@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
+# worker processes bring a lot along: loaded when asked for
+_LAZY = ("data", "hooks", "checkpoint", "model_zoo", "tensorboard", "_pytree")
+
 
 def __getattr__(name: str) -> ModuleType:
-    if name in ("data", "hooks"):  # worker processes bring a lot along: loaded when asked for
+    if name in _LAZY:
         return importlib.import_module(f"xptorch.utils.{name}")
     raise AttributeError(f"module 'xptorch.utils' has no attribute {name!r}")

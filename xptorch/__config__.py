@@ -1,0 +1,26 @@
+"""How this installation was built: it was not, it calls array libraries."""
+
+from __future__ import annotations
+
+
+def show() -> str:
+    """A few lines on the versions in use."""
+    import sys
+    from importlib import metadata
+
+    from xptorch import version
+
+    lines = [f"  - xptorch {version.__version__}, in Python {sys.version.split()[0]}"]
+    for name in ("numpy", "array-api-compat", "cupy"):
+        try:
+            lines.append(f"  - {name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            continue
+    return "\n".join(["PyTorch's API on array libraries:", *lines, ""])
+
+
+def parallel_info() -> str:
+    """How many threads there are to compute with."""
+    import os
+
+    return f"CPUs: {os.cpu_count()}\n"

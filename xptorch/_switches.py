@@ -1,0 +1,116 @@
+"""Settings that PyTorch's programs turn: they are kept and answered; results do not hang on them.
+
+Sums and products here are computed at their full precision, in an order that does not change from
+run to run, so that every precision asked for, and determinism, are given.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+__all__ = [
+    *("are_deterministic_algorithms_enabled", "get_deterministic_debug_mode"),
+    *("get_float32_matmul_precision", "is_deterministic_algorithms_warn_only_enabled"),
+    *("set_deterministic_debug_mode", "set_float32_matmul_precision", "set_flush_denormal"),
+    *("set_warn_always", "is_warn_always_enabled", "typename", "use_deterministic_algorithms"),
+]
+
+
+class _Settings:
+    precision = "highest"
+    deterministic = False
+    warn_only = False
+    warn_always = False
+
+
+_set = _Settings()
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """Allow matrix products of float32 to be less precise ("high", "medium"): they never are."""
+    if precision not in ("highest", "high", "medium"):
+        warnings.warn(
+            f"{precision} is not one of 'highest', 'high', or 'medium'; the current"
+            "setFloat32MatmulPrecision call has no effect.",
+            stacklevel=2,
+        )
+        return
+    _set.precision = precision
+
+
+def get_float32_matmul_precision() -> str:
+    """What `set_float32_matmul_precision` was told."""
+    return _set.precision
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Ask for results that are the same in every run: on the CPU they always are.
+
+    Args:
+        mode: whether an operation that has no such algorithm is to raise an error.
+        warn_only: whether it is to warn instead.
+    """
+    if not isinstance(mode, bool):
+        raise TypeError(
+            "_set_deterministic_algorithms(): argument 'mode' (position 1) must be bool, "
+            f"not {type(mode).__name__}"
+        )
+    _set.deterministic, _set.warn_only = mode, warn_only
+
+
+def are_deterministic_algorithms_enabled() -> bool:
+    """Whether `use_deterministic_algorithms` was asked for."""
+    return _set.deterministic
+
+
+def is_deterministic_algorithms_warn_only_enabled() -> bool:
+    """Whether it was asked to warn only."""
+    return _set.warn_only
+
+
+def set_deterministic_debug_mode(debug_mode: int | str) -> None:
+    """`use_deterministic_algorithms` by number or word: 0 default, 1 warn, 2 error."""
+    if not isinstance(debug_mode, int | str):
+        raise TypeError(f"debug_mode must be str or int, but got {type(debug_mode)}")
+    words = ("default", "warn", "error")
+    if isinstance(debug_mode, str) and debug_mode not in words:
+        raise RuntimeError(
+            "invalid value of debug_mode, expected one of `default`, `warn`, `error`, "
+            f"but got {debug_mode}"
+        )
+    level = words.index(debug_mode) if isinstance(debug_mode, str) else debug_mode
+    if level not in range(3):
+        raise RuntimeError(f"invalid value of debug_mode, expected 0, 1, or 2, but got {level}")
+    use_deterministic_algorithms(level > 0, warn_only=level == 1)
+
+
+def get_deterministic_debug_mode() -> int:
+    """0: not asked for, 1: warn, 2: error."""
+    return _set.deterministic * (1 if _set.warn_only else 2)
+
+
+def set_flush_denormal(mode: bool) -> bool:
+    """Ask for tiny numbers to count as zero; False says that this is not possible here."""
+    return not mode
+
+
+def set_warn_always(b: bool, /) -> None:
+    """Warnings here follow Python's filters alone."""
+    _set.warn_always = bool(b)
+
+
+def is_warn_always_enabled() -> bool:
+    """What `set_warn_always` was told."""
+    return _set.warn_always
+
+
+def typename(obj: Any, /) -> str:
+    """A tensor's type with its module, such as "xptorch.FloatTensor"; others' qualified name."""
+    if hasattr(obj, "type") and hasattr(obj, "_version"):
+        return str(obj.type())
+    named = obj if hasattr(obj, "__qualname__") else type(obj)
+    module = getattr(named, "__module__", None)
+    if module in (None, "builtins", "__builtin__"):
+        return str(named.__qualname__)
+    return f"{module}.{named.__qualname__}"

@@ -1,0 +1,19 @@
+"""ONNX: not here. The names exist so that programs that could export run as long as they do not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class OnnxExporterError(RuntimeError):
+    """An error of the exporter."""
+
+
+def is_in_onnx_export() -> bool:
+    """False: nothing is exported."""
+    return False
+
+
+def export(*args: Any, **kwargs: Any) -> Any:
+    """Raises NotImplementedError."""
+    raise NotImplementedError("onnx.export is not supported")
