@@ -28,6 +28,24 @@ def both(scenario: Scenario) -> Callable[[], None]:
     return test
 
 
+def near(scenario: Scenario) -> Callable[[], None]:
+    """The same for scenarios that compute: equal up to rounding."""
+
+    def test() -> None:
+        torch = pytest.importorskip("torch", reason="PyTorch is the reference")
+        from tests.parity._compare import difference
+
+        results = []
+        for library in (xptorch, torch):
+            library.manual_seed(0)
+            results.append(scenario(library))
+        assert not difference(*results)
+
+    test.__name__ = test.__qualname__ = scenario.__name__
+    test.__module__ = scenario.__module__
+    return test
+
+
 def answers(scenario: Scenario, library: types.ModuleType) -> Any:
     """What a scenario returns, as plain text."""
     library.manual_seed(0)
@@ -55,6 +73,6 @@ def said(function: Callable[[], Any]) -> Any:
         try:
             outcome = function()
         except Exception as e:
-            outcome = [type(e).__name__, *map(str, e.args)]
+            outcome = [type(e).__name__, *(str(a).replace("xptorch", "torch") for a in e.args)]
     notes = [f"{w.category.__name__}: {w.message}" for w in caught]
     return (outcome, notes) if notes else outcome

@@ -57,7 +57,7 @@ def test_sequential_grows_and_shrinks(torch: Any) -> Any:
         if isinstance(outcome, list) and outcome[0] == "AssertionError":
             outcome = outcome[:1]  # it names the class by its home, which differs
         text = str(outcome)
-        for home in ("torch.nn.modules.container.", "xptorch.nn.container."):
+        for home in ("torch.nn.modules.container.", "torch.nn.container."):
             text = text.replace(home, "")
         seen.append([text.replace("xptorch", "torch"), names(s)])
     return seen

@@ -1,5 +1,7 @@
 """Layers, losses and containers: `Module` and all that is made of it."""
 
+import importlib as _importlib
+
 from xptorch.nn import functional as functional
 from xptorch.nn import init as init
 from xptorch.nn import utils as utils
@@ -12,6 +14,7 @@ from xptorch.nn.distance import *  # noqa: F403
 from xptorch.nn.dropout import *  # noqa: F403
 from xptorch.nn.flatten import *  # noqa: F403
 from xptorch.nn.fold import *  # noqa: F403
+from xptorch.nn.lazy import *  # noqa: F403
 from xptorch.nn.linear import *  # noqa: F403
 from xptorch.nn.loss import *  # noqa: F403
 from xptorch.nn.margin_loss import *  # noqa: F403
@@ -24,3 +27,9 @@ from xptorch.nn.pixelshuffle import *  # noqa: F403
 from xptorch.nn.pooling import *  # noqa: F403
 from xptorch.nn.sparse import *  # noqa: F403
 from xptorch.nn.upsampling import *  # noqa: F403
+
+
+def __getattr__(name: str) -> object:
+    if name in ("grad", "modules", "parallel"):  # what few programs use is loaded when asked for
+        return _importlib.import_module(f"xptorch.nn.{name}")
+    raise AttributeError(f"module 'xptorch.nn' has no attribute {name!r}")

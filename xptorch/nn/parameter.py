@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, Self
 
+from xptorch import _graph
 from xptorch._tensor import Tensor
 from xptorch.ops import create
 
-__all__ = ["Buffer", "Parameter"]
+__all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
 
 
 def _shared(cls: Any, data: Any) -> Any:
@@ -66,3 +68,140 @@ class Buffer(Tensor):
 def empty_parameter(*shape: int, device: Any = None, dtype: Any = None) -> Parameter:
     """A Parameter of that shape whose values are yet to be set."""
     return Parameter(create.empty(shape, device=device, dtype=dtype))
+
+
+_NOT_YET = (
+    "Attempted to use an uninitialized parameter. This error happens when you are using a "
+    "`LazyModule` or explicitly manipulating `xptorch.nn.parameter.{}` objects. When using "
+    "LazyModules Call `forward` with a dummy batch to initialize the parameters before calling "
+    "torch functions"
+)
+
+
+class UninitializedTensorMixin(Tensor):
+    """A tensor that has a dtype and a device, but no shape and no values yet."""
+
+    _becomes: type[Tensor]
+
+    @property
+    def _data(self) -> Any:  # every op looks here, and is told
+        raise ValueError(_NOT_YET.format(type(self).__name__))
+
+    @_data.setter
+    def _data(self, value: Any) -> None:
+        self._empty = value
+
+    @property
+    def shape(self) -> Any:
+        raise RuntimeError(
+            "Can't access the shape of an uninitialized parameter or buffer. This error usually "
+            "happens in `load_state_dict` when trying to load an uninitialized parameter into an "
+            "initialized one. Call `forward` to initialize the parameters before accessing their "
+            "attributes."
+        )
+
+    @property
+    def data(self) -> Tensor:
+        return _graph.wrap(self._empty, self._device)
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        self._data, self._device = value._data, value._device
+
+    @property
+    def dtype(self) -> Any:
+        return self.data.dtype
+
+    def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
+        """Give it a shape, and with it memory, whose values are yet to be set.
+
+        Args:
+            shape: the sizes.
+            device: where it lives; by default where it was said to.
+            dtype: by default what it was said to be.
+        """
+        made = create.empty(shape, device=device or self.device, dtype=dtype or self.dtype)
+        self.__class__ = self._becomes  # type: ignore[assignment]
+        del self.__dict__["_empty"]
+        self._data, self._device = made._data, made._device
+
+    def to(self, *args: Any, **kwargs: Any) -> Any:
+        return self._stub(self.data.to(*args, **kwargs))
+
+    def _stub(self, converted: Tensor) -> Any:
+        new = copy.copy(self)
+        new.data = converted
+        return new
+
+    def __copy__(self) -> Any:
+        new = object.__new__(type(self))
+        new.__dict__.update(self.__dict__)
+        return new
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return memo.setdefault(id(self), copy.copy(self))
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return type(self), (self.requires_grad, self.device, self.dtype)
+
+    def share_memory_(self) -> Any:
+        raise RuntimeError(
+            "Can't share memory on an uninitialized parameter or buffer. Call `forward` to "
+            "initialize the parameters before calling `module.share_memory()`."
+        )
+
+    def __repr__(self, **kwargs: Any) -> str:  # type: ignore[override]
+        return f"<{type(self).__name__}>"
+
+
+for _name in ("cpu", "cuda", "double", "float", "half"):  # what modules are converted by
+    setattr(
+        UninitializedTensorMixin,
+        _name,
+        lambda self, *args, _name=_name: self._stub(getattr(self.data, _name)(*args)),
+    )
+
+
+class UninitializedParameter(UninitializedTensorMixin, Parameter):
+    """A Parameter of a shape that is not known yet; see `LazyLinear`.
+
+    Args:
+        requires_grad: whether gradients flow to it.
+        device: where it is to live.
+        dtype: of its elements.
+    """
+
+    _becomes = Parameter
+
+    def __new__(cls, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> Self:
+        return super().__new__(cls, create.empty(0, device=device, dtype=dtype), requires_grad)
+
+
+class UninitializedBuffer(UninitializedTensorMixin, Buffer):
+    """A buffer of a shape that is not known yet.
+
+    Args:
+        requires_grad: whether gradients flow to it.
+        device: where it is to live.
+        dtype: of its elements.
+        persistent: whether it belongs to the module's `state_dict`.
+    """
+
+    _becomes = Tensor
+
+    def __new__(
+        cls,
+        requires_grad: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        persistent: bool = True,
+    ) -> Self:
+        empty = create.empty(0, device=device, dtype=dtype)
+        self = super().__new__(cls, empty, persistent=persistent)
+        self.requires_grad = requires_grad
+        return self
+
+
+def is_lazy(param: Any) -> bool:
+    """Whether a parameter or buffer has no shape yet."""
+    return isinstance(param, UninitializedTensorMixin)

@@ -1,5 +1,7 @@
 """Helpers around modules and their gradients."""
 
+import importlib as _importlib
+
 from xptorch.nn.utils import rnn as rnn
 from xptorch.nn.utils.clip_grad import clip_grad_norm as clip_grad_norm
 from xptorch.nn.utils.clip_grad import clip_grad_norm_ as clip_grad_norm_
@@ -8,3 +10,27 @@ from xptorch.nn.utils.clip_grad import clip_grads_with_norm_ as clip_grads_with_
 from xptorch.nn.utils.clip_grad import get_total_norm as get_total_norm
 from xptorch.nn.utils.convert_parameters import parameters_to_vector as parameters_to_vector
 from xptorch.nn.utils.convert_parameters import vector_to_parameters as vector_to_parameters
+
+# What few programs use is loaded when asked for: submodules, and names out of them.
+_SUBMODULES = ("fusion", "memory_format", "parametrizations", "parametrize", "prune", "stateless")
+_HOMES = {
+    "convert_conv2d_weight_memory_format": "memory_format",
+    "convert_conv3d_weight_memory_format": "memory_format",
+    "fuse_conv_bn_eval": "fusion",
+    "fuse_conv_bn_weights": "fusion",
+    "fuse_linear_bn_eval": "fusion",
+    "fuse_linear_bn_weights": "fusion",
+    "remove_spectral_norm": "_spectral_norm",
+    "remove_weight_norm": "_weight_norm",
+    "skip_init": "stateless",
+    "spectral_norm": "_spectral_norm",
+    "weight_norm": "_weight_norm",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(_importlib.import_module(f"xptorch.nn.utils.{_HOMES[name]}"), name)
+    if name in _SUBMODULES:
+        return _importlib.import_module(f"xptorch.nn.utils.{name}")
+    raise AttributeError(f"module 'xptorch.nn.utils' has no attribute {name!r}")
