@@ -49,7 +49,21 @@ def _to_complex(torch: Any, x: Any) -> Any:
     return torch.view_as_real(x.double().to(torch.complex128) * (2 + 3j))
 
 
+def _fft(torch: Any, z: Any) -> Any:
+    return torch.fft.fft2(z, s=(4, 2), norm="ortho")
+
+
+def _half(torch: Any, x: Any) -> Any:
+    return torch.view_as_real(torch.fft.rfft(single(torch, x), dim=1))
+
+
 COMPLEX = [
+    case("fftn", real(3, 3, 2), call=of_complex(_fft)),
+    case("fftn", real(3, 3, 2), call=of_complex(lambda t, z: t.fft.ifft(z, dim=-1)), note="back"),
+    case("rfft", real(3, 4), call=_half),
+    case("rfft", real(3, 5), call=_half, note="odd"),
+    case("irfft", real(3, 3, 2), call=of_complex(lambda torch, z: torch.fft.irfft(z, n=5, dim=1))),
+    case("irfft", real(3, 4, 2), call=of_complex(lambda t, z: t.fft.hfft(z, dim=1)), note="even"),
     *[case(n, real(), call=_part(n)) for n in ("real", "imag", "conj")],
     *[_elementwise(n, "parts") for n in ("real", "imag", "conj")],
     case("angle", away(3, 2), call=of_complex(lambda torch, z: torch.angle(z))),

@@ -222,13 +222,17 @@ def assert_as_torch(case: OpCase, backend: Column, arrays: list[np.ndarray], abo
         if failure is None:
             actual = leaves(case.run(xptorch, *inputs))
             backend.assert_close(actual, [backend.tensor(a) for a in expected])
-        elif backend.device.type == "cpu" and "not implemented for" not in str(failure):
+        elif backend.device.type == "cpu" and not _PECULIAR & set(str(failure).split()):
             # Elsewhere what depends on values is not checked: that would wait for the device.
             with pytest.raises(type(failure)):
                 case.run(xptorch, *inputs)
     except BaseException as error:
         error.add_note(f"for inputs of the kind {about}")
         raise
+
+
+# Words of errors for dtypes that PyTorch lacks, and for empty batches that its FFT refuses.
+_PECULIAR = {"implemented", "MKL"}
 
 
 def in_torch(case: OpCase, arrays: list[np.ndarray]) -> tuple[list[np.ndarray], Exception | None]:

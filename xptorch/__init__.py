@@ -78,6 +78,7 @@ from xptorch.ops.sort import *
 from xptorch.ops.special import *
 from xptorch.ops.statistics import *
 from xptorch.ops.strided import *
+from xptorch.ops.stft import *
 from xptorch.ops.tapers import *
 
 from xptorch.random import Generator as Generator
@@ -139,8 +140,8 @@ newaxis = None
 
 # what few programs use is loaded when asked for
 _LAZY = {
-    *("__config__", "accelerator", "backends", "compiler", "cpu", "distributed", "func"),
-    *("hub", "jit", "linalg", "mps", "multiprocessing", "onnx", "signal", "special", "testing"),
+    *("__config__", "accelerator", "backends", "compiler", "cpu", "distributed", "fft"),
+    *("func", "hub", "jit", "linalg", "mps", "multiprocessing", "onnx", "signal", "special", "testing"),
     *("version", "xpu"),
 }
 _LAZY_NAMES = {

@@ -37,6 +37,7 @@ from xptorch.ops import (
     special,
     statistics,
     strided,
+    stft,
 )
 from xptorch.ops._common import inplace, to_dtype
 
@@ -114,6 +115,7 @@ METHODS: dict[ModuleType, str] = {
     inverses: """
         det inverse logdet matrix_exp matrix_power pinverse slogdet
     """,
+    stft: "istft stft",
     activation: "hardshrink prelu relu+",
     softmax: "log_softmax logsumexp softmax",
     memory: """
