@@ -141,7 +141,18 @@ newaxis = None
 # what few programs use is loaded when asked for
 _LAZY = {
     *("__config__", "accelerator", "backends", "compiler", "cpu", "distributed", "fft"),
-    *("func", "hub", "jit", "linalg", "mps", "multiprocessing", "onnx", "signal", "special", "testing"),
+    *(
+        "func",
+        "hub",
+        "jit",
+        "linalg",
+        "mps",
+        "multiprocessing",
+        "onnx",
+        "signal",
+        "special",
+        "testing",
+    ),
     *("version", "xpu"),
 }
 _LAZY_NAMES = {

@@ -36,8 +36,8 @@ from xptorch.ops import (
     sort,
     special,
     statistics,
-    strided,
     stft,
+    strided,
 )
 from xptorch.ops._common import inplace, to_dtype
 
