@@ -383,6 +383,55 @@ NET = [
     ),
 ]
 
+
+def _recurrent(name: str, *how: Any) -> Callable[..., Any]:
+    """torch.lstm and its kind; `how` packs five rows in sizes of 3 and 2."""
+
+    def call(torch: Any, x: Any, h: Any, *rest: Any) -> Any:
+        h, weights = (h, rest) if name != "lstm" else ((h, rest[0]), rest[1:])
+        run = getattr(torch, name)
+        if x.ndim == 3:
+            return run(x, h, weights, True, *how, False)
+        sizes = torch.tensor([3, 2], device="cpu")
+        return run(x, sizes, h, weights, True, *how)
+
+    return call
+
+
+_ONE_WAY, _BOTH_WAYS = (1, 0.0, False, False), (1, 0.0, False, True)
+_GATED = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
+
+
+def _weights(gates: int) -> list[Any]:
+    """Of inputs of two features and states of three."""
+    return [real(3 * gates, 2), real(3 * gates, 3), real(3 * gates), real(3 * gates)]
+
+
+RECURRENT = [
+    *[
+        case(
+            f"{name.partition('_')[0]}_layer",
+            *[real(3, 2, 2), real(1, 2, 3), real(1, 2, 3)][: 3 if name == "lstm" else 2],
+            *_weights(gates),
+            call=_recurrent(name, *_ONE_WAY),
+            note=name.partition("_")[2],
+        )
+        for name, gates in _GATED.items()
+    ],
+    *[
+        case(
+            f"{name.partition('_')[0]}_layer",
+            *[real(5, 2), real(2, 3, 3), real(2, 3, 3)][: 3 if name == "lstm" else 2],
+            *_weights(gates),
+            *_weights(gates),
+            call=_recurrent(name, *_BOTH_WAYS),
+            note="packed",
+        )
+        for name, gates in _GATED.items()
+        if name != "rnn_relu"
+    ],
+]
+
 _POOL = {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True}
 
 
@@ -468,5 +517,5 @@ WINDOW = [
 
 CASES = [
     *(*ELEMENTWISE, *BINARY, *SPECIAL, *REDUCE, *SHAPE, *INDEX, *LINALG, *DECOMPOSE),
-    *(*ACTIVATION, *NORMALISE, *LOSS, *NET, *WINDOW, *COMPLEX),
+    *(*ACTIVATION, *NORMALISE, *LOSS, *NET, *RECURRENT, *WINDOW, *COMPLEX),
 ]

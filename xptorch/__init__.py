@@ -69,6 +69,7 @@ from xptorch.ops.batch_norm import *
 from xptorch.ops.norm import *
 from xptorch.ops.query import *
 from xptorch.ops.random import *
+from xptorch.ops.recurrence import *
 from xptorch.ops.reduce import *
 from xptorch.ops.scatter import *
 from xptorch.ops.shape import *

@@ -6,7 +6,7 @@ import heapq
 import operator
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,6 +25,7 @@ def differentiate(
     create_graph: bool = False,
     retain_graph: bool = False,
     store: bool = False,
+    within: bool = False,
 ) -> list[Any]:
     """Vector-Jacobian products from `outputs` back to `inputs`, or to all leaves.
 
@@ -35,6 +36,7 @@ def differentiate(
         create_graph: record the computation, so that the gradients can be differentiated.
         retain_graph: keep what the nodes saved.
         store: add the gradients of `inputs` to their `.grad` as well; nothing is returned.
+        within: stop at the inputs: how they depend on each other does not count, hooks are not run.
     """
     pending: dict[Any, Any] = {}  # gradient so far, of a Node or a leaf
     heap: list[tuple[int, Node]] = []
@@ -50,8 +52,8 @@ def differentiate(
 
     roots = [place(t) for t in outputs]
     wanted = None if inputs is None else {place(t) for t in inputs}
-    useful = None if wanted is None else _leading_to(wanted, roots)
-    awaited = _edges_to_hooked(roots, useful) if hooked else None
+    useful = None if wanted is None else _leading_to(wanted, roots, within)
+    awaited = _edges_to_hooked(roots, useful) if hooked and not within else None
     store = store or inputs is None
     found: dict[Any, Any] = {}
     with set_grad_enabled(create_graph):
@@ -67,6 +69,8 @@ def differentiate(
             captured = wanted is not None and node in wanted
             if captured:
                 found[node] = g
+                if within:
+                    continue
             if hooks is not None:
                 g = hooks.arrived(node, g, create_graph)
             if last:
@@ -87,6 +91,9 @@ def differentiate(
                 for leaf in _complete(node, awaited):
                     _deliver(leaf, pending, found, store, create_graph)
         g = x = gradients = ()
+        if within:
+            found |= pending
+            pending.clear()
         for leaf in list(pending):
             _deliver(leaf, pending, found, store, create_graph)
     if store:
@@ -106,14 +113,16 @@ def _watched(node: Node, g: Any, create_graph: bool) -> Sequence[Any]:
     return anomaly(node, step, g, create_graph)
 
 
-def _reachable(roots: Sequence[Any]) -> set[Node]:
+def _reachable(roots: Sequence[Any], ends: Collection[Any] = ()) -> set[Node]:
+    """The nodes that `roots` were made by, back to those in `ends` and no further."""
     nodes: set[Node] = set()
     stack = [r for r in roots if isinstance(r, Node)]
     while stack:
         node = stack.pop()
         if node not in nodes:
             nodes.add(node)
-            stack += [e for e in node.edges if isinstance(e, Node)]
+            if node not in ends:
+                stack += [e for e in node.edges if isinstance(e, Node)]
     return nodes
 
 
@@ -125,11 +134,11 @@ def leaves_of(tensors: Sequence[Any]) -> list[Any]:
     return edges + [r for r in roots if not isinstance(r, Node)]
 
 
-def _leading_to(wanted: set[Any], roots: Sequence[Any]) -> set[Any]:
+def _leading_to(wanted: set[Any], roots: Sequence[Any], within: bool) -> set[Any]:
     """The places from which gradients can reach one of the `wanted`."""
     useful = set(wanted)
     # An edge always leads to an older node.
-    for node in sorted(_reachable(roots), key=lambda n: n.order):
+    for node in sorted(_reachable(roots, wanted if within else ()), key=lambda n: n.order):
         if any(e in useful for e in node.edges if e is not None):
             useful.add(node)
     return useful

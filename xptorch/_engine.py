@@ -201,7 +201,7 @@ def _caller(o: Op) -> Callable[..., Any]:
         if aux:
             y, extra = y
         if multiple:
-            return _finish_multiple(o, inputs, arrays, static, mask, y, on)
+            return _finish_multiple(o, inputs, arrays, static, mask, y, on, extra)
         if y.__class__ is not on.ndarray:
             y = on.xp.asarray(y)  # NumPy returns scalars where an array of no dimensions is meant
         out = new(setup.tensor)
@@ -401,11 +401,12 @@ def _finish_multiple(
     mask: int,
     ys: Sequence[Any],
     on: device,
+    aux: Any,
 ) -> tuple[Any, ...]:
     outs = tuple(wrap(on.xp.asarray(y), on) for y in ys)
     if mask and mode.enabled:
         edges = _edges(inputs, mask)
-        parent = _record(op, edges, inputs, arrays, dict(static), mask, on, None, None)
+        parent = _record(op, edges, inputs, arrays, dict(static), mask, on, None, aux)
         parent.outputs = [(t._data.shape, t._data.dtype) for t in outs]
         for i, t in enumerate(outs):
             if t.dtype.is_floating_point or t.dtype.is_complex:

@@ -218,8 +218,13 @@ class Node:
         ]
         with enable_grad():
             y = op.reference(*inputs, **{n: saved[n] for n in op.static_names})  # type: ignore[misc]
-        wanted = [i for i, e in enumerate(self.edges) if e is not None]
-        found = differentiate([y], [g], [inputs[i] for i in wanted], True, True)
+        places: dict[Any, int] = {}  # one tensor given twice gets its gradient once
+        for i, e in enumerate(self.edges):
+            if e is not None:
+                places.setdefault(e, i)
+        wanted = list(places.values())
+        ys, gs = (y, g) if op.multiple else ([y], [g])
+        found = differentiate(ys, gs, [inputs[i] for i in wanted], True, True, within=True)
         grads: list[Any] = [None] * len(inputs)
         for i, gradient in zip(wanted, found, strict=True):
             grads[i] = gradient

@@ -25,6 +25,8 @@ from xptorch.nn.parameter import *  # noqa: F403
 from xptorch.nn.parameter_container import *  # noqa: F403
 from xptorch.nn.pixelshuffle import *  # noqa: F403
 from xptorch.nn.pooling import *  # noqa: F403
+from xptorch.nn.rnn import *  # noqa: F403
+from xptorch.nn.rnn_cell import *  # noqa: F403
 from xptorch.nn.sparse import *  # noqa: F403
 from xptorch.nn.upsampling import *  # noqa: F403
 
