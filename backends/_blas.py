@@ -50,17 +50,17 @@ def one_thread() -> Iterator[None]:
         set_threads(before)
 
 
-def matmul(a: Array, b: Array) -> Array:
+def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     """The matrix product, on one thread where that is faster."""
     inner = a.shape[-1] * b.shape[-1] if b.ndim > 1 else a.shape[-1]
     work = inner * a.shape[-2] if a.ndim > 1 else inner
     if not _SHARED_FROM < work < _PAYS_FROM:
-        return a @ b
+        return np.matmul(a, b, out)
     before = get_threads()
     if before == 1:
-        return a @ b
+        return np.matmul(a, b, out)
     set_threads(1)
     try:
-        return a @ b
+        return np.matmul(a, b, out)
     finally:
         set_threads(before)

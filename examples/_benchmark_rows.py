@@ -28,11 +28,13 @@ class Timed(NamedTuple):
 # ---- rows: whole training steps
 
 
-def training_step(torch: Any, net: Any, inputs: Any, reduction: str) -> Timed:
-    """A step of AdamW on a classifier of ten classes."""
+def training_step(
+    torch: Any, net: Any, inputs: Any, reduction: str, optimizer: Any = None
+) -> Timed:
+    """A step of AdamW, or of another optimizer, on a classifier of ten classes."""
     labels = torch.randint(0, 10, (len(inputs),))
     criterion = torch.nn.CrossEntropyLoss(reduction=reduction)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=0.01)
+    optimizer = optimizer or torch.optim.AdamW(net.parameters(), lr=0.01)
 
     def step() -> None:
         optimizer.zero_grad()
@@ -112,6 +114,43 @@ def char_gpt(torch: Any) -> Timed:
     return Timed(step)
 
 
+def residual_block(torch: Any, channels: int, features: int) -> Any:
+    """Two convolutions beside a shortcut without parameters: every other pixel, zeros added."""
+    nn = torch.nn
+    grows = features != channels
+
+    class Block(nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            stride = 2 if grows else 1
+            self.conv1 = nn.Conv2d(channels, features, 3, stride=stride, padding=1, bias=False)
+            self.bn1 = nn.BatchNorm2d(features)
+            self.conv2 = nn.Conv2d(features, features, 3, padding=1, bias=False)
+            self.bn2 = nn.BatchNorm2d(features)
+            self.relu = nn.ReLU()
+
+        def forward(self, x: Any) -> Any:
+            y = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+            if grows:
+                more = (features - channels) // 2
+                x = nn.functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, more, more))
+            return self.relu(y + x)
+
+    return Block()
+
+
+def resnet20(torch: Any, batch: int) -> Timed:
+    """ResNet-20 for 32x32 images (He and others, 2015), trained by SGD with momentum."""
+    nn = torch.nn
+    layers = [nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
+    for channels, features in ((16, 16), (16, 32), (32, 64)):
+        layers.append(residual_block(torch, channels, features))
+        layers += [residual_block(torch, features, features) for _ in range(2)]
+    net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
+    return training_step(torch, net, torch.randn(batch, 3, 32, 32), "mean", optimizer)
+
+
 # ---- rows: single layers; each gives the layer and its inputs
 
 
@@ -143,6 +182,10 @@ LAYERS: dict[str, Callable[[Any], tuple[Any, ...]]] = {
     "seed conv 3x3/2 1->32 28x28 N=64": lambda torch: (
         torch.nn.Conv2d(1, 32, 3, stride=2, padding=1),
         torch.randn(64, 1, 28, 28),
+    ),
+    "depthwise conv 3x3/2 64 32x32 N=32": lambda torch: (
+        torch.nn.Conv2d(64, 64, 3, stride=2, padding=1, groups=64),
+        leaf(torch, 32, 64, 32, 32),
     ),
     "max-pool 3/2 32x14x14 N=64": lambda torch: (
         torch.nn.MaxPool2d(3, stride=2),
@@ -244,6 +287,7 @@ def tiny_op(torch: Any, backward: bool) -> Timed:
 ROWS: dict[str, Callable[[Any], Timed]] = {
     **{f"seed net step batch {n}": partial(seed_net, batch=n) for n in (10, 64, 256)},
     "MLP 784-512-512-10 step batch 128": mlp,
+    **{f"ResNet-20 step batch {n}": partial(resnet20, batch=n) for n in (32, 128)},
     "char GPT 4 layers 128 wide step 16x64": char_gpt,
     **{
         f"{name} {'forward+backward' if backward else 'forward'}": partial(

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from xptorch.backends import _workspace
 
+from tests import image_kernel_cases
 from xptorch import _backend
 from xptorch._engine import HOT
 from xptorch._grad_mode import mode
@@ -22,8 +24,8 @@ NUMPY = _backend.load("numpy")
 PLAIN = type(NUMPY.xp)(NUMPY.xp, kernels={})
 TOLERANCE = {np.dtype("float32"): 2e-5, np.dtype("float64"): 1e-12}
 
-Case = tuple[tuple[Any, ...], dict[str, Any]]
-CASES: dict[str, Callable[[np.random.Generator, Any], Iterator[Case]]] = {}
+Case = image_kernel_cases.Case
+CASES = dict(image_kernel_cases.CASES)
 
 
 def cases(name: str) -> Callable[[Any], Any]:
@@ -156,3 +158,14 @@ def test_kernel_agrees_with_the_generic_function(name: str, dtype: str) -> None:
             taken += 1
             agree(mine, mode.run(HOT[name], PLAIN, *args, **static))
     assert taken or dtype == "float64", f"{name} declined every case"
+
+
+def test_workspaces_are_kept_and_bounded() -> None:
+    def make(size: int) -> tuple[Any, ...]:
+        return (np.zeros(size, np.int8),)
+
+    first = _workspace.workspace("a test's", make, 10)
+    assert _workspace.workspace("a test's", make, 10) is first
+    _workspace.workspace("too large", make, _workspace.LIMIT + 1)
+    assert _workspace.workspace("a test's", make, 10) is not first
+    assert _workspace._kept.bytes <= _workspace.LIMIT

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from xptorch.backends.numpy_kernels import activation, norm
+from xptorch.backends.numpy_kernels import activation, convolution, norm
 
 KERNELS: dict[str, Callable[..., Any]] = {
     "gelu_forward": activation.gelu_forward,
@@ -25,4 +25,7 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "rms_norm_forward": norm.rms_norm_forward,
     "layer_norm_vjp": norm.layer_norm_vjp,
     "rms_norm_vjp": norm.rms_norm_vjp,
+    "convolve": convolution.convolve,
+    "convolve_input": convolution.convolve_input,
+    "convolve_weight": convolution.convolve_weight,
 }

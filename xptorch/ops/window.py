@@ -20,7 +20,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from xptorch._backend import window_count, window_slices
-from xptorch._engine import either, op
+from xptorch._engine import either, hot, op
 from xptorch.ops._fused import column_sums
 
 Axes = tuple[int, ...]
@@ -154,6 +154,7 @@ def pad(xp: Any, x: Any, widths: tuple[tuple[int, int], ...], value: float = 0) 
 # ---- the three products
 
 
+@hot
 def _convolve(xp: Any, x: Any, w: Any, b: Any, *, how: Geometry) -> Any:
     """x (n, c, s…), w (o, c / groups, k…), b (o) or None → (n, o, counts…)."""
     n, c, o = x.shape[0], x.shape[1], w.shape[0]
@@ -171,6 +172,7 @@ def _convolve(xp: Any, x: Any, w: Any, b: Any, *, how: Geometry) -> Any:
     return xp.permute_dims(y, FIRST[y.ndim])
 
 
+@hot
 def _convolve_input(xp: Any, g: Any, w: Any, b: Any, *, how: Geometry) -> Any:
     """g (n, o, counts…), w (o, c / groups, k…), b (c) or None → (n, c, s…)."""
     if how.dense and (w.shape[1] > 1 or w.shape[0] == how.groups or how.groups == 1):
@@ -208,6 +210,7 @@ def _spread(xp: Any, g: Any, w: Any, how: Geometry) -> Any:
     return out
 
 
+@hot
 def _convolve_weight(xp: Any, x: Any, g: Any, *, how: Geometry) -> Any:
     """x (n, c, s…), g (n, o, counts…) → (o, c / groups, k…)."""
     n, o, c, d = x.shape[0], g.shape[1], x.shape[1] // how.groups, len(how.kernel)

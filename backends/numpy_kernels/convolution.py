@@ -1,0 +1,265 @@
+"""Convolution on NumPy: blocks of windows as columns that fit the cache, times a matrix.
+
+Images are cut into groups whose columns take about a MiB. A group is copied into the middle of a
+zero-bordered workspace, its windows into the columns, and one matrix product writes the result in
+place. Columns are made anew for backward: kept, they would take k² times the input's memory.
+Groups are shared among threads, each with a workspace of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import product
+from typing import Any
+
+import numpy as np
+from xptorch.backends._blas import matmul
+from xptorch.backends._threads import share
+from xptorch.backends._workspace import workspace
+from xptorch.backends.numpy_kernels._layout import FIRST, LAST, channels_last, copy_last, repeated
+
+Array = Any
+Geometry = Any  # of xptorch/ops/window.py
+
+_COLUMNS = 1 << 20  # bytes of columns at a time: what a core's second cache holds
+_FEW_CHANNELS = 4
+
+
+# ---- windows as matrices
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """How the windows over n images of c channels are cut into blocks."""
+
+    how: Geometry
+    n: int
+    c: int
+    point: bool  # windows are the elements themselves
+    few: bool  # columns run along the windows, not inside them: there copies are longer
+    group: int  # images in a block
+    rows: int  # of their windows along the first axis
+    elements: int  # of all windows
+
+    @property
+    def groups(self) -> int:
+        return -(-self.n // self.group)
+
+    def time(self, outputs: int) -> float:
+        """About how many nanoseconds one thread takes for that many output channels."""
+        return self.elements * (outputs / 50 + 0.3)
+
+
+@lru_cache(maxsize=1024)
+def _plan(how: Geometry, n: int, c: int, itemsize: int) -> _Plan:
+    width = math.prod(how.kernel) * c
+    per_row = math.prod(how.counts[1:]) * width * itemsize
+    rows = min(max(_COLUMNS // per_row, 1), how.counts[0])
+    group = min(max(_COLUMNS // (per_row * how.counts[0]), 1), n)
+    padding = any(before or after for before, after in how.padding)
+    point = math.prod(how.kernel) == 1 and how.dense and not padding
+    few = c <= _FEW_CHANNELS and not point
+    return _Plan(how, n, c, point, few, group, rows, n * math.prod(how.counts) * width)
+
+
+def _windows(x: Array, how: Geometry) -> Array:
+    """The windows (n, counts…, k…, c) of x (n, s…, c), a view."""
+    n, *steps, c = x.strides
+    hops = [s * t for s, t in zip(steps, how.stride, strict=True)]
+    gaps = [s * t for s, t in zip(steps, how.dilation, strict=True)]
+    shape = (x.shape[0], *how.counts, *how.kernel, x.shape[-1])
+    return np.lib.stride_tricks.as_strided(x, shape, (n, *hops, *gaps, c))
+
+
+def _spaces(plan: _Plan, dtype: Any, direct: bool) -> tuple[Any, ...]:
+    """Memory for columns and, unless windows lie directly in x, for a group of padded images:
+    that, its middle, and its windows."""
+    how, c = plan.how, plan.c
+    width = math.prod(how.counts[1:]) * math.prod(how.kernel) * c
+    columns = np.empty(plan.group * plan.rows * width, dtype)
+    if direct:
+        return columns, None, None, None
+    if plan.few:
+        padded = np.zeros((plan.group, c, *how.padded), dtype)
+        padded = padded.transpose(LAST[padded.ndim])
+    else:
+        padded = np.zeros((plan.group, *how.padded, c), dtype)
+    ends = zip(how.padded, how.padding, strict=True)
+    middle = tuple([slice(max(a, 0), s - max(b, 0)) for s, (a, b) in ends])
+    return columns, padded.base, padded[(slice(None), *middle)], _windows(padded, how)
+
+
+def _blocks(plan: _Plan, x: Array, start: int, stop: int) -> Iterator[tuple[Any, Array]]:
+    """Of some groups of x (n, s…, c), block by block: which (images, rows), and their columns."""
+    how, few, d = plan.how, plan.few, x.ndim - 2
+    if min(map(min, how.padding)) < 0:
+        ends = zip(x.shape[1:], how.padding, strict=False)
+        cut = [slice(max(-a, 0), s - max(-b, 0)) for s, (a, b) in ends]
+        x = x[(slice(None), *cut)]
+    direct = max(map(max, how.padding)) <= 0 and x.strides[-2 if few else -1] == x.itemsize
+    flat, _, middle, windows = workspace((plan, x.dtype, direct), _spaces, plan, x.dtype, direct)
+    along = (2 * d + 1, *range(d + 1, 2 * d + 1), *range(d + 1))  # (c, k…, n, counts…)
+    for i in range(start * plan.group, min(stop * plan.group, plan.n), plan.group):
+        images = slice(i, min(i + plan.group, plan.n))
+        if direct:
+            here = _windows(x[images], how)
+        else:
+            here = windows[: images.stop - i]
+            copy_last(middle[: images.stop - i], x[images])
+        for r in range(0, how.counts[0], plan.rows):
+            rows = slice(r, min(r + plan.rows, how.counts[0]))
+            block = here[:, rows].transpose(along) if few else here[:, rows]
+            columns = flat[: block.size].reshape(block.shape)
+            columns[...] = block
+            width = math.prod(block.shape[: d + 1] if few else block.shape[d + 1 :])
+            yield (
+                (images, rows),
+                columns.reshape(width, -1).T if few else columns.reshape(-1, width),
+            )
+
+
+def _rows(w: Array, few: bool) -> Array:
+    """A weight (o, c, k…) as (o, c · k) in the order of the columns."""
+    w = w if few else w.transpose(LAST[w.ndim])
+    return w.reshape(w.shape[0], -1)
+
+
+# ---- the three products
+
+
+def _declined(x: Array, w: Array, how: Geometry) -> bool:
+    """Whether it is not for these kernels: groups, other dtypes, nothing to do."""
+    return how.groups > 1 or x.dtype != w.dtype or x.dtype.char not in "fd" or not x.size * w.size
+
+
+def _correlate(x: Array, w: Array, b: Array | None, how: Geometry) -> Array:
+    """The windows of x (n, c, s…) times w (o, c, k…), plus b: (n, counts…, o)."""
+    n, c, o = x.shape[0], x.shape[1], w.shape[0]
+    plan = _plan(how, n, c, x.itemsize)
+    matrix = _rows(w, plan.few).T
+    if plan.point:
+        y = matmul(channels_last(x).reshape(-1, c), matrix)
+        _add(y, b)
+        return y.reshape(n, *how.counts, o)
+    out = np.empty((n, *how.counts, o), x.dtype)
+    last = x.transpose(LAST[x.ndim])
+
+    def part(start: int, stop: int) -> None:
+        for where, columns in _blocks(plan, last, start, stop):
+            y = out[where].reshape(-1, o)
+            matmul(columns, matrix, y)
+            _add(y, b)
+
+    share(part, plan.groups, plan.time(o))
+    return out
+
+
+def _add(y: Array, b: Array | None) -> None:
+    """Add a vector to each row of a matrix."""
+    if b is not None:
+        y, b = repeated(y, b)
+        y += b
+
+
+def convolve(x: Array, w: Array, b: Array | None, *, how: Geometry) -> Array:
+    if _declined(x, w, how):
+        return NotImplemented
+    return _correlate(x, w, b, how).transpose(FIRST[x.ndim])
+
+
+def convolve_input(g: Array, w: Array, b: Array | None, *, how: Geometry) -> Array:
+    if _declined(g, w, how):
+        return NotImplemented
+    w = w.swapaxes(0, 1)
+    if how.dense:
+        every = (..., *[slice(None, None, -1)] * len(how.kernel))
+        return _correlate(g, w[every], b, how.transposed).transpose(FIRST[g.ndim])
+    phases = _phases(how)
+    if phases is None:
+        return NotImplemented
+    out = np.empty((g.shape[0], *how.size, w.shape[0]), g.dtype)
+    for taps, places, geometry in phases:
+        spot = (slice(None), *places)
+        if geometry is None:
+            out[spot] = 0 if b is None else b
+        else:
+            out[spot] = _correlate(g, w[(..., *taps)], b, geometry)
+    return out.transpose(FIRST[g.ndim])
+
+
+_Fit = tuple[int, tuple[int, int]]  # a kernel's size and the padding, along one axis
+
+
+@lru_cache(maxsize=1024)
+def _phases(how: Geometry) -> list[tuple[Any, Any, Geometry | None]] | None:
+    """A strided convolution's transpose as dense ones, one for each phase of its strides.
+
+    Element s·q + a of the padded input meets only the taps r, r + s, … with r = a modulo s. So the
+    elements of a phase are a convolution of g with those taps, backwards, and nothing need be
+    scattered. (taps, places, geometry) of each; no geometry where no tap meets a phase.
+    """
+    spread = zip(how.stride, how.kernel, how.dilation, strict=True)
+    if any(stride > 1 and kernel > 1 and gap > 1 for stride, kernel, gap in spread):
+        return None
+    found: list[tuple[Any, Any, Geometry | None]] = []
+    for phase in product(*[list(_phases_along(how, axis)) for axis in range(len(how.size))]):
+        fits = [fit for _, _, fit in phase if fit is not None]
+        geometry = None
+        if len(fits) == len(phase):
+            geometry = replace(
+                how,
+                size=how.counts,
+                kernel=tuple([kernel for kernel, _ in fits]),
+                stride=(1,) * len(fits),
+                padding=tuple([padding for _, padding in fits]),
+            )
+        found.append(([taps for taps, _, _ in phase], [places for _, places, _ in phase], geometry))
+    return found
+
+
+def _phases_along(how: Geometry, axis: int) -> Iterator[tuple[slice, slice, _Fit | None]]:
+    """Of one axis: each phase's taps, its places in the input, and how the taps lie over g."""
+    size, stride, kernel = how.size[axis], how.stride[axis], how.kernel[axis]
+    for a in range(min(stride, size)):
+        offset, first = divmod(a + how.padding[axis][0], stride)
+        taps = range(first, kernel, stride)
+        places = slice(a, None, stride)
+        if not taps:
+            yield slice(0), places, None
+            continue
+        reach = (len(taps) - 1) * how.dilation[axis]  # (dilation only where the stride is 1)
+        after = len(range(a, size, stride)) + offset - how.counts[axis]
+        backwards = slice(taps[-1], taps[0] - stride if taps[0] >= stride else None, -stride)
+        yield backwards, places, (len(taps), (reach - offset, after))
+
+
+def convolve_weight(x: Array, g: Array, *, how: Geometry) -> Array:
+    if _declined(x, g, how):
+        return NotImplemented
+    n, c, o = x.shape[0], x.shape[1], g.shape[1]
+    plan = _plan(how, n, c, x.itemsize)
+    g = channels_last(g)
+    if plan.point:
+        w = matmul(g.reshape(-1, o).T, channels_last(x).reshape(-1, c))
+        return w.reshape(o, c, *how.kernel)
+    last = x.transpose(LAST[x.ndim])
+    sums: dict[int, Array] = {}
+
+    def part(start: int, stop: int) -> None:
+        total = None
+        for where, columns in _blocks(plan, last, start, stop):
+            w = matmul(g[where].reshape(-1, o).T, columns)
+            total = w if total is None else np.add(total, w, out=total)
+        sums[start] = total
+
+    share(part, plan.groups, plan.time(o))
+    w = sums.pop(0)
+    for start in sorted(sums):  # in one order, so that results repeat
+        w += sums[start]
+    if plan.few:
+        return w.reshape(o, c, *how.kernel)
+    w = w.reshape(o, *how.kernel, c).transpose(FIRST[x.ndim])
+    return np.ascontiguousarray(w)

@@ -1,0 +1,89 @@
+"""Random cases for the kernels of images: convolution, pooling, batch norm. See test_kernels.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from xptorch.ops.window import Geometry
+
+Case = tuple[tuple[Any, ...], dict[str, Any]]
+CASES: dict[str, Callable[[np.random.Generator, Any], Iterator[Case]]] = {}
+
+
+def cases(name: str) -> Callable[[Any], Any]:
+    """Register a maker of cases for a kernel."""
+
+    def register(make: Any) -> Any:
+        CASES[name] = make
+        return make
+
+    return register
+
+
+# ---- convolution
+
+
+def geometries(rng: np.random.Generator, count: int, most: int = 3) -> Iterator[Geometry]:
+    """Random convolutions over one to three axes whose windows fit."""
+    while count:
+        d = int(rng.integers(1, 4))
+        size, kernel, stride, before, after, dilation = (
+            tuple(int(n) for n in rng.integers(low, high + 1, d))
+            for low, high in ((1, 9), (1, 4), (1, most), (-1, 3), (-1, 3), (1, 2))
+        )
+        how = Geometry(size, kernel, stride, tuple(zip(before, after, strict=True)), dilation)
+        reach = [g * (k - 1) + 1 for g, k in zip(dilation, kernel, strict=True)]
+        if all(s >= r for s, r in zip(how.padded, reach, strict=True)):
+            count -= 1
+            yield how
+
+
+def images(rng: np.random.Generator, dtype: Any, *shape: int) -> Any:
+    """An array (n, c, s…), its memory in that order, channels last or with steps."""
+    x = rng.standard_normal(shape).astype(dtype)
+    order = rng.integers(3)
+    if order == 0:
+        return x
+    axes = (0, *range(2, x.ndim), 1)
+    x = np.ascontiguousarray(x.transpose(axes)).transpose(np.argsort(axes))
+    return x if order == 1 else np.repeat(x, 2, axis=-1)[..., ::2]
+
+
+def convolutions(rng: np.random.Generator, dtype: Any) -> Iterator[tuple[Any, ...]]:
+    """x, w, b, g and the geometry."""
+    hows = [*geometries(rng, 40), Geometry((70, 90), (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1))]
+    for how in hows:
+        groups = int(rng.choice([1, 1, 1, 2]))
+        n, c, o = (
+            int(rng.integers(1, 5)),
+            int(rng.choice([1, 2, 6, 24])),
+            int(rng.choice([1, 2, 8])),
+        )
+        how = replace(how, groups=groups)
+        x = images(rng, dtype, n, c * groups, *how.size)
+        w = rng.standard_normal((o * groups, c, *how.kernel)).astype(dtype)
+        b = rng.standard_normal(o * groups).astype(dtype) if rng.integers(2) else None
+        yield x, w, b, images(rng, dtype, n, o * groups, *how.counts), how
+
+
+@cases("convolve")
+def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+    for x, w, b, _, how in convolutions(rng, dtype):
+        yield (x, w, b), {"how": how}
+
+
+@cases("convolve_input")
+def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+    for x, w, _, g, how in convolutions(rng, dtype):
+        b = rng.standard_normal(x.shape[1]).astype(dtype) if rng.integers(2) else None
+        yield (g, w, b), {"how": how}
+
+
+@cases("convolve_weight")
+def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+    for x, _, _, g, how in convolutions(rng, dtype):
+        yield (x, g), {"how": how}
