@@ -139,16 +139,40 @@ def residual_block(torch: Any, channels: int, features: int) -> Any:
     return Block()
 
 
-def resnet20(torch: Any, batch: int) -> Timed:
-    """ResNet-20 for 32x32 images (He and others, 2015), trained by SGD with momentum."""
+def resnet20(torch: Any) -> Any:
+    """ResNet-20 for 32x32 images (He and others, 2015): 270 k parameters in 59 tensors."""
     nn = torch.nn
     layers = [nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
     for channels, features in ((16, 16), (16, 32), (32, 64)):
         layers.append(residual_block(torch, channels, features))
         layers += [residual_block(torch, features, features) for _ in range(2)]
-    net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+
+
+def resnet_step(torch: Any, batch: int) -> Timed:
+    """A step of SGD with momentum on ResNet-20."""
+    net = resnet20(torch)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
     return training_step(torch, net, torch.randn(batch, 3, 32, 32), "mean", optimizer)
+
+
+def optimizer_step(torch: Any, name: str, **options: Any) -> Timed:
+    """A step of an optimizer alone, on the parameters of ResNet-20."""
+    params = list(resnet20(torch).parameters())
+    for p in params:
+        p.grad = torch.randn(*p.shape)
+    return Timed(getattr(torch.optim, name)(params, **options).step)
+
+
+# ---- rows: data
+
+
+def epoch(torch: Any) -> Timed:
+    """All batches of 60,000 small samples in memory, in random order."""
+    data = importlib.import_module(f"{torch.__name__}.utils.data")
+    images, digits = torch.randn(60_000, 1, 28, 28), torch.randint(0, 10, (60_000,))
+    loader = data.DataLoader(data.TensorDataset(images, digits), batch_size=64, shuffle=True)
+    return Timed(lambda: sum(1 for _ in loader))
 
 
 # ---- rows: single layers; each gives the layer and its inputs
@@ -287,8 +311,11 @@ def tiny_op(torch: Any, backward: bool) -> Timed:
 ROWS: dict[str, Callable[[Any], Timed]] = {
     **{f"seed net step batch {n}": partial(seed_net, batch=n) for n in (10, 64, 256)},
     "MLP 784-512-512-10 step batch 128": mlp,
-    **{f"ResNet-20 step batch {n}": partial(resnet20, batch=n) for n in (32, 128)},
+    **{f"ResNet-20 step batch {n}": partial(resnet_step, batch=n) for n in (32, 128)},
     "char GPT 4 layers 128 wide step 16x64": char_gpt,
+    "AdamW step alone 270 k parameters": partial(optimizer_step, name="AdamW"),
+    "SGD step alone 270 k parameters": partial(optimizer_step, name="SGD", momentum=0.9),
+    "DataLoader epoch 60000 samples batch 64": epoch,
     **{
         f"{name} {'forward+backward' if backward else 'forward'}": partial(
             layer, name=name, backward=backward

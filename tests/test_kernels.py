@@ -125,6 +125,14 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
             yield (g, needs, a, weight, aux, shape), {}
 
 
+@cases("run_all")
+def independent_calls(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+    for nanoseconds in (0.0, 1e6):  # the latter on several threads
+        done = np.zeros(5, dtype)
+        yield ([lambda i=i: done.__setitem__(i, i + 1) for i in range(5)], nanoseconds), {}
+        assert done.tolist() == [1, 2, 3, 4, 5]
+
+
 def agree(mine: Any, reference: Any) -> None:
     if isinstance(reference, tuple | list):
         assert len(mine) == len(reference)

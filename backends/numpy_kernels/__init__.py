@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from xptorch.backends.numpy_kernels import activation, convolution, norm
+from xptorch.backends.numpy_kernels import activation, convolution, norm, threads
 
 KERNELS: dict[str, Callable[..., Any]] = {
     "gelu_forward": activation.gelu_forward,
@@ -28,4 +28,5 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "convolve": convolution.convolve,
     "convolve_input": convolution.convolve_input,
     "convolve_weight": convolution.convolve_weight,
+    "run_all": threads.run_all,
 }

@@ -16,7 +16,7 @@ import xptorch
 from tests.columns import host
 from tests.nn._twins import both, said
 from xptorch import optim
-from xptorch.optim import _formula, optimizer
+from xptorch.optim import _apply, optimizer
 
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("SGD", {}),
@@ -108,22 +108,83 @@ def test_backends_agree(name: str, options: dict[str, Any], device: Any) -> None
 
 
 @pytest.mark.parametrize(("name", "options"), CASES, ids=IDS)
-def test_blocks_give_the_same_numbers(
+def test_packs_and_blocks_give_the_same_numbers(
     name: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ends = []
-    for block in (1 << 16, 5):
-        monkeypatch.setattr(_formula, "_BLOCK", block)
+    for block, small in ((1 << 16, 0), (1 << 16, 1 << 14), (5, 5), (8, 4)):
+        monkeypatch.setattr(_apply, "_BLOCK", block)
+        monkeypatch.setattr(_apply, "_SMALL", small)
         params = weights(xptorch)
         params[0] = params[0].detach().t().requires_grad_()  # blocks need memory in order
-        params.append(xptorch.arange(12.0, requires_grad=True))
+        params += [xptorch.arange(float(n), requires_grad=True) for n in (12, 3, 0, 4)]
+        params.append(xptorch.arange(3.0, dtype=xptorch.float64, requires_grad=True))
         opt = getattr(optim, name)(params, **options)
         for step in range(3):
             for i, p in enumerate(params):
                 p.grad = xptorch.full_like(p, 0.5 - step + i).detach()
+            if step == 1:
+                params[1].grad = params[5].grad = None  # from now on they count other steps
             opt.step()
         ends.append([p.tolist() for p in params])
-    assert ends[0] == ends[1]
+    assert all(end == ends[0] for end in ends)
+
+
+def test_packs_leave_no_trace() -> None:
+    """Copies, rebound parameters, loaded states and new groups among packed parameters."""
+
+    def trained(small: int, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+        monkeypatch.setattr(_apply, "_SMALL", small)
+        net = xptorch.nn.Sequential(xptorch.nn.Linear(3, 4), xptorch.nn.Linear(4, 2))
+        for i, p in enumerate(net.parameters()):
+            p.data = xptorch.linspace(-1, 1 + i, p.numel()).reshape(p.shape).clone()
+        opt = optim.AdamW(net.parameters(), lr=0.1)
+
+        def step() -> None:
+            net.zero_grad()
+            x = xptorch.arange(6, dtype=net[0].weight.dtype).reshape(2, 3)
+            net(x).square().sum().backward()
+            opt.step()
+
+        step()
+        kept, twin = copy.deepcopy(opt.state_dict()), copy.deepcopy(net)
+        before = [p.tolist() for p in twin.parameters()]
+        gradients = [p.grad.tolist() for p in net.parameters()]
+        step()
+        assert [p.tolist() for p in twin.parameters()] == before
+        opt.load_state_dict(kept)
+        net[0].bias.data = xptorch.ones(4)
+        extra = xptorch.zeros(3, requires_grad=True)
+        extra.grad = xptorch.ones(3)
+        opt.add_param_group({"params": [extra], "lr": 1.0})
+        step()
+        net.double()
+        step()
+        assert all(s["exp_avg"]._data.base is None for s in opt.state.values())
+        ends = [*net.parameters(), extra, *[s["exp_avg_sq"] for s in opt.state.values()]]
+        return [gradients, *[p.tolist() for p in ends]]
+
+    with pytest.MonkeyPatch.context() as patch:
+        assert trained(0, patch) == trained(1 << 14, patch)
+
+
+def test_parameters_may_share_memory() -> None:
+    a = xptorch.ones(4, requires_grad=True)
+    b, c = (xptorch.nn.Parameter(a.detach()[:n]) for n in (2, 4))
+    for p in (a, b, c):
+        p.grad = xptorch.ones_like(p).detach()
+    optim.SGD([a, b, c], lr=0.5).step()
+    assert a.tolist() == [-0.5, -0.5, 0.0, 0.0]
+
+
+def test_a_parameter_listed_twice_takes_two_steps() -> None:
+    for options in ({"lr": 0.5}, {"lr": 0.5, "momentum": 0.5}):
+        p = xptorch.zeros(2, requires_grad=True)
+        p.grad = xptorch.ones(2)
+        with pytest.warns(UserWarning, match="duplicate"):
+            opt = optim.SGD([p, p], **options)
+        opt.step()
+        assert p.tolist() == ([-1.0, -1.0] if len(options) == 1 else [-1.25, -1.25])
 
 
 def test_parameters_without_gradient_stay() -> None:

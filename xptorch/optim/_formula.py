@@ -9,9 +9,8 @@ from xptorch import _dtype, _graph
 from xptorch._grad_mode import enable_grad
 from xptorch._tensor import Tensor
 from xptorch.ops import create
+from xptorch.optim._apply import Task, apply
 from xptorch.optim.optimizer import Closure, Optimizer
-
-_BLOCK = 1 << 16  # elements that one pass of a formula over host memory takes: they stay in cache
 
 
 def check_range(name: str, value: Any) -> None:
@@ -102,10 +101,9 @@ def full_state(p: Tensor, value: float = 0.0) -> Tensor:
 
 def advance(step: Tensor) -> float:
     """Add one to a step count and return it."""
-    x = step._data
-    x += 1
-    step._data = x
-    return float(x)
+    t: float = step._data.item() + 1
+    step._data[...] = t
+    return t
 
 
 class FormulaOptimizer(Optimizer):
@@ -151,6 +149,8 @@ class FormulaOptimizer(Optimizer):
         loss = self._loss(closure)
         for group in self.param_groups:
             starts, settings = self._states(group), self._settings(group)
+            tasks: list[Task] = []
+            numbers: dict[str, Any] = {}
             for p, g in self._gradients(group):
                 state = self.state[p]
                 if "step" not in state:
@@ -158,7 +158,10 @@ class FormulaOptimizer(Optimizer):
                     state.update({name: full_state(p, start) for name, start in starts.items()})
                 t = advance(state["step"])
                 own = self._numbers(state, group, t)
-                apply(self.update, p, g, tuple([state[n] for n in starts]), t=t, **settings, **own)
+                if t != numbers.get("t") or own:
+                    numbers = {"t": t, **settings, **own}
+                tasks.append(Task(p, g, tuple([state[n] for n in starts]), numbers))
+            apply(self.update, tasks)
         return loss
 
     def _loss(self, closure: Closure) -> Any:
@@ -175,43 +178,6 @@ class FormulaOptimizer(Optimizer):
             if grad is not None:
                 g = grad._data
                 yield p, -g if maximize else g
-
-
-def apply(
-    update: Callable[..., tuple[Any, ...]],
-    p: Tensor,
-    g: Any,
-    states: tuple[Tensor, ...] = (),
-    **settings: Any,
-) -> None:
-    """Run an update formula on a parameter, its gradient and its states.
-
-    Args:
-        update: ``update(xp, p, g, *states, **settings)`` over arrays, element by element. It
-            returns p and the states, which it changes in place where the library can.
-    """
-    x, xp = p._data, p._device.xp
-    if p._device.type == "cpu" and x.size > _BLOCK:
-        arrays = [x, g, *[s._data for s in states]]
-        if _apply_in_blocks(update, xp, arrays, settings):
-            _graph.bump(p)
-            return
-    p._data, *changed = update(xp, x, g, *[s._data for s in states], **settings)
-    for state, array in zip(states, changed, strict=True):
-        state._data = array
-    _graph.bump(p)
-
-
-def _apply_in_blocks(
-    update: Callable[..., tuple[Any, ...]], xp: Any, arrays: list[Any], settings: dict[str, Any]
-) -> bool:
-    """Run a formula block by block, so that its temporaries stay in the cache, if that can be."""
-    flat = [xp.reshape_view(a, (-1,)) for a in arrays]
-    if any(f is None for f in flat) or not xp.aliases(flat[0], arrays[0]):
-        return False
-    for start in range(0, flat[0].size, _BLOCK):
-        update(xp, *[f[start : start + _BLOCK] for f in flat], **settings)
-    return True
 
 
 def lerp(start: Any, end: Any, weight: float) -> Any:

@@ -114,10 +114,11 @@ class Adam(FormulaOptimizer):
         v = average_square(v, g, beta2)
         if largest is not None:
             largest = xp.assign(largest, ..., xp.maximum(largest, v))
+        # m / correction1 / (sqrt(v / correction2) + eps), multiplied out: two passes fewer
+        root = math.sqrt(1 - beta2**t)
         denominator = xp.sqrt(v if largest is None else largest)
-        denominator /= math.sqrt(1 - beta2**t)
-        denominator += eps
-        change = m * (lr / (1 - beta1**t))
-        change /= denominator
+        denominator += eps * root
+        change = m / denominator
+        change *= lr * root / (1 - beta1**t)
         p -= change
         return (p, m, v) if largest is None else (p, m, v, largest)

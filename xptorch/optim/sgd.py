@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from xptorch._tensor import Tensor
+from xptorch.optim._apply import Task, apply
 from xptorch.optim._formula import (
     FormulaOptimizer,
-    apply,
     check_lr,
     check_modes,
     check_range,
@@ -85,28 +85,22 @@ class SGD(FormulaOptimizer):
     def step(self, closure: Closure = None) -> Any:
         loss = self._loss(closure)
         for group in self.param_groups:
-            lr, momentum = number(group["lr"]), group["momentum"]
-            weight_decay = number(group["weight_decay"])
+            tasks = []
+            plain = {"lr": number(group["lr"]), "weight_decay": number(group["weight_decay"])}
+            names = ("momentum", "dampening", "nesterov")
+            later = plain | {"first": False} | {name: group[name] for name in names}
+            first = later | {"first": True}
             for p, g in self._gradients(group):
-                if momentum == 0:
-                    apply(_plain, p, g, lr=lr, weight_decay=weight_decay)
+                if group["momentum"] == 0:
+                    tasks.append(Task(p, g, (), plain))
                     continue
                 state = self.state[p]
-                first = state.get("momentum_buffer") is None
-                if first:
+                known = state.get("momentum_buffer") is not None
+                if not known:
                     state["momentum_buffer"] = full_state(p)
-                apply(
-                    _with_momentum,
-                    p,
-                    g,
-                    (state["momentum_buffer"],),
-                    first=first,
-                    lr=lr,
-                    momentum=momentum,
-                    dampening=group["dampening"],
-                    weight_decay=weight_decay,
-                    nesterov=group["nesterov"],
-                )
+                numbers = later if known else first
+                tasks.append(Task(p, g, (state["momentum_buffer"],), numbers))
+            apply(_with_momentum if group["momentum"] else _plain, tasks)
         return loss
 
 
