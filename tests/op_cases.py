@@ -364,6 +364,7 @@ NET = [
         call=lambda torch, w, i: torch.nn.functional.embedding(i, w),
     ),
     case("dropout", real(), call=seeded(lambda torch, x: torch.nn.functional.dropout(x, 0.4))),
+    case("standard_gamma", positive(), call=seeded(lambda torch, x: torch._standard_gamma(x + 1))),
     case("random", real(), call=seeded(lambda torch, x: x.clone().uniform_(-1, 1))),
     case(
         "attention",

@@ -249,6 +249,21 @@ def test_poisson(torch: Any) -> None:
         same_state(ours, theirs)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gamma_and_dirichlet(torch: Any, dtype: str) -> None:
+    found = []
+    for t in (xt, torch):
+        t.manual_seed(3)
+        shapes = t.linspace(0, 30, 40, dtype=getattr(t, dtype)).reshape(4, 10).requires_grad_()
+        y = t._standard_gamma(shapes)
+        (y * t.linspace(1, 2, 10, dtype=getattr(t, dtype))).sum().backward()
+        shares = t._sample_dirichlet(t.linspace(0.001, 0.5, 40).to(y.dtype).reshape(4, 10))
+        found.append([y.detach().numpy(), shares.numpy(), shapes.grad.numpy()[1:]])
+    rounding = 1e-6 if dtype == "float32" else 1e-13
+    for mine, theirs, tolerance in zip(*found, (rounding, rounding, 1e-3), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=tolerance)  # PyTorch approximates the slope
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2**31, 2**32 + 5, -3])
 def test_mixed_draws(torch: Any, seed: int) -> None:
     ours, theirs = Generator().manual_seed(seed), torch.Generator().manual_seed(seed)
@@ -415,6 +430,15 @@ T.multinomial([1.0], 1)
 T.poisson(T.arange(20.0))
 T.poisson(T.tensor([-1.0]))
 T.poisson(T.tensor([1]))
+T.binomial(T.full((40,), 20.0), T.linspace(0, 1, 40))
+T.binomial(T.full((40,), 7.0, dtype=T.float64), T.linspace(0, 1, 40, dtype=T.float64))
+T.binomial(T.full((40,), 500.0), T.linspace(-1, 2, 40))
+T.binomial(T.ones(3, dtype=T.int64), T.ones(3))
+T.binomial(T.ones(3), T.ones(3, dtype=T.float64))
+T.binomial(T.ones(3), T.ones(2))
+T._standard_gamma(T.linspace(0, 3, 40))
+T._standard_gamma(T.ones(3, dtype=T.float16))
+T._sample_dirichlet(T.ones(3, dtype=T.int64))
 T.uniform_(T.ones(5, 4).t())
 T.uniform_(T.ones(2), 3, 1)
 T.uniform_(T.ones(2), to=-1)
@@ -538,7 +562,9 @@ ON_A_DEVICE: list[Callable[[Any], Any]] = [
     lambda d: R.multinomial(xt.ones(2, 9, device=d), 1),
     lambda d: R.multinomial(xt.ones(9, device=d), 30, True),
     lambda d: R.normal(xt.ones(9, device=d), xt.ones(9, device=d)),
-    lambda d: R.poisson(xt.ones(9, device=d)),
+    lambda d: xt.poisson(xt.ones(9, device=d)),
+    lambda d: xt.binomial(xt.full((9,), 5.0, device=d), xt.full((9,), 0.4, device=d)),
+    lambda d: xt._standard_gamma(xt.ones(9, device=d)),
     lambda d: R.normal_(xt.ones(9, device=d, requires_grad=True) * 2),
     lambda d: R.geometric_(xt.ones(9, device=d), 0.4),
 ]

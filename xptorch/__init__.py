@@ -81,6 +81,7 @@ from xptorch.ops.statistics import *
 from xptorch.ops.strided import *
 from xptorch.ops.stft import *
 from xptorch.ops.tapers import *
+from xptorch.ops.variates import *
 
 from xptorch.random import Generator as Generator
 from xptorch.random import default_generator as default_generator

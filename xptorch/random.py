@@ -16,11 +16,12 @@ import contextlib
 import math
 import secrets
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from xptorch import _backend, _graph
+from xptorch import _backend, _graph, _rejection
 
 Array = Any
 f32, f64 = np.float32, np.float64
@@ -333,8 +334,32 @@ class Generator:
     def poisson(self, rates: Array) -> Array:
         """A Poisson-distributed count for each element of the array `rates`, flat, as float64."""
         with self._uniforms() as draw:
-            counts = [_poisson(rate, draw) for rate in np.asarray(rates, f64).ravel().tolist()]
+            counts = [
+                _rejection.poisson(rate, draw) for rate in np.asarray(rates, f64).ravel().tolist()
+            ]
         return np.array(counts, f64)
+
+    def binomial(self, counts: Array, shares: Array) -> Array:
+        """Binomially distributed counts for two arrays of the same shape, flat, as float64."""
+        pairs = zip(counts.ravel(), shares.ravel(), strict=True)
+        with self._uniforms() as draw:
+            return np.array([_rejection.binomial(n, p, draw) for n, p in pairs], f64)
+
+    def standard_gamma(self, shapes: Array) -> Array:
+        """A gamma-distributed number of scale 1 for each element of `shapes`, flat, as float64."""
+        with self._uniforms() as draw:
+            normal = partial(self._one_normal, draw)
+            return np.array([_rejection.gamma(s, draw, normal) for s in shapes.ravel()], f64)
+
+    def _one_normal(self, draw: Callable[[], float]) -> float:
+        """The next of the numbers that `_normal_pairs` gives."""
+        kept, self._normal = self._normal, None
+        if kept is not None:
+            return kept
+        angle = 2.0 * math.pi * draw()
+        radius = math.sqrt(-2.0 * math.log1p(-draw()))
+        self._normal = radius * math.sin(angle)
+        return radius * math.cos(angle)
 
 
 _RANGES = {
@@ -474,32 +499,6 @@ def _box_muller64(uniform: Array, mean: float, std: float) -> Array:
     x[:, 0] = (radius * _libm(math.cos, angle, exact=True)).reshape(-1, 8)
     x[:, 1] = (radius * _libm(math.sin, angle, exact=True)).reshape(-1, 8)
     return (x if (mean, std) == (0.0, 1.0) else _fma64(x, std, mean)).reshape(-1)
-
-
-def _poisson(rate: float, draw: Callable[[], float]) -> int:
-    """One count: by multiplying uniform numbers, or for rates from 10 by transformed rejection."""
-    if rate == 0.0:
-        return 0
-    if rate < 10.0:
-        limit, product, k = math.exp(-rate), draw(), 0
-        while product > limit:
-            product, k = product * draw(), k + 1
-        return k
-    b = 0.931 + 2.53 * math.sqrt(rate)
-    a = -0.059 + 0.02483 * b
-    log_scale = math.log(1.1239 + 1.1328 / (b - 3.4))
-    sure = 0.9277 - 3.6224 / (b - 2.0)
-    while True:
-        u, v = draw() - 0.5, draw()
-        edge = 0.5 - abs(u)
-        k = math.floor((2.0 * a / edge + b) * u + rate + 0.43)
-        if edge >= 0.07 and v <= sure:
-            return k
-        if k < 0 or (edge < 0.013 and v > edge):
-            continue
-        accept = math.log(v) + log_scale - math.log(a / (edge * edge) + b)
-        if accept <= -rate + k * math.log(rate) - math.lgamma(k + 1.0):
-            return k
 
 
 # ---- the default generator and the module's functions

@@ -66,7 +66,7 @@ def _digamma_right(xp: Any, x: Any) -> Any:
     return xp.where(x < _SHIFT, asymptotic - below, asymptotic)
 
 
-def _digamma_forward(xp: Any, x: Any) -> Any:
+def digamma_of(xp: Any, x: Any) -> Any:
     left = x < 0.5
     right = _digamma_right(xp, xp.where(left, 1 - x, x))
     result = xp.where(left, right - math.pi / xp.tan(math.pi * (x - xp.round(x))), right)
@@ -95,7 +95,7 @@ def _zeta(xp: Any, s: int, q: Any) -> Any:
 def _polygamma_forward(xp: Any, a: Any, *, n: int) -> Any:
     x = xp.astype(a, xp.float64)
     if n == 0:
-        return xp.astype(_digamma_forward(xp, x), a.dtype)
+        return xp.astype(digamma_of(xp, x), a.dtype)
     sign = 1 if n % 2 else -1
     return xp.astype(sign * math.factorial(n) * _zeta(xp, n + 1, x), a.dtype)
 

@@ -422,26 +422,6 @@ def _inverse(on: Any, w: Any, u: Any) -> Any:
     return xp.stack(rows) if rows else xp.astype(u, on.raw_dtype(_dtype.int64))
 
 
-def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
-    """Poisson-distributed counts of the rates that the input holds, in its dtype.
-
-    How many numbers a count takes depends on the numbers, so the rates are read on the host.
-
-    Raises:
-        RuntimeError: a rate is negative.
-    """
-    need_tensor(input, "poisson")
-    if not input.dtype.is_floating_point:
-        raise refused("poisson_cpu", input.dtype)
-    on = input._device
-    if not bool(on.xp.all(input._data >= 0)):
-        raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
-    counts = stream_of(generator).poisson(on.backend.to_host(input._data))
-    counts = counts.reshape(input._data.shape).astype(input.dtype.name)
-    value = on.backend.from_host(counts, on.index)
-    return drawn(input, value=value) if input._needs else _graph.wrap(value, on)
-
-
 # ---- in place
 
 
@@ -553,6 +533,6 @@ def log_normal_(
 
 __all__ = [
     *("bernoulli", "bernoulli_", "cauchy_", "exponential_", "geometric_", "log_normal_"),
-    *("multinomial", "normal", "normal_", "poisson", "rand", "rand_like", "randint"),
+    *("multinomial", "normal", "normal_", "rand", "rand_like", "randint"),
     *("randint_like", "randn", "randn_like", "random_", "randperm", "uniform_"),
 ]

@@ -1,0 +1,135 @@
+"""Random numbers whose distribution each element of a tensor sets: counts and gamma variates.
+
+How many numbers of the stream one takes depends on the numbers, so parameters are read on the host.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from xptorch import _graph
+from xptorch._dtype import float64
+from xptorch._engine import broadcast, op
+from xptorch.ops import reduce
+from xptorch.ops._common import need_tensor
+from xptorch.ops._sampling import drawn, refused, stream_of
+from xptorch.ops.gamma import digamma_of
+
+if TYPE_CHECKING:
+    from xptorch._tensor import Tensor
+    from xptorch.random import Generator
+
+__all__ = ["_sample_dirichlet", "_standard_gamma", "binomial", "poisson"]
+
+
+def _delivered(input: Tensor, flat: Any, shape: tuple[int, ...]) -> Any:
+    """Host numbers as an array beside the input's, in its dtype."""
+    on = input._device
+    return on.backend.from_host(flat.reshape(shape).astype(input.dtype.name), on.index)
+
+
+def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
+    """Poisson-distributed counts of the rates that the input holds, in its dtype.
+
+    Raises:
+        RuntimeError: a rate is negative.
+    """
+    need_tensor(input, "poisson")
+    if not input.dtype.is_floating_point:
+        raise refused("poisson_cpu", input.dtype)
+    on = input._device
+    if not bool(on.xp.all(input._data >= 0)):
+        raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
+    counts = stream_of(generator).poisson(on.backend.to_host(input._data))
+    value = _delivered(input, counts, input._data.shape)
+    return drawn(input, value=value) if input._needs else _graph.wrap(value, on)
+
+
+def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
+    """How many of `count` trials succeed, each with the probability `prob`, in their dtype.
+
+    Shape: the two broadcast.
+
+    Raises:
+        ValueError: `count` is not floating point.
+        RuntimeError: the dtypes differ.
+    """
+    need_tensor(count, "binomial")
+    need_tensor(prob, "binomial")
+    if not count.dtype.is_floating_point:
+        name = count.dtype.name.capitalize()
+        raise ValueError(f"binomial only supports floating-point dtypes for count, got: {name}")
+    if prob.dtype is not count.dtype:
+        raise RuntimeError(
+            f"Found dtype {prob.dtype.name} but expected {count.dtype.name}: binomial takes both "
+            "in the same dtype"
+        )
+    if count.dtype.name == "float16":
+        raise refused("binomial_cpu", count.dtype)
+    on, shape = count._device, broadcast(count._data.shape, prob._data.shape)
+    both = [on.backend.to_host(on.xp.broadcast_to(t._data, shape)) for t in (count, prob)]
+    value = _delivered(count, stream_of(generator).binomial(*both), shape)
+    return (
+        drawn(count * prob, value=value) if count._needs or prob._needs else _graph.wrap(value, on)
+    )
+
+
+def _gamma_forward(xp: Any, a: Any, *, value: Any) -> Any:
+    return value
+
+
+def _gamma_slope(xp: Any, g: Any, a: Any, y: Any) -> Any:
+    """How a gamma variate moves with its shape while its share of the distribution stays.
+
+    That is −(∂P/∂a)/p with the distribution function P(a, y) = p · y · Σ tₙ, where
+    tₙ = yⁿ Γ(a)/Γ(a + n + 1), and ∂tₙ/∂a holds the digamma function.
+    """
+    shape, x = xp.astype(a, xp.float64), xp.astype(y, xp.float64)
+    if not x.size:
+        return g
+    term, psi = 1 / shape, digamma_of(xp, shape + 1)
+    total, weighed = term, term * psi
+    highest = float(xp.max(x))
+    for n in range(1, int(highest + 12 * highest**0.5) + 60):
+        term = term * x / (shape + n)
+        psi = psi + 1 / (shape + n)
+        total, weighed = total + term, weighed + term * psi
+    return g * xp.astype(x * (weighed - total * xp.log(x)), g.dtype)
+
+
+_gamma = op("standard_gamma", _gamma_forward, a=_gamma_slope)
+
+
+def _standard_gamma(self: Tensor, generator: Generator | None = None) -> Tensor:
+    """Gamma-distributed numbers of scale 1; the input holds their shapes.
+
+    The gradient is that of the reparametrised number.
+    """
+    need_tensor(self, "_standard_gamma")
+    if self.dtype.name not in ("float32", "float64"):
+        raise refused("gamma_cpu", self.dtype)
+    on = self._device
+    numbers = stream_of(generator).standard_gamma(on.backend.to_host(self._data))
+    value = _delivered(self, numbers, self._data.shape)
+    value = on.xp.clip(value, on.xp.finfo(value.dtype).smallest_normal, None)
+    return _gamma(self, value=value)
+
+
+def _sample_dirichlet(self: Tensor, generator: Generator | None = None) -> Tensor:
+    """Shares of one along the last axis, Dirichlet-distributed; the input holds concentrations.
+
+    Raises:
+        NotImplementedError: the input requires grad.
+    """
+    need_tensor(self, "_sample_dirichlet")
+    if self.dtype.name not in ("float32", "float64"):
+        raise refused("dirichlet", self.dtype)
+    if self._needs:
+        raise NotImplementedError("the gradient of Dirichlet variates is not implemented")
+    on, wide = self._device, self.to(float64)
+    numbers = stream_of(generator).standard_gamma(on.backend.to_host(wide._data))
+    parts = _delivered(wide, numbers, self._data.shape)
+    parts = _graph.wrap(parts, on).clamp(min=on.xp.finfo(parts.dtype).smallest_normal)
+    shares = (parts / reduce.sum(parts, -1, keepdim=True)).to(self.dtype)
+    limits = on.xp.finfo(shares._data.dtype)
+    return shares.clamp(limits.smallest_normal, 1 - float(limits.eps) / 2)
