@@ -1,66 +1,54 @@
-"""How many threads OpenBLAS uses, and matrix products on one where a second would cost more.
+"""The matrix product: small ones on one thread, large ones shared among our own threads.
 
 OpenBLAS, which NumPy's wheels bring, shares even small products among all its threads, and a thread
-that has done its part goes on spinning for the next. In a small net's step that gains nothing on an
-idle machine, and on a busy one each product waits until the other thread gets its turn.
+of its that has done its part goes on spinning for the next for some 20 ms. Meanwhile our threads,
+and on a busy machine everybody's, would compete with it for the processor.
 """
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 import numpy as np
+from xptorch.backends import _openblas
+from xptorch.backends._threads import share
 
 from xptorch._backend import Array
 
-# Multiplications from which OpenBLAS uses its threads, and from which they pay (about 0.25 ms).
-_SHARED_FROM, _PAYS_FROM = 9_216, 25_000_000
-
-
-def _thread_functions() -> tuple[Callable[[], int], Callable[[int], object]]:
-    """What tells and sets the count; where NumPy's BLAS is no OpenBLAS of a wheel it stays 1."""
-    home = Path(np.__file__).parent
-    for folder in (home.parent / "numpy.libs", home / ".dylibs"):
-        for path in folder.glob("*openblas*"):
-            library = ctypes.CDLL(str(path))
-            for name in ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads"):
-                try:
-                    functions = [getattr(library, name.format(w)) for w in ("get", "set")]
-                except AttributeError:
-                    continue
-                functions[0].restype, functions[1].argtypes = ctypes.c_int, [ctypes.c_int]
-                return functions[0], functions[1]
-    return lambda: 1, lambda count: None
-
-
-get_threads, set_threads = _thread_functions()
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """A block whose matrix products stay on the thread that asks for them."""
-    before = get_threads()
-    set_threads(1)
-    try:
-        yield
-    finally:
-        set_threads(before)
+# Multiplications from which OpenBLAS uses its threads, and from which a second one pays.
+_SHARED_FROM, _PAYS_FROM = 9_216, 16_000_000
+_EACH = 0.02  # nanoseconds for a multiplication
 
 
 def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
-    """The matrix product, on one thread where that is faster."""
+    """The product ``a @ b``, in `out` if given."""
     inner = a.shape[-1] * b.shape[-1] if b.ndim > 1 else a.shape[-1]
     work = inner * a.shape[-2] if a.ndim > 1 else inner
-    if not _SHARED_FROM < work < _PAYS_FROM:
-        return np.matmul(a, b, out)
-    before = get_threads()
+    if work <= _SHARED_FROM:
+        return np.matmul(a, b, out=out)
+    before = _openblas.get_threads()
     if before == 1:
-        return np.matmul(a, b, out)
-    set_threads(1)
+        return np.matmul(a, b, out=out)
+    if work >= _PAYS_FROM and a.ndim == b.ndim == 2 and a.dtype == b.dtype:
+        return _shared(a, b, out, work)
+    _openblas.set_threads(1)
     try:
-        return np.matmul(a, b, out)
+        return np.matmul(a, b, out=out)
     finally:
-        set_threads(before)
+        _openblas.set_threads(before)
+
+
+def _shared(a: Array, b: Array, out: Array | None, work: int) -> Array:
+    """The product of matrices in parts of the longer axis of the result."""
+    rows, columns = a.shape[0], b.shape[1]
+    if out is None:
+        out = np.empty((rows, columns), a.dtype)
+    if rows >= columns:
+
+        def part(start: int, stop: int) -> None:
+            np.matmul(a[start:stop], b, out=out[start:stop])
+    else:
+
+        def part(start: int, stop: int) -> None:
+            np.matmul(a, b[:, start:stop], out=out[:, start:stop])
+
+    share(part, max(rows, columns), work * _EACH)
+    return out

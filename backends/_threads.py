@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
-from xptorch.backends import _blas
+from xptorch.backends import _openblas
 
 _PAYS_FROM = 300_000  # nanoseconds of work
 
@@ -71,7 +71,7 @@ def threads(count: int | None = None) -> int:
     """How many threads large work is shared among; sets it (and BLAS's) where a count is given."""
     if count is not None:
         _team.size = count
-        _blas.set_threads(count)
+        _openblas.set_threads(count)
     return _team.size
 
 
@@ -86,7 +86,7 @@ def share(part: Part, count: int, nanoseconds: float) -> None:
         part(0, count)
         return
     try:
-        with _blas.one_thread():
+        with _openblas.one_thread():
             done: SimpleQueue[Any] = SimpleQueue()
             bounds = [count * i // size for i in range(size + 1)]
             for i, queue in enumerate(_team.queues(size - 1), 1):

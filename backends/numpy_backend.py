@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from xptorch.backends import _blas
+from xptorch.backends._blas import matmul
 from xptorch.backends._erf import erf32
 from xptorch.backends._memory import keep_freed_memory
 from xptorch.backends._scatter import accumulate
@@ -29,7 +29,7 @@ class NumpyBackend(Backend):
         self.xp.reshape = _reshape
         self.xp.permute_dims = _permute_dims
         self.xp.argsort, self.xp.sort = _argsort, _sort
-        self.xp.matmul = _blas.matmul
+        self.xp.matmul = matmul
         self.xp.sum, self.xp.max, self.xp.min = _sum, _max, _min
 
     def raw_device(self, index: int | None) -> Any:

@@ -133,6 +133,38 @@ def independent_calls(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
         assert done.tolist() == [1, 2, 3, 4, 5]
 
 
+# ---- attention
+
+
+def attended(rng: np.random.Generator, dtype: Any) -> Iterator[tuple[Any, ...]]:
+    """(query, key, value, gradient of the output, mask, dropout's noise)."""
+    hide = dtype.type(-np.inf)
+    for batch, rows, columns in (((2, 3), 70, 90), ((5,), 130, 64), ((1, 8), 200, 200)):
+        q, g = rng.normal(size=(2, *batch, rows, 16)).astype(dtype)
+        k, v = rng.normal(size=(2, *batch, columns, 16)).astype(dtype)
+        causal = np.triu(np.full((rows, columns), hide), 1)
+        causal[3] = hide
+        noise = (rng.random((*batch, rows, columns)) < 0.8).astype(dtype) / dtype.type(0.8)
+        yield q, k, v, g, None, None
+        yield q.swapaxes(0, -2).copy().swapaxes(0, -2), k, v, g, causal, None
+        yield 50 * q, k, v, g, causal, noise
+        yield q, k, v, g, rng.normal(size=(*batch, rows, columns)).astype(dtype), noise
+
+
+@cases("attention_forward")
+def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+    for q, k, v, _, mask, noise in attended(rng, dtype):
+        yield (q, k, v, mask, noise), {"scale": 0.25}
+
+
+@cases("attention_vjp")
+def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+    for q, k, v, g, mask, noise in attended(rng, dtype):
+        _, p = HOT["attention_forward"](PLAIN, q, k, v, mask, noise, scale=0.25)
+        for needs in ([True] * 3, [False, True, False], [True, False, True]):
+            yield (g, [*needs, False, False], q, k, v, noise, p, 0.25), {}
+
+
 def agree(mine: Any, reference: Any) -> None:
     if isinstance(reference, tuple | list):
         assert len(mine) == len(reference)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from xptorch.backends import _blas, _threads
+from xptorch.backends import _openblas, _threads
 
 import xptorch
 
@@ -23,7 +23,7 @@ def two_threads() -> Iterator[None]:
 def test_count_is_set_for_matrix_products_too(two_threads: None) -> None:
     assert xptorch.get_num_threads() == 2
     xptorch.set_num_threads(1)
-    assert xptorch.get_num_threads() == _blas.get_threads() == 1
+    assert xptorch.get_num_threads() == _openblas.get_threads() == 1
 
 
 @pytest.mark.parametrize(("count", "error"), [(0, RuntimeError), (True, TypeError)])
@@ -49,7 +49,7 @@ def test_every_part_is_done_once(two_threads: None) -> None:
     seen = [0] * 7
 
     def part(start: int, stop: int) -> None:
-        assert _blas.get_threads() == 1
+        assert _openblas.get_threads() == 1
         for i in range(start, stop):
             seen[i] += 1
 

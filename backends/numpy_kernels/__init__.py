@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from xptorch.backends.numpy_kernels import activation, convolution, norm, threads
+from xptorch.backends.numpy_kernels import (
+    activation,
+    attention,
+    convolution,
+    norm,
+    threads,
+)
 
 KERNELS: dict[str, Callable[..., Any]] = {
     "gelu_forward": activation.gelu_forward,
@@ -21,6 +27,8 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "tanh_slope": activation.tanh_slope,
     "silu_forward": activation.silu_forward,
     "silu_vjp": activation.silu_vjp,
+    "attention_forward": attention.attention_forward,
+    "attention_vjp": attention.attention_vjp,
     "layer_norm_forward": norm.layer_norm_forward,
     "rms_norm_forward": norm.rms_norm_forward,
     "layer_norm_vjp": norm.layer_norm_vjp,

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype, _graph
-from xptorch._engine import op
+from xptorch._engine import hot, op
 from xptorch.ops import linalg
 from xptorch.ops._common import broadcast, need_tensor, shape_text, type_name
 from xptorch.ops._fused import in_float32, need_floating, total_along
@@ -36,6 +36,7 @@ def _weights(xp: Any, scores: Any, bias: Any) -> Any:
     return e
 
 
+@hot
 def _attention_forward(
     xp: Any, q: Any, k: Any, v: Any, bias: Any, noise: Any, *, scale: float
 ) -> Any:
@@ -43,6 +44,7 @@ def _attention_forward(
     return xp.matmul(p if noise is None else p * noise, v), p
 
 
+@hot
 def _attention_vjp(
     xp: Any,
     g: Any,

@@ -1,0 +1,40 @@
+"""How many threads OpenBLAS uses, which NumPy's wheels bring."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+
+def _thread_functions() -> tuple[Callable[[], int], Callable[[int], object]]:
+    """What tells and sets the count; where NumPy's BLAS is no OpenBLAS of a wheel it stays 1."""
+    home = Path(np.__file__).parent
+    for folder in (home.parent / "numpy.libs", home / ".dylibs"):
+        for path in folder.glob("*openblas*"):
+            library = ctypes.CDLL(str(path))
+            for name in ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads"):
+                try:
+                    functions = [getattr(library, name.format(w)) for w in ("get", "set")]
+                except AttributeError:
+                    continue
+                functions[0].restype, functions[1].argtypes = ctypes.c_int, [ctypes.c_int]
+                return functions[0], functions[1]
+    return lambda: 1, lambda count: None
+
+
+get_threads, set_threads = _thread_functions()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """A block whose matrix products stay on the thread that asks for them."""
+    before = get_threads()
+    set_threads(1)
+    try:
+        yield
+    finally:
+        set_threads(before)
