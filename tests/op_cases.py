@@ -146,6 +146,11 @@ SPECIAL = [
 _POLYNOMIALS = [f"{s}chebyshev_polynomial_{k}" for s in ("", "shifted_") for k in "tuvw"]
 _POLYNOMIALS += ["hermite_polynomial_h", "hermite_polynomial_he"]
 _POLYNOMIALS += ["laguerre_polynomial_l", "legendre_polynomial_p"]
+SPECIAL += [
+    case("igamma", positive(3, 1).constant(), positive(1, 4)),
+    case("igammac", positive(3, 1).constant(), positive(1, 4)),
+    case("zeta", above_one(3, 1).constant(), positive(1, 4), call="special.zeta"),
+]
 SPECIAL += [case(n, real(3, 1), index(8, 1, 4), call=f"special.{n}") for n in _POLYNOMIALS]
 
 REDUCE = [

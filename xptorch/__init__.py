@@ -57,6 +57,8 @@ from xptorch.ops.dropout import *
 from xptorch.ops.einsum import *
 from xptorch.ops.elementwise import *
 from xptorch.ops.gamma import *
+from xptorch.ops.histogram import *
+from xptorch.ops.incomplete import *
 from xptorch.ops.index import *
 from xptorch.ops.inverses import *
 from xptorch.ops.layout import *
@@ -72,12 +74,14 @@ from xptorch.ops.random import *
 from xptorch.ops.recurrence import *
 from xptorch.ops.reduce import *
 from xptorch.ops.scatter import *
+from xptorch.ops.segments import *
 from xptorch.ops.shape import *
 from xptorch.ops.slicing import *
 from xptorch.ops.softmax import *
 from xptorch.ops.sort import *
 from xptorch.ops.special import *
 from xptorch.ops.statistics import *
+from xptorch.ops.storage import *
 from xptorch.ops.strided import *
 from xptorch.ops.stft import *
 from xptorch.ops.tapers import *

@@ -165,6 +165,12 @@ def as_host(dt: _dtype.dtype) -> Any:
     return np.dtype(dt.name)
 
 
+def from_buffer(buffer: Any, dtype: _dtype.dtype, count: int, offset: int) -> np.ndarray:
+    """The memory of a Python buffer as a NumPy array."""
+    array = np.frombuffer(buffer, as_host(dtype), count, offset)
+    return array
+
+
 def contiguous(array: Any) -> Any:
     """The NumPy array, its elements in memory in the order of its axes."""
     return np.asarray(array, order="C")

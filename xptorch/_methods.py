@@ -19,6 +19,8 @@ from xptorch.ops import (
     decompositions,
     elementwise,
     gamma,
+    histogram,
+    incomplete,
     index,
     inverses,
     layout,
@@ -37,6 +39,7 @@ from xptorch.ops import (
     special,
     statistics,
     stft,
+    storage,
     strided,
 )
 from xptorch.ops._common import inplace, to_dtype
@@ -51,7 +54,7 @@ METHODS: dict[ModuleType, str] = {
         sgn+ sigmoid+ sign+ sin+ sinh+ sqrt+ square+ sub+ subtract+ tan+ tanh+ true_divide+ trunc+
     """,
     special: """
-        addcdiv+ addcmul+ arctan2+ atan2+ deg2rad+ gcd+ heaviside+ hypot+ lcm+ ldexp+ lerp+
+        addcdiv+ addcmul+ arctan2+ atan2+ deg2rad+ frexp gcd+ heaviside+ hypot+ lcm+ ldexp+ lerp+
         logaddexp logaddexp2 logit+ nextafter+ rad2deg+ sinc+ xlogy+
     """,
     complex: "adjoint angle conj conj_physical is_conj is_neg isreal resolve_conj resolve_neg",
@@ -81,7 +84,7 @@ METHODS: dict[ModuleType, str] = {
         select select_scatter slice_scatter trace tril+ triu+ unfold
     """,
     index: """
-        argwhere index_put+ masked_scatter+ masked_select nonzero put+ take
+        argwhere index_put+ masked_scatter+ masked_select nonzero nonzero_static put+ take
     """,
     scatter: """
         gather index_add+ index_copy+ index_fill+ index_reduce+ index_select scatter+ scatter_add+
@@ -100,6 +103,9 @@ METHODS: dict[ModuleType, str] = {
     statistics: """
         corrcoef cov histc kthvalue median mode nanmedian nanquantile quantile
     """,
+    histogram: "histogram",
+    incomplete: "igamma+ igammac+",
+    storage: "new resize resize_as set_ storage untyped_storage",
     query: """
         apply_ as_subclass dim_order is_complex is_conj is_distributed is_floating_point is_neg
         is_nonzero is_same_size is_set_to is_shared is_signed map_ record_stream
@@ -119,7 +125,7 @@ METHODS: dict[ModuleType, str] = {
     activation: "hardshrink prelu relu+",
     softmax: "log_softmax logsumexp softmax",
     memory: """
-        copy_ fill_ resize_ resize_as_ set_ zero_
+        copy_ fill_ resize_ resize_as_ zero_
     """,
     random: """
         bernoulli bernoulli_ cauchy_ exponential_ geometric_ log_normal_ multinomial normal_
@@ -194,6 +200,23 @@ def _become(function: Callable[..., Any]) -> Callable[..., Any]:
 
     method.__doc__ = f"`{function.__name__}` of the tensor itself."
     return method
+
+
+def _over(self: Tensor, other: Any) -> Tensor:
+    """`other` over the tensor, as PyTorch's old operator works it out."""
+    return self.reciprocal() * other
+
+
+def _no_deletion(self: Tensor, key: Any) -> None:
+    raise TypeError("Tensor does not support deleting items")
+
+
+def _polygamma(self: Tensor, n: int) -> Tensor:
+    """The n-th derivative of the digamma function."""
+    return gamma.polygamma(n, self)
+
+
+_polygamma_in_place = inplace(_polygamma)
 
 
 def _where(self: Tensor, condition: Tensor, other: Any) -> Tensor:
@@ -272,6 +295,12 @@ def install() -> dict[str, Any]:
     methods.__getitem__, methods.__setitem__ = index.getitem, index.setitem
     methods.__neg__, methods.__pos__, methods.__abs__ = e.neg, e.positive, e.abs
     methods.__invert__, methods.__reversed__ = c.bitwise_not, _reversed
+    methods.__rdiv__ = _over
+    methods.__div__, methods.__idiv__ = methods.__truediv__, methods.__itruediv__
+    methods.__long__, methods.__nonzero__ = Tensor.__int__, Tensor.__bool__
+    methods.__delitem__ = _no_deletion
+    methods.const_data_ptr = Tensor.data_ptr
+    methods.polygamma, methods.polygamma_ = _polygamma, _polygamma_in_place
     methods.where = _where
     methods.T = property(_reversed_axes)
     methods.mT = property(_matrix_transpose)

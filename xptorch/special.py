@@ -6,6 +6,9 @@ from xptorch.ops.elementwise import sigmoid as expit
 from xptorch.ops.gamma import digamma, polygamma
 from xptorch.ops.gamma import lgamma as gammaln
 from xptorch.ops.gamma import mvlgamma as multigammaln
+from xptorch.ops.incomplete import igamma as gammainc
+from xptorch.ops.incomplete import igammac as gammaincc
+from xptorch.ops.incomplete import zeta
 from xptorch.ops.normal import erfcx, erfinv, log_ndtr, ndtr, ndtri
 from xptorch.ops.polynomials import (
     chebyshev_polynomial_t,
@@ -29,10 +32,10 @@ psi = digamma
 __all__ = [
     "chebyshev_polynomial_t", "chebyshev_polynomial_u", "chebyshev_polynomial_v",
     "chebyshev_polynomial_w", "digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "exp2", "expit",
-    "expm1", "gammaln", "hermite_polynomial_h", "hermite_polynomial_he", "i0", "i0e", "i1", "i1e",
-    "laguerre_polynomial_l", "legendre_polynomial_p", "log1p", "log_ndtr", "log_softmax", "logit",
-    "logsumexp", "multigammaln", "ndtr", "ndtri", "polygamma", "psi", "round",
-    "shifted_chebyshev_polynomial_t", "shifted_chebyshev_polynomial_u",
+    "expm1", "gammainc", "gammaincc", "gammaln", "hermite_polynomial_h", "hermite_polynomial_he",
+    "i0", "i0e", "i1", "i1e", "laguerre_polynomial_l", "legendre_polynomial_p", "log1p",
+    "log_ndtr", "log_softmax", "logit", "logsumexp", "multigammaln", "ndtr", "ndtri", "polygamma",
+    "psi", "round", "shifted_chebyshev_polynomial_t", "shifted_chebyshev_polynomial_u",
     "shifted_chebyshev_polynomial_v", "shifted_chebyshev_polynomial_w", "sinc", "softmax",
-    "xlog1py", "xlogy",
+    "xlog1py", "xlogy", "zeta",
 ]  # fmt: skip

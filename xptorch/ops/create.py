@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype, _graph, _interop
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from xptorch._tensor import Tensor
 
 __all__ = [
-    "arange", "as_tensor", "asarray", "empty", "empty_like", "eye", "from_numpy", "full",
-    "full_like", "linspace", "logspace", "ones", "ones_like", "scalar_tensor", "tensor",
-    "zeros", "zeros_like",
+    "arange", "as_tensor", "asarray", "empty", "empty_like", "eye", "from_dlpack", "from_numpy",
+    "frombuffer", "full", "full_like", "linspace", "logspace", "ones", "ones_like", "range",
+    "scalar_tensor", "tensor", "zeros", "zeros_like",
 ]  # fmt: skip
 
 _IGNORED = {"layout", "pin_memory", "memory_format", "names"}  # cannot change a result
@@ -85,7 +86,119 @@ def as_tensor(data: Any, dtype: Dtype | None = None, device: Any = None) -> Tens
     return _from_host(data, dtype, on)
 
 
-asarray = as_tensor
+def asarray(
+    obj: Any,
+    *,
+    dtype: Dtype | None = None,
+    device: Any = None,
+    copy: bool | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`obj` as a tensor: with `copy` always one of its own, without it never, else as needed.
+
+    Raises:
+        ValueError: a copy was needed that was forbidden.
+    """
+    if copy:
+        made = tensor(obj, dtype=dtype, device=device)
+    else:
+        made = as_tensor(obj, dtype, device)
+        if copy is False and not _shares(made, obj):
+            raise ValueError("can't alias arbitrary objects without a copy")
+    if requires_grad and not made.requires_grad:
+        made = made.detach() if made is obj else made
+    return leaf(made, requires_grad)
+
+
+def _shares(made: Tensor, obj: Any) -> bool:
+    if is_tensor(obj):
+        return made is obj
+    memory = getattr(obj, "__array_interface__", None)
+    return memory is not None and memory["data"][0] == made.data_ptr()
+
+
+def frombuffer(
+    buffer: Any, *, dtype: Dtype, count: int = -1, offset: int = 0, requires_grad: bool = False
+) -> Tensor:
+    """A CPU tensor that shares the memory of a Python buffer, such as a bytearray.
+
+    Args:
+        dtype: how to read the bytes.
+        count: how many elements; as many as there are if −1.
+        offset: how many bytes to skip.
+
+    Raises:
+        ValueError: the buffer is too short, or does not hold whole elements.
+    """
+    size, item = memoryview(buffer).nbytes, dtype.itemsize
+    if not size or count == 0:
+        raise ValueError(f"both buffer length ({size}) and count ({count}) must not be 0")
+    if not 0 <= offset < size:
+        raise ValueError(
+            f"offset ({offset} bytes) must be non-negative and no greater than buffer length "
+            f"({size} bytes) minus 1"
+        )
+    if count < 0 and (size - offset) % item:
+        raise ValueError(
+            f"buffer length ({size - offset} bytes) after offset ({offset} bytes) must be a "
+            f"multiple of element size ({item})"
+        )
+    if count > 0 and offset + count * item > size:
+        raise ValueError(
+            f"requested buffer length ({count} * {item} bytes) after offset ({offset} bytes) must "
+            f"not be greater than actual buffer length ({size} bytes)"
+        )
+    shared = _graph.wrap(_interop.from_buffer(buffer, dtype, count, offset), resolve("cpu"))
+    return leaf(shared, requires_grad)
+
+
+def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
+    """A tensor of an array of any library that speaks DLPack, sharing its memory if possible."""
+    if is_tensor(ext_tensor):
+        shared = ext_tensor.detach()
+    else:
+        on = resolve(device)
+        if copy is False:
+            raise NotImplementedError("from_dlpack: copy=False")
+        shared = _graph.wrap(on.xp.from_dlpack(ext_tensor), on)
+    shared = shared if device is None else shared.to(device)
+    return shared.clone() if copy else shared
+
+
+def range(
+    start: Any = 0,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    out: Tensor | None = None,
+    dtype: Dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    **kwargs: Any,
+) -> Tensor:
+    """Values from start to end, end included, in steps: PyTorch's old form of `arange`."""
+    options(kwargs, "range")
+    warnings.warn(
+        "torch.range is deprecated and will be removed in a future release because its behavior "
+        "is inconsistent with Python's range builtin. Instead, use torch.arange, which produces "
+        "values in [start, end).",
+        stacklevel=2,
+    )
+    if end is None:
+        start, end = 0, start
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if (end - start) * step < 0:
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    count = int((end - start) / step) + 1
+    dtype = dtype or (out.dtype if out is not None else _dtype.get_default_dtype())
+    on = resolve(device)
+    wide = on.raw_dtype(_dtype.float64 if dtype.is_floating_point else _dtype.int64)
+    if not dtype.is_floating_point:
+        start, step = int(start), int(step)
+    steps = on.xp.arange(count, dtype=wide, device=on.raw)
+    data = mode.run(on.xp.astype, start + steps * step, on.raw_dtype(dtype))
+    return leaf(deliver(_graph.wrap(data, on), out, "range"), requires_grad)
 
 
 def from_numpy(ndarray: Any) -> Tensor:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["digamma", "lgamma", "mvlgamma", "polygamma"]
 
-_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
+BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
 _SHIFT = 10  # the asymptotic series are good to the last digit from here on
 
 
@@ -37,13 +37,13 @@ def _log_gamma_right(xp: Any, x: Any) -> Any:
     for k in range(1, _SHIFT):
         product = product * xp.where(x < _SHIFT, x + k, xp.ones_like(x))
     z = _shifted(xp, x)
-    factors = [b / (2 * k * (2 * k - 1)) for k, b in enumerate(_BERNOULLI, 1)]
+    factors = [b / (2 * k * (2 * k - 1)) for k, b in enumerate(BERNOULLI, 1)]
     tail = _series(xp, 1 / (z * z), factors) / z
     stirling = (z - 0.5) * xp.log(z) - z + 0.5 * math.log(2 * math.pi) + tail
     return xp.where(x < _SHIFT, stirling - xp.log(product), stirling)
 
 
-def _log_gamma(xp: Any, x: Any) -> Any:
+def log_gamma(xp: Any, x: Any) -> Any:
     left = x < 0.5
     right = _log_gamma_right(xp, xp.where(left, 1 - x, x))
     wave = xp.abs(xp.sin(math.pi * (x - xp.round(x))))
@@ -61,7 +61,7 @@ def _digamma_right(xp: Any, x: Any) -> Any:
         below = below + 1 / (x + k)
     z = _shifted(xp, x)
     square = 1 / (z * z)
-    tail = square * _series(xp, square, [b / (2 * k) for k, b in enumerate(_BERNOULLI, 1)])
+    tail = square * _series(xp, square, [b / (2 * k) for k, b in enumerate(BERNOULLI, 1)])
     asymptotic = xp.log(z) - 0.5 / z - tail
     return xp.where(x < _SHIFT, asymptotic - below, asymptotic)
 
@@ -83,7 +83,7 @@ def _zeta(xp: Any, s: int, q: Any) -> Any:
         total = total + (q + k) ** -s
     z = q + steps
     factors, factor = [], float(s)
-    for k, b in enumerate(_BERNOULLI, 1):
+    for k, b in enumerate(BERNOULLI, 1):
         factors.append(b * factor / math.factorial(2 * k))
         factor *= (s + 2 * k - 1) * (s + 2 * k)
     square = 1 / (z * z)
@@ -105,10 +105,11 @@ _polygamma = op(
     _polygamma_forward,
     a=lambda xp, g, a, n: g * _slope(xp, a, n + 1),
 )
-_lgamma = op("lgamma", in_double(_log_gamma), a=lambda xp, g, a: g * _slope(xp, a, 0))
+_lgamma = op("lgamma", in_double(log_gamma), a=lambda xp, g, a: g * _slope(xp, a, 0))
 
 
 _polygamma_either: Any = either(_polygamma)
+lgamma_either: Any = either(_lgamma)
 
 
 def _slope(xp: Any, a: Any, n: int) -> Any:

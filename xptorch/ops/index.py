@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from xptorch._tensor import Tensor
 
 __all__ = [
-    "argwhere", "index_put", "isin", "masked_scatter", "masked_select", "nonzero", "put", "take",
-    "unravel_index",
+    "argwhere", "index_put", "isin", "masked_scatter", "masked_select", "nonzero",
+    "nonzero_static", "put", "take", "unravel_index",
 ]  # fmt: skip
 
 _part = op(
@@ -484,6 +484,18 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Any = None) -> Any:
     if not input.ndim:
         return deliver(columns[0].reshape(-1, 1)[:, :0], out, "nonzero")
     return deliver(stack(columns, 1), out, "nonzero")
+
+
+def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
+    """`nonzero` with a fixed number of rows: cut off, or filled up."""
+    need_tensor(input, "nonzero_static")
+    if size < 0:
+        raise RuntimeError("nonzero_static: 'size' must be an non-negative integer")
+    found = nonzero(input)[:size]
+    rows = found._data.shape[0]
+    result = create.full((size, input.ndim), fill_value, dtype=_dtype.int64, device=input._device)
+    result[:rows] = found
+    return result
 
 
 def argwhere(input: Tensor) -> Tensor:

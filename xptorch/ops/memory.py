@@ -97,8 +97,8 @@ def resize_as_(self: Tensor, the_template: Tensor) -> Tensor:
     return resize_(self, the_template.shape)
 
 
-def set_(self: Tensor, source: Tensor) -> Tensor:
-    """Show another tensor's memory."""
+def show(self: Tensor, source: Tensor) -> Tensor:
+    """Make a tensor show another's memory."""
     self._data, self._device = source._data, source._device
     return self
 

@@ -26,7 +26,7 @@ from xptorch.ops.reduce import spread
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
 
-__all__ = ["cdist", "dist", "norm", "renorm"]
+__all__ = ["cdist", "dist", "frobenius_norm", "norm", "nuclear_norm", "renorm"]
 
 
 def _norm_back(
@@ -192,6 +192,27 @@ def norm(
         return matrix_norm(input, p, axes, keepdim, dtype=dtype, out=out)
     order = 2 if p in ("fro", None) else p
     return vector_norm(input, order, axes, keepdim, dtype=dtype, out=out)
+
+
+def frobenius_norm(
+    input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | None = None
+) -> Tensor:
+    """The root of the sum of squares over one or two axes, or over all (an empty `dim`)."""
+    axes = (dim,) if isinstance(dim, int) else tuple(dim)
+    if len(axes) > 2:
+        raise RuntimeError(
+            f"Expected at most 2 dimensions, but got {len(axes)} dimensions instead."
+        )
+    return vector_norm(input, 2, axes or None, keepdim, out=out)
+
+
+def nuclear_norm(
+    input: Tensor, dim: Any = (-2, -1), keepdim: bool = False, *, out: Tensor | None = None
+) -> Tensor:
+    """The sum of the singular values of matrices."""
+    if isinstance(dim, bool):
+        dim, keepdim = (-2, -1), dim
+    return matrix_norm(input, "nuc", tuple(dim), keepdim, out=out)
 
 
 def renorm(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "get_device", "is_complex", "is_conj", "is_distributed", "is_floating_point", "is_neg",
-    "is_nonzero", "is_same_size", "is_signed", "typename",
+    "is_nonzero", "is_same_size", "is_signed", "to_dlpack", "typename",
 ]  # fmt: skip
 
 
@@ -84,6 +84,11 @@ def typename(obj: Any) -> str:
     module = getattr(kind, "__module__", "")
     prefix = f"{module}." if module and module != "builtins" else ""
     return f"{prefix}{kind.__qualname__}"
+
+
+def to_dlpack(tensor: Tensor) -> Any:
+    """A DLPack capsule of the tensor, to be taken once by another library."""
+    return tensor.__dlpack__()
 
 
 # ---- methods only

@@ -10,6 +10,7 @@ from xptorch._dtype import FLOAT
 from xptorch._engine import op
 from xptorch.ops import comparison, elementwise
 from xptorch.ops._common import (
+    Returned,
     deliver,
     floating,
     is_tensor,
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
     from xptorch._tensor import Tensor
 
 __all__ = [
-    "addcdiv", "addcmul", "arctan2", "atan2", "deg2rad", "gcd", "heaviside", "hypot", "lcm",
-    "ldexp", "lerp", "logaddexp", "logaddexp2", "logit", "nextafter", "rad2deg", "sinc", "xlogy",
+    "addcdiv", "addcmul", "arctan2", "atan2", "deg2rad", "frexp", "gcd", "heaviside", "hypot",
+    "lcm", "ldexp", "lerp", "logaddexp", "logaddexp2", "logit", "nextafter", "rad2deg", "sinc",
+    "xlogy",
 ]  # fmt: skip
 
 _LN2 = math.log(2)
@@ -224,6 +226,28 @@ def lcm(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     divisor = _gcd(a, b)
     divisor = comparison.where(divisor == 0, 1, divisor)
     return deliver(elementwise.abs(a // divisor * b), out, "lcm")
+
+
+def frexp(input: Tensor, *, out: Any = None) -> Any:
+    """(mantissa, exponent): input = mantissa · 2^exponent, ½ ≤ |mantissa| < 1."""
+    need_tensor(input, "frexp")
+    if not input.is_floating_point():
+        raise RuntimeError("torch.frexp() only supports floating-point dtypes")
+    x = to_dtype(input, _dtype.float64)
+    plain = comparison.logical_and(comparison.isfinite(x.detach()), x.detach() != 0)
+    size = comparison.where(plain, elementwise.abs(x.detach()), 0.5)
+    subnormal = size < 1e-300
+    size = comparison.where(subnormal, size * 2.0**64, size)
+    power = elementwise.floor(elementwise.log2(size)) + 1
+    ratio = size * elementwise.exp2(-power)  # the logarithm may round to the next whole number
+    power = power + to_dtype(ratio >= 1, power.dtype) - to_dtype(ratio < 0.5, power.dtype)
+    exponent = comparison.where(plain, power - 64.0 * to_dtype(subnormal, power.dtype), 0)
+    half = elementwise.trunc(exponent / 2)  # 2^−exponent alone might overflow
+    mantissa = x * elementwise.exp2(-half) * elementwise.exp2(half - exponent)
+    found: Any = to_dtype(mantissa, input.dtype), to_dtype(exponent, _dtype.int32)
+    if out is not None:
+        found = tuple(deliver(t, o, "frexp") for t, o in zip(found, out, strict=True))
+    return Returned("frexp", mantissa=found[0], exponent=found[1])
 
 
 def deg2rad(input: Tensor, *, out: Tensor | None = None) -> Tensor:

@@ -6,7 +6,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
-from xptorch.nn.functional import embedding, grid, likelihood_loss, loss, margin_loss, norm
+from xptorch.nn.functional import (
+    conv,
+    embedding,
+    grid,
+    likelihood_loss,
+    loss,
+    margin_loss,
+    norm,
+    pool,
+)
 from xptorch.ops import create, memory, norms, random
 from xptorch.ops._common import need_tensor, shape_text, to_dtype
 from xptorch.ops._makers import named
@@ -15,11 +24,11 @@ if TYPE_CHECKING:
     from xptorch._tensor import Tensor
 
 __all__ = [
-    "affine_grid_generator", "binary_cross_entropy_with_logits", "constant_pad_nd",
+    "affine_grid_generator", "binary_cross_entropy_with_logits", "constant_pad_nd", "conv_tbc",
     "cosine_embedding_loss", "ctc_loss", "embedding_renorm_", "grid_sampler", "grid_sampler_2d",
     "grid_sampler_3d", "hinge_embedding_loss", "kl_div", "margin_ranking_loss",
-    "native_batch_norm", "native_dropout", "native_group_norm", "native_layer_norm",
-    "norm_except_dim", "poisson_nll_loss", "triplet_margin_loss",
+    "max_pool1d_with_indices", "native_batch_norm", "native_dropout", "native_group_norm",
+    "native_layer_norm", "norm_except_dim", "poisson_nll_loss", "triplet_margin_loss",
 ]  # fmt: skip
 
 _REDUCTIONS = ("none", "mean", "sum")
@@ -164,6 +173,26 @@ def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
 
 
 # ---- the rest
+
+
+def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
+    """A convolution over time of (time, batch, channel), with weights (kernel, in, out)."""
+    x, w = input.permute(1, 2, 0), weight.permute(2, 1, 0)
+    return conv.conv1d(x, w, bias, padding=pad).permute(2, 0, 1)
+
+
+def max_pool1d_with_indices(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """(the maxima of windows, where each lies)."""
+    return pool.max_pool1d(
+        input, kernel_size, stride or None, padding, dilation, ceil_mode, return_indices=True
+    )
 
 
 def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor, Tensor]:
