@@ -13,6 +13,7 @@ from xptorch._backend import BackendError as BackendError
 from xptorch._backend import device as device
 from xptorch._backend import get_default_device as get_default_device
 from xptorch._backend import set_default_device as set_default_device
+from xptorch._dtype import bfloat16 as bfloat16
 from xptorch._dtype import complex64 as complex64
 from xptorch._dtype import complex128 as complex128
 from xptorch._dtype import dtype as dtype

@@ -424,6 +424,10 @@ class device:
 
     def raw_dtype(self, dtype: _dtype.dtype) -> Any:
         """The array library's object for a dtype."""
+        if dtype is _dtype.bfloat16:
+            from xptorch._bfloat16 import activate
+
+            return activate(self)
         try:
             return getattr(self.xp, dtype.name)
         except AttributeError:
@@ -480,7 +484,7 @@ def _equip(d: device, backend: Backend) -> None:
     d.ndarray, d.dtype_of = type(sample), {}
     for name, dt in _dtype.DTYPES.items():
         raw = getattr(backend.xp, name, None)
-        if raw is not None:
+        if raw is not None and dt is not _dtype.bfloat16:
             d.dtype_of[backend.xp.zeros((1,), dtype=raw, device=d.raw).dtype] = dt
     d.floating = frozenset(r for r, dt in d.dtype_of.items() if dt.is_floating_point)
     d.xp = backend.xp  # last: its presence says that the device is ready

@@ -48,6 +48,7 @@ int16 = dtype("int16", 2, INTEGER)
 int32 = dtype("int32", 4, INTEGER)
 int64 = dtype("int64", 8, INTEGER)
 float16 = dtype("float16", 2, FLOAT)
+bfloat16 = dtype("bfloat16", 2, FLOAT)
 float32 = dtype("float32", 4, FLOAT)
 float64 = dtype("float64", 8, FLOAT)
 complex64 = dtype("complex64", 8, COMPLEX)
@@ -57,7 +58,7 @@ DTYPES = {
     d.name: d
     for d in (
         *(bool_, uint8, uint16, uint32, uint64, int8, int16, int32, int64),
-        *(float16, float32, float64, complex64, complex128),
+        *(float16, bfloat16, float32, float64, complex64, complex128),
     )
 }
 ALIASES = {
@@ -111,7 +112,7 @@ def promote_types(type1: dtype, type2: dtype) -> dtype:
         return complex128 if wide else high
     if low.category == INTEGER:
         return _promote_integers(low, high)
-    return high
+    return float32 if low.itemsize == high.itemsize else high  # the two of 16 bits
 
 
 def _promote_integers(low: dtype, high: dtype) -> dtype:
@@ -160,7 +161,7 @@ class iinfo(_TypeInfo):
 class finfo(_TypeInfo):
     """Limits of a floating-point dtype: bits, eps, max, min, tiny, smallest_normal, resolution."""
 
-    _formats = {2: (10, 15, 3), 4: (23, 127, 6), 8: (52, 1023, 15)}
+    _formats = {0: (7, 127, 2), 2: (10, 15, 3), 4: (23, 127, 6), 8: (52, 1023, 15)}
 
     def __init__(self, type: dtype | None = None) -> None:
         type = (type or _default).to_real()
@@ -170,7 +171,8 @@ class finfo(_TypeInfo):
                 f"'{type!r}'"
             )
         super().__init__(type)
-        mantissa, exponent, digits = self._formats[type.itemsize]
+        size = 0 if type is bfloat16 else type.itemsize
+        mantissa, exponent, digits = self._formats[size]
         self.eps = 2.0**-mantissa
         self.max = math.ldexp(2.0 - self.eps, exponent)
         self.min = -self.max

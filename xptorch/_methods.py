@@ -144,7 +144,7 @@ IN_PLACE = """
 CASTS = {
     **{"bool": "bool", "byte": "uint8", "char": "int8", "short": "int16", "int": "int32"},
     **{"long": "int64", "half": "float16", "float": "float32", "double": "float64"},
-    **{"cfloat": "complex64", "cdouble": "complex128"},
+    **{"cfloat": "complex64", "cdouble": "complex128", "bfloat16": "bfloat16"},
 }
 
 

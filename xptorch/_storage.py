@@ -31,7 +31,7 @@ class Name:
 def itemsize(dtype: str) -> int:
     """Bytes of an element of a storage; 1 where it is untyped."""
     found = _dtype.DTYPES.get(dtype)
-    return found.itemsize if found else 2 if dtype == "bfloat16" else 1
+    return found.itemsize if found else 1
 
 
 # ---- from a file
@@ -98,6 +98,7 @@ class Storage:
     ) -> Any:
         if dtype not in _dtype.DTYPES:
             raise NotImplementedError(f"the file has a tensor of dtype {dtype}: xptorch has none")
+        _backend.resolve("cpu").raw_dtype(_dtype.DTYPES[dtype])  # NumPy learns bfloat16 late
         if len(size) != len(stride) or min((offset, *size, *stride)) < 0:
             raise ValueError(f"a view of size {size} and stride {stride} at {offset}")
         dt = np.dtype(dtype).newbyteorder("S" if self.swap else "=")

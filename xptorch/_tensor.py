@@ -347,6 +347,8 @@ class Tensor:
                 f"can't convert {self._device} device type tensor to numpy. Use Tensor.cpu() to "
                 "copy the tensor to host memory first."
             )
+        if t.dtype is _dtype.bfloat16:
+            raise TypeError("Got unsupported ScalarType BFloat16")
         if t._counter is None:
             t._counter = [0]
         return t._data

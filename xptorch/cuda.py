@@ -129,7 +129,7 @@ def get_device_capability(device: Any = None) -> tuple[int, int]:
 
 
 def is_bf16_supported(including_emulation: bool = True) -> bool:
-    """False: there is no bfloat16 here."""
+    """False: bfloat16 is for the CPU only."""
     return False
 
 

@@ -210,7 +210,7 @@ class Generator:
             else:
                 a, b = f32(low), f32(high)
                 x = (x * f64(b - a) + f64(a)).astype(f32)
-        elif name != "float16":
+        elif name not in ("float16", "bfloat16"):
             return x
         x = cast(x, name)
         top, bottom = cast(np.array([high, low]), name)
@@ -242,7 +242,7 @@ class Generator:
             else (self._uniform32, _box_muller32)
         )
         whole = n // 16 * 16
-        u = fill(whole if name == "float16" else n)
+        u = fill(whole if name in ("float16", "bfloat16") else n)
         x = np.empty(n, u.dtype)
         x[:whole] = transform(u[:whole], mean, std)
         if n % 16:
@@ -364,7 +364,7 @@ class Generator:
 
 _RANGES = {
     **{"bool": 2, "uint8": 2**8, "int8": 2**7, "int16": 2**15, "int32": 2**31, "int64": 2**63},
-    **{"float16": 2**11 + 1, "float32": 2**24 + 1, "float64": 2**53 + 1},
+    **{"float16": 2**11 + 1, "bfloat16": 2**8 + 1, "float32": 2**24 + 1, "float64": 2**53 + 1},
 }
 
 
@@ -379,7 +379,7 @@ def cast(x: Array, name: str) -> Array:
     """Convert as C++ does: to half precision by way of single precision, out-of-range wraps."""
     if x.dtype == name:
         return x
-    if name == "float16" and x.dtype != f32:
+    if name in ("float16", "bfloat16") and x.dtype != f32:
         x = x.astype(f32)
     if x.dtype.kind == "f" and name[0] in "iu":
         with np.errstate(invalid="ignore"):

@@ -86,6 +86,10 @@ class ConvertMixin:
         """Convert floating-point parameters and buffers to float16."""
         return self._apply(lambda t: t.half() if t.is_floating_point() else t)
 
+    def bfloat16(self) -> Self:
+        """Convert floating-point parameters and buffers to bfloat16."""
+        return self._apply(lambda t: t.bfloat16() if t.is_floating_point() else t)
+
     def share_memory(self) -> Self:
         """Apply `Tensor.share_memory_` to all parameters and buffers."""
         return self._apply(lambda t: t.share_memory_())

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # A sampler gives n flat host values of a dtype; the flag says whether they fill contiguous memory.
 Sampler = Callable[[int, Dtype, bool], Any]
 
-DIGITS = {"float16": 11, "float32": 24, "float64": 53}  # of the significand
+DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}  # of the significand
 
 # What was drawn does not depend on what it replaces.
 drawn = op(
