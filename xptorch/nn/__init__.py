@@ -28,6 +28,7 @@ from xptorch.nn.pooling import *  # noqa: F403
 from xptorch.nn.rnn import *  # noqa: F403
 from xptorch.nn.rnn_cell import *  # noqa: F403
 from xptorch.nn.sparse import *  # noqa: F403
+from xptorch.nn.transformer import *  # noqa: F403
 from xptorch.nn.upsampling import *  # noqa: F403
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
@@ -57,8 +58,12 @@ def multi_head_attention_forward(
     Returns: the output (l, n, e), and the weights (n, l, s) or (n, heads, l, s), or None.
     """
     batched = _check_dims(query, key, value, key_padding_mask, attn_mask, num_heads)
+    check_same_kind(key_padding_mask, attn_mask, "key_padding_mask", "attn_mask")
     if is_causal and attn_mask is None:
-        raise RuntimeError("Need attn_mask if specifying the is_causal hint.")
+        raise RuntimeError(
+            "Need attn_mask if specifying the is_causal hint. You may use the Transformer module "
+            "method `generate_square_subsequent_mask` to create this mask."
+        )
     is_causal = is_causal and key_padding_mask is None and not need_weights
     inputs = (query, key, value) if batched else _with_batch_axis(query, key, value)
     if not batched and key_padding_mask is not None:
@@ -115,10 +120,10 @@ def _masks(
     mask: Any, padding: Any, like: Tensor, length: int, source: int, heads: int
 ) -> tuple[Any, Any]:
     """Both masks as numbers to add."""
-    mask = _scores(mask, like, "attn_mask")
+    mask = additive(mask, like.dtype, "attn_mask")
     if mask is not None:
         mask = _with_heads(mask, length, source, heads)
-    return mask, _scores(padding, like, "key_padding_mask")
+    return mask, additive(padding, like.dtype, "key_padding_mask")
 
 
 def _with_batch_axis(q: Tensor, k: Tensor, v: Tensor) -> Triple:
@@ -200,13 +205,28 @@ def _split(packed: Tensor | None) -> Triple:
     return first, second, third
 
 
-def _scores(mask: Tensor | None, like: Tensor, name: str) -> Tensor | None:
-    """A mask as numbers to add."""
+def additive(mask: Tensor | None, dtype: _dtype.dtype, name: str) -> Tensor | None:
+    """A mask as numbers to add to the scores.
+
+    Raises:
+        AssertionError: it holds neither bools nor floating-point numbers.
+    """
     if mask is None or mask.is_floating_point():
         return mask
     if mask.dtype is not _dtype.bool_:
         raise AssertionError(f"only bool and floating types of {name} are supported")
-    return to_dtype(comparison.where(mask, -math.inf, 0.0), like.dtype)
+    return to_dtype(comparison.where(mask, -math.inf, 0.0), dtype)
+
+
+def check_same_kind(mask: Tensor | None, other: Tensor | None, name: str, its_name: str) -> None:
+    """Warn, as PyTorch does, of two masks of different dtypes."""
+    if mask is None or other is None or mask.dtype is other.dtype:
+        return
+    warnings.warn(
+        f"Support for mismatched {name} and {its_name} is deprecated. Use same type for both "
+        "instead.",
+        stacklevel=3,
+    )
 
 
 def _with_heads(mask: Tensor, length: int, source: int, heads: int) -> Tensor:
