@@ -57,7 +57,26 @@ def _half(torch: Any, x: Any) -> Any:
     return torch.view_as_real(torch.fft.rfft(single(torch, x), dim=1))
 
 
+def _lu(torch: Any, x: Any) -> Any:
+    return torch.linalg.lu_factor_ex(x)[0]
+
+
+def _eig(torch: Any, x: Any) -> Any:
+    w, v = torch.linalg.eig(x)
+    return (w * w * w).sum(-1).real, (v @ torch.diag_embed(w) @ torch.linalg.inv(v)).abs()
+
+
+def _sign_of_det(torch: Any, z: Any) -> Any:
+    return torch.linalg.slogdet(z)[0]
+
+
 COMPLEX = [
+    case("lu", real(3, 3), call=_lu),
+    case("lu", real(2, 4, 3), call=_lu, note="tall"),
+    case("lu", real(3, 4), call=_lu, note="wide"),
+    case("eig", real(3, 3), call=_eig),
+    case("eigvals", real(3, 3), call=lambda torch, x: (torch.linalg.eigvals(x) ** 3).sum().real),
+    case("sign_of_det", real(3, 3, 2), call=of_complex(_sign_of_det), note="complex"),
     case("fftn", real(3, 3, 2), call=of_complex(_fft)),
     case("fftn", real(3, 3, 2), call=of_complex(lambda t, z: t.fft.ifft(z, dim=-1)), note="back"),
     case("rfft", real(3, 4), call=_half),

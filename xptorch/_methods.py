@@ -21,10 +21,12 @@ from xptorch.ops import (
     gamma,
     histogram,
     incomplete,
+    householder,
     index,
     inverses,
     layout,
     linalg,
+    lu,
     memory,
     normal,
     norms,
@@ -114,6 +116,8 @@ METHODS: dict[ModuleType, str] = {
     linalg: """
         addbmm+ addmm+ addmv+ addr+ baddbmm+ bmm cross dot ger inner kron matmul mm mv outer vdot
     """,
+    householder: "geqrf orgqr ormqr qr",
+    lu: "lu lu_solve triangular_solve",
     norms: "dist norm renorm+",
     decompositions: """
         cholesky cholesky_inverse cholesky_solve svd

@@ -3,6 +3,8 @@
 from xptorch.ops.decompositions import LinAlgError, eigh, eigvalsh, qr, solve_triangular, svdvals
 from xptorch.ops.decompositions import linalg_cholesky as cholesky
 from xptorch.ops.decompositions import linalg_svd as svd
+from xptorch.ops.eig import eig, eigvals
+from xptorch.ops.householder import householder_product
 from xptorch.ops.inverses import (
     cholesky_ex,
     cond,
@@ -23,13 +25,17 @@ from xptorch.ops.inverses import (
 from xptorch.ops.inverses import linalg_vander as vander
 from xptorch.ops.linalg import linalg_cross as cross
 from xptorch.ops.linalg import matmul, multi_dot, vecdot
+from xptorch.ops.lu import linalg_lu as lu
+from xptorch.ops.lu import linalg_lu_solve as lu_solve
+from xptorch.ops.lu import lu_factor, lu_factor_ex
 from xptorch.ops.norms import linalg_norm as norm
 from xptorch.ops.norms import matrix_norm, vector_norm
 from xptorch.ops.slicing import linalg_diagonal as diagonal
 
 __all__ = [
-    "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eigh",
-    "eigvalsh", "inv", "inv_ex", "lstsq", "matmul", "matrix_exp", "matrix_norm", "matrix_power",
+    "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eig", "eigh",
+    "eigvals", "eigvalsh", "householder_product", "inv", "inv_ex", "lstsq", "lu", "lu_factor",
+    "lu_factor_ex", "lu_solve", "matmul", "matrix_exp", "matrix_norm", "matrix_power",
     "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet", "solve", "solve_ex",
     "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve", "vander", "vecdot",
     "vector_norm",

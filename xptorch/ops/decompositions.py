@@ -33,6 +33,23 @@ def turn(xp: Any, x: Any) -> Any:
     return xp.permute_dims(x, axes=(*range(n - 2), n - 1, n - 2))
 
 
+def is_complex(xp: Any, x: Any) -> bool:
+    """Whether an array, or a Tensor under create_graph, holds complex numbers."""
+    found = getattr(x.dtype, "is_complex", None)  # PyTorch's dtypes as arrays' have it, too
+    return bool(xp.isdtype(x.dtype, "complex floating")) if found is None else bool(found)
+
+
+def adjoint(xp: Any, x: Any) -> Any:
+    """The conjugate transposes of matrices."""
+    turned = turn(xp, x)
+    return xp.conj(turned) if is_complex(xp, x) else turned
+
+
+def diagonal_of(xp: Any, x: Any) -> Any:
+    """Matrices with 0 beside their diagonal."""
+    return xp.tril(xp.triu(x, k=0), k=0)
+
+
 def columns(xp: Any, x: Any) -> Any:
     """Factors for the columns of matrices."""
     return xp.expand_dims(x, axis=-2)
@@ -55,8 +72,6 @@ def check_matrices(A: Tensor, name: str, square: bool = True) -> None:
         )
     if A.dtype is _dtype.float16:
         raise RuntimeError(f"linalg.{name}: Low precision dtypes not supported. Got Half")
-    if A.dtype.is_complex:
-        raise NotImplementedError(f"linalg.{name} of complex matrices")
 
 
 def check_square(A: Tensor, name: str) -> None:
@@ -97,12 +112,12 @@ inverse_of = either(inv_op)
 
 
 def _solve_back(xp: Any, g: Any, needs: Any, a: Any, b: Any, y: Any) -> tuple[Any, Any]:
-    back = _solve_either(xp, turn(xp, a), g)
+    back = solve_of(xp, turn(xp, a), g)
     return (-xp.matmul(back, turn(xp, y)) if needs[0] else None), back
 
 
 _solve = op("solve", lambda xp, a, b: xp.linalg.solve(a, b), vjp=_solve_back)
-_solve_either = either(_solve)
+solve_of = either(_solve)
 
 
 def solved_for(A: Tensor, b: Tensor, left: bool, name: str) -> Tensor:
@@ -143,15 +158,14 @@ def solve_triangular(
 
 
 def _cholesky_back(xp: Any, g: Any, y: Any) -> Any:
-    """L⁻ᵀ Φ(Lᵀ g) L⁻¹, made symmetric, where Φ takes the lower triangle, its diagonal halved."""
-    lower = xp.tril(xp.matmul(turn(xp, y), g), k=0)
-    inner = lower - 0.5 * xp.tril(xp.triu(lower, k=0), k=0)
+    """½ L⁻ᴴ Φ(Lᴴ g) L⁻¹, where Φ copies the lower triangle over the upper."""
+    lower = xp.tril(xp.matmul(adjoint(xp, y), g), k=0)
+    inner = 0.5 * (lower + adjoint(xp, xp.tril(lower, k=-1)))
     back = inverse_of(xp, y)
-    whole = xp.matmul(xp.matmul(turn(xp, back), inner), back)
-    return 0.5 * (whole + turn(xp, whole))
+    return xp.matmul(xp.matmul(adjoint(xp, back), inner), back)
 
 
-_cholesky = op("cholesky", lambda xp, a: xp.linalg.cholesky(a), a=_cholesky_back)
+_cholesky = op("cholesky", lambda xp, a: xp.linalg.cholesky(a), conjugates=True, a=_cholesky_back)
 
 
 def linalg_cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Tensor:
@@ -163,7 +177,7 @@ def linalg_cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None
     check_matrices(A, "cholesky")
     problem = "The factorization could not be completed because the input is not positive-definite."
     lower = solved("cholesky", problem, _cholesky, A)
-    return deliver(lower.mT if upper else lower, out, "linalg_cholesky")
+    return deliver(lower.mH if upper else lower, out, "linalg_cholesky")
 
 
 def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
@@ -173,19 +187,21 @@ def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -
 
 def _cholesky_solve_forward(xp: Any, b: Any, lower: Any) -> Any:
     half = xp.linalg.solve(xp.tril(lower, k=0), b)
-    return xp.linalg.solve(xp.triu(turn(xp, lower), k=0), half)
+    return xp.linalg.solve(xp.triu(adjoint(xp, lower), k=0), half)
 
 
 def _cholesky_solve_back(
     xp: Any, g: Any, needs: Any, b: Any, lower: Any, y: Any
 ) -> tuple[Any, Any]:
-    back = _cholesky_solve_either(xp, g, lower)
-    common = xp.matmul(back, turn(xp, y))
-    return back, -xp.matmul(common + turn(xp, common), lower)
+    back = _choleskysolve_of(xp, g, lower)
+    common = xp.matmul(back, adjoint(xp, y))
+    return back, -xp.matmul(common + adjoint(xp, common), lower)
 
 
-_cholesky_solve = op("cholesky_solve", _cholesky_solve_forward, vjp=_cholesky_solve_back)
-_cholesky_solve_either = either(_cholesky_solve)
+_cholesky_solve = op(
+    "cholesky_solve", _cholesky_solve_forward, conjugates=True, vjp=_cholesky_solve_back
+)
+_choleskysolve_of = either(_cholesky_solve)
 
 
 def cholesky_solve(
@@ -204,7 +220,7 @@ def cholesky_solve(
             f"{n} by {n} but each b matrix is {rows} by {cols}"
         )
     batch = broadcast(L._data.shape[:-2], B._data.shape[:-2])
-    lower = (L.mT if upper else L).expand((*batch, n, n))
+    lower = (L.mH if upper else L).expand((*batch, n, n))
     result = _cholesky_solve(B.expand((*batch, rows, cols)), lower)
     return deliver(result, out, "cholesky_solve")
 
@@ -219,15 +235,16 @@ def cholesky_inverse(L: Tensor, upper: bool = False, *, out: Tensor | None = Non
 # ---- QR
 
 
-def _copyltu(xp: Any, x: Any) -> Any:
-    """The symmetric matrix with this lower triangle."""
-    return xp.tril(x, k=0) + turn(xp, xp.tril(x, k=-1))
+def from_lower(xp: Any, x: Any) -> Any:
+    """The Hermitian matrix with this lower triangle."""
+    below, middle = xp.tril(x, k=-1), diagonal_of(xp, x)
+    return below + adjoint(xp, below) + 0.5 * (middle + adjoint(xp, middle))
 
 
 def _qr_tall(xp: Any, gq: Any, gr: Any, q: Any, r: Any) -> Any:
-    inner = xp.matmul(r, turn(xp, gr)) - xp.matmul(turn(xp, gq), q)
-    rhs = gq + xp.matmul(q, _copyltu(xp, inner))
-    return turn(xp, _solve_either(xp, r, turn(xp, rhs)))
+    inner = xp.matmul(r, adjoint(xp, gr)) - xp.matmul(adjoint(xp, gq), q)
+    rhs = gq + xp.matmul(q, from_lower(xp, inner))
+    return adjoint(xp, solve_of(xp, r, adjoint(xp, rhs)))
 
 
 def _qr_back(xp: Any, g: Any, a: Any, mode: str) -> Any:
@@ -238,12 +255,18 @@ def _qr_back(xp: Any, g: Any, a: Any, mode: str) -> Any:
         return _qr_tall(xp, gq, gr, q, r)
     # Q and the first columns of R are of a square matrix; the others are Qᵀ times theirs.
     rest, grest = a[..., rows:], gr[..., rows:]
-    gq = gq + xp.matmul(rest, turn(xp, grest))
+    gq = gq + xp.matmul(rest, adjoint(xp, grest))
     square = _qr_tall(xp, gq, gr[..., :rows], q, r[..., :rows])
     return xp.concat([square, xp.matmul(q, grest)], axis=len(a.shape) - 1)
 
 
-_qr = op("qr", lambda xp, a, *, mode: tuple(xp.linalg.qr(a, mode=mode)), multiple=True, a=_qr_back)
+_qr = op(
+    "qr",
+    lambda xp, a, *, mode: tuple(xp.linalg.qr(a, mode=mode)),
+    multiple=True,
+    conjugates=True,
+    a=_qr_back,
+)
 _qr_either = either(_qr)
 
 
@@ -271,17 +294,20 @@ def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
 def _svd_back(xp: Any, g: Any, y: Any) -> Any:
     gu, gs, gvh = g
     u, s, vh = y
-    ut, v, gv = turn(xp, u), turn(xp, vh), turn(xp, gvh)
+    ut, v, gv = adjoint(xp, u), adjoint(xp, vh), adjoint(xp, gvh)
     squares = s * s
     gap = xp.expand_dims(squares, axis=-2) - xp.expand_dims(squares, axis=-1)
     gap = xp.where(gap == 0, xp.full_like(gap, float("inf")), gap)
     rows, cols = columns(xp, s), xp.expand_dims(s, axis=-1)
 
     def skew(x: Any) -> Any:
-        return (x - turn(xp, x)) / gap
+        return (x - adjoint(xp, x)) / gap
 
-    inner = skew(xp.matmul(ut, gu)) * rows + cols * skew(xp.matmul(vh, gv))
-    eye = xp.tril(xp.triu(xp.ones_like(inner), k=0), k=0)
+    ugu = xp.matmul(ut, gu)
+    inner = skew(ugu) * rows + cols * skew(xp.matmul(vh, gv))
+    if is_complex(xp, u):  # where there is a phase to choose, too
+        inner = inner + 0.5 * diagonal_of(xp, ugu - adjoint(xp, ugu)) / rows
+    eye = diagonal_of(xp, xp.ones_like(inner))
     result = xp.matmul(xp.matmul(u, inner + eye * columns(xp, gs)), vh)
     m, n, k = u.shape[-2], vh.shape[-1], s.shape[-1]
     if m > k:
@@ -289,7 +315,7 @@ def _svd_back(xp: Any, g: Any, y: Any) -> Any:
         result = result + xp.matmul(scaled - xp.matmul(u, xp.matmul(ut, scaled)), vh)
     if n > k:
         scaled = gv / rows
-        rest = turn(xp, scaled - xp.matmul(v, xp.matmul(vh, scaled)))
+        rest = adjoint(xp, scaled - xp.matmul(v, xp.matmul(vh, scaled)))
         result = result + xp.matmul(u, rest)
     return result
 
@@ -302,6 +328,7 @@ _svd = op(
     "svd",
     lambda xp, a: tuple(xp.linalg.svd(a, full_matrices=False)),
     multiple=True,
+    conjugates=True,
     a=_svd_recomputed,
 )
 _svd_either = either(_svd)
@@ -318,6 +345,7 @@ _svd_complete = op(
     "svd_complete",
     lambda xp, a: tuple(xp.linalg.svd(a, full_matrices=True)),
     multiple=True,
+    conjugates=True,
     a=_svd_complete_back,
 )
 _svd_complete_either = either(_svd_complete)
@@ -350,7 +378,7 @@ def linalg_svd(
 def svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any = None) -> Any:
     """(U, S, V) with A = U diag(S) Vᵀ; `linalg.svd` gives Vᵀ instead."""
     u, s, vh = linalg_svd(input, not some)
-    return Returned("svd", U=u, S=s, V=vh.mT)
+    return Returned("svd", U=u, S=s, V=vh.mH)
 
 
 # ---- eigenvalues of symmetric matrices
@@ -361,18 +389,20 @@ def _eigh_back(xp: Any, g: Any, a: Any) -> Any:
     w, v = _eigh_either(xp, a)
     gap = xp.expand_dims(w, axis=-2) - xp.expand_dims(w, axis=-1)
     gap = xp.where(gap == 0, xp.full_like(gap, float("inf")), gap)
-    inner = xp.matmul(turn(xp, v), gv)
-    inner = 0.5 * (inner - turn(xp, inner)) / gap
-    eye = xp.tril(xp.triu(xp.ones_like(inner), k=0), k=0)
-    return xp.matmul(xp.matmul(v, inner + eye * columns(xp, gw)), turn(xp, v))
+    inner = xp.matmul(adjoint(xp, v), gv)
+    inner = 0.5 * (inner - adjoint(xp, inner)) / gap
+    eye = diagonal_of(xp, xp.ones_like(inner))
+    return xp.matmul(xp.matmul(v, inner + eye * columns(xp, gw)), adjoint(xp, v))
 
 
 def _eigvalsh_back(xp: Any, g: Any, a: Any) -> Any:
     _, v = _eigh_either(xp, a)
-    return xp.matmul(v * columns(xp, g), turn(xp, v))
+    return xp.matmul(v * columns(xp, g), adjoint(xp, v))
 
 
-_eigh = op("eigh", lambda xp, a: tuple(xp.linalg.eigh(a)), multiple=True, a=_eigh_back)
+_eigh = op(
+    "eigh", lambda xp, a: tuple(xp.linalg.eigh(a)), multiple=True, conjugates=True, a=_eigh_back
+)
 _eigh_either = either(_eigh)
 _eigvalsh = op("eigvalsh", lambda xp, a: xp.linalg.eigvalsh(a), a=_eigvalsh_back)
 
@@ -382,7 +412,7 @@ def _symmetric(A: Tensor, UPLO: str) -> Tensor:
     check_matrices(A, "eigh")
     if UPLO.upper() not in ("L", "U"):
         raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
-    return A.mT if UPLO.upper() == "U" else A
+    return A.mH if UPLO.upper() == "U" else A
 
 
 def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Any:

@@ -21,10 +21,13 @@ from xptorch.ops._fused import in_float32
 from xptorch.ops.comparison import clamp, where
 from xptorch.ops.decompositions import (
     SINGULAR,
+    adjoint,
     check_matrices,
     check_square,
+    from_lower,
     inv_op,
     inverse_of,
+    is_complex,
     linalg_cholesky,
     solved,
     solved_for,
@@ -55,13 +58,21 @@ _logabsdet = op(
     "logabsdet",
     lambda xp, a: xp.linalg.slogdet(a)[1],
     a=lambda xp, g, a: (
-        xp.expand_dims(xp.expand_dims(g, axis=-1), axis=-1) * turn(xp, inverse_of(xp, a))
+        xp.expand_dims(xp.expand_dims(g, axis=-1), axis=-1) * adjoint(xp, inverse_of(xp, a))
     ),
 )
+
+
+def _sign_back(xp: Any, g: Any, a: Any, y: Any) -> Any:
+    """A real sign is constant, a complex one turns."""
+    if not is_complex(xp, a):
+        return xp.zeros_like(a)
+    turned = xp.expand_dims(xp.expand_dims(xp.imag(xp.conj(g) * y), axis=-1), axis=-1)
+    return turned * (adjoint(xp, inverse_of(xp, a)) * -1j)
+
+
 _sign_of_det = op(
-    "sign_of_det",
-    lambda xp, a: xp.linalg.slogdet(a)[0],
-    a=lambda xp, g, a: xp.zeros_like(a),
+    "sign_of_det", lambda xp, a: xp.linalg.slogdet(a)[0], conjugates=True, a=_sign_back
 )
 
 
@@ -96,6 +107,8 @@ def slogdet(A: Tensor, *, out: Any = None) -> Any:
 def logdet(input: Tensor) -> Tensor:
     """The logarithms of determinants; NaN for negative ones."""
     sign, size = slogdet(input)
+    if sign.dtype.is_complex:
+        return sign.log() + size
     return where(sign < 0, float("nan"), size)
 
 
@@ -129,25 +142,25 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True, out: Tensor | None = None)
 
 
 def _pinv_back(xp: Any, g: Any, a: Any, y: Any) -> Any:
-    gt, yt = turn(xp, g), turn(xp, y)
+    gt, yt = adjoint(xp, g), adjoint(xp, y)
     if a.shape[-2] <= a.shape[-1]:
         k = xp.matmul(gt, y)
         ky = xp.matmul(k, yt)
         outer = xp.matmul(xp.matmul(yt, y), gt - xp.matmul(k, a))
-        return ky - turn(xp, xp.matmul(y, k)) - xp.matmul(xp.matmul(a, y), ky) + outer
+        return ky - adjoint(xp, xp.matmul(y, k)) - xp.matmul(xp.matmul(a, y), ky) + outer
     k = xp.matmul(y, gt)
     yk = xp.matmul(yt, k)
     outer = xp.matmul(xp.matmul(gt - xp.matmul(a, k), y), yt)
-    return yk - turn(xp, xp.matmul(k, y)) - xp.matmul(xp.matmul(yk, y), a) + outer
+    return yk - adjoint(xp, xp.matmul(k, y)) - xp.matmul(xp.matmul(yk, y), a) + outer
 
 
 def _pinv_forward(xp: Any, a: Any, *, rtol: Any, hermitian: bool) -> Any:
     if hermitian:
-        a = xp.tril(a, k=0) + turn(xp, xp.tril(a, k=-1))
+        a = from_lower(xp, a)
     return xp.linalg.pinv(a, rtol=rtol)
 
 
-_pinv = op("pinv", _pinv_forward, a=_pinv_back)
+_pinv = op("pinv", _pinv_forward, conjugates=True, a=_pinv_back)
 
 
 def _tolerance(A: Tensor, atol: Any, rtol: Any) -> tuple[Any, Any]:
@@ -175,7 +188,7 @@ def pinv(
         limit = clamp(largest * rtol, min=atol) / largest
         rtol = limit._data
     if not A.numel():
-        return deliver(A.mT.clone(), out, "linalg_pinv")
+        return deliver(A.mH.clone(), out, "linalg_pinv")
     return deliver(_pinv(A, rtol=rtol, hermitian=hermitian), out, "linalg_pinv")
 
 
@@ -317,12 +330,16 @@ def lstsq(A: Tensor, B: Tensor, *, rcond: Any = None, driver: str | None = None)
             f"linalg.lstsq: input.size(-2) should match other.size(-{1 if vector else 2})"
         )
     x = matmul(pinv(A, rtol=rcond), b)
-    residuals = x.reshape(-1)[:0]
+    residuals = x.abs().reshape(-1)[:0]
     if rows > cols and driver in ("gels", "gelsd", "gelss"):
         gap = matmul(A, x) - b
-        residuals = (gap * gap).sum(-2)
+        residuals = (gap.abs() ** 2).sum(-2)
     rank = matrix_rank(A) if driver != "gels" else A.new_empty(0, dtype=_dtype.int64)
-    values = svdvals(A.detach()) if driver in ("gelsd", "gelss") else A.new_empty(0)
+    values = (
+        svdvals(A.detach())
+        if driver in ("gelsd", "gelss")
+        else A.new_empty(0, dtype=A.dtype.to_real())
+    )
     return Returned(
         "linalg_lstsq",
         solution=x.squeeze(-1) if vector else x,
