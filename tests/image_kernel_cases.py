@@ -46,7 +46,7 @@ def images(rng: np.random.Generator, dtype: Any, *shape: int) -> Any:
     """An array (n, c, s…), its memory in that order, channels last or with steps."""
     x = rng.standard_normal(shape).astype(dtype)
     order = rng.integers(3)
-    if order == 0:
+    if order == 0 or x.ndim == 2:
         return x
     axes = (0, *range(2, x.ndim), 1)
     x = np.ascontiguousarray(x.transpose(axes)).transpose(np.argsort(axes))
@@ -87,3 +87,43 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
 def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
     for x, _, _, g, how in convolutions(rng, dtype):
         yield (x, g), {"how": how}
+
+
+# ---- batch norm
+
+
+def batches(rng: np.random.Generator, dtype: Any) -> Iterator[tuple[Any, ...]]:
+    """a, and for each of its channels a weight and a bias, or None."""
+    for shape in (
+        (9, 5),
+        (3, 4, 7),
+        (2, 1, 3, 3),
+        (5, 16, 4, 6),
+        (33, 8, 31, 40),
+        (7, 96, 9, 5, 3),
+    ):
+        for _ in range(3):
+            a = 3 * images(rng, dtype, *shape) + 2
+            vectors = rng.standard_normal((2, shape[1])).astype(dtype)
+            yield a, *[v if rng.integers(3) else None for v in vectors]
+
+
+@cases("batch_norm_forward")
+def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+    for a, weight, bias in batches(rng, dtype):
+        yield (a, weight, bias), {"eps": 1e-5, "seen": []}
+
+
+@cases("batch_norm_vjp")
+def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+    for a, weight, _ in batches(rng, dtype):
+        axes = (0, *range(2, a.ndim))
+        aux = a.mean(axes), 1 / a.std(axes)
+        yield (images(rng, dtype, *a.shape), rng.integers(2, size=3), a, weight, aux), {}
+
+
+@cases("fixed_norm_forward")
+def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+    for a, weight, bias in batches(rng, dtype):
+        mean, var = rng.random((2, a.shape[1])).astype(dtype)
+        yield (a, mean, var, weight, bias), {"eps": 1e-5}

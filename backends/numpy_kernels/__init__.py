@@ -12,6 +12,7 @@ from typing import Any
 from xptorch.backends.numpy_kernels import (
     activation,
     attention,
+    batch_norm,
     convolution,
     norm,
     threads,
@@ -33,6 +34,9 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "rms_norm_forward": norm.rms_norm_forward,
     "layer_norm_vjp": norm.layer_norm_vjp,
     "rms_norm_vjp": norm.rms_norm_vjp,
+    "batch_norm_forward": batch_norm.batch_norm_forward,
+    "batch_norm_vjp": batch_norm.batch_norm_vjp,
+    "fixed_norm_forward": batch_norm.fixed_norm_forward,
     "convolve": convolution.convolve,
     "convolve_input": convolution.convolve_input,
     "convolve_weight": convolution.convolve_weight,

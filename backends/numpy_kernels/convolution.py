@@ -243,15 +243,15 @@ def convolve_weight(x: Array, g: Array, *, how: Geometry) -> Array:
     plan = _plan(how, n, c, x.itemsize)
     g = channels_last(g)
     if plan.point:
-        w = matmul(g.reshape(-1, o).T, channels_last(x).reshape(-1, c))
-        return w.reshape(o, c, *how.kernel)
+        w = matmul(channels_last(x).reshape(-1, c).T, g.reshape(-1, o))
+        return np.ascontiguousarray(w.T).reshape(o, c, *how.kernel)
     last = x.transpose(LAST[x.ndim])
     sums: dict[int, Array] = {}
 
     def part(start: int, stop: int) -> None:
         total = None
         for where, columns in _blocks(plan, last, start, stop):
-            w = matmul(g[where].reshape(-1, o).T, columns)
+            w = matmul(columns.T, g[where].reshape(-1, o))
             total = w if total is None else np.add(total, w, out=total)
         sums[start] = total
 
@@ -259,7 +259,9 @@ def convolve_weight(x: Array, g: Array, *, how: Geometry) -> Array:
     w = sums.pop(0)
     for start in sorted(sums):  # in one order, so that results repeat
         w += sums[start]
+    d = len(how.kernel)
     if plan.few:
-        return w.reshape(o, c, *how.kernel)
-    w = w.reshape(o, *how.kernel, c).transpose(FIRST[x.ndim])
+        w = w.reshape(c, *how.kernel, o).transpose(d + 1, *range(d + 1))
+    else:
+        w = w.reshape(*how.kernel, c, o).transpose(d + 1, d, *range(d))
     return np.ascontiguousarray(w)

@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xptorch import _graph
-from xptorch._engine import op
+from xptorch._engine import hot, op
 from xptorch.ops import elementwise as e
 from xptorch.ops import reduce
 from xptorch.ops._common import need_tensor
@@ -76,6 +76,7 @@ def _as_given(xp: Any, y: Any, shape: tuple[int, ...], how: _Channels) -> Any:
     return xp.permute_dims(y, (0, len(shape) - 1, *range(1, len(shape) - 1)))
 
 
+@hot
 def _batch_norm_forward(
     xp: Any, a: Any, weight: Any, bias: Any, *, eps: float, seen: list[Any]
 ) -> Any:
@@ -92,6 +93,7 @@ def _batch_norm_forward(
     return _as_given(xp, y, a.shape, how), (mean, rstd)
 
 
+@hot
 def _batch_norm_vjp(xp: Any, g: Any, needs: Any, a: Any, weight: Any, aux: Any) -> Any:
     mean, rstd = aux
     x, how = _by_channel(xp, a)
@@ -129,6 +131,7 @@ _batch_norm = op(
 )
 
 
+@hot
 def _fixed_norm_forward(
     xp: Any, a: Any, mean: Any, var: Any, weight: Any, bias: Any, *, eps: float
 ) -> Any:
