@@ -19,7 +19,7 @@ from xptorch.backends.numpy_kernels._layout import FIRST, LAST, copy_last
 
 Array = Any
 
-_CHUNK = 1 << 17  # elements
+_CHUNK = 1 << 18  # elements: with smaller ones threads wait for each other between calls
 _FAR = 100  # deviations of the mean from 0, from which x must be centred before it is summed
 
 
