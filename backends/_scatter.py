@@ -15,6 +15,8 @@ def accumulate(out: Array, index: Array, values: Array) -> Array:
     """Add ``values[i]`` to ``out[index[i]]`` in place, for all i."""
     if index.size == 0 or values.size == 0:
         return out
+    if index.min() < 0:
+        index = np.where(index < 0, index + len(out), index)
     # Short integers are sorted by radix, several times faster.
     order = np.argsort(index.astype(np.uint16) if len(out) <= 1 << 16 else index, kind="stable")
     ordered = index[order]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from xptorch._dtype import dtype
+from xptorch._dtype import FLOAT, dtype
 from xptorch._tensor import Tensor
 from xptorch.ops import (
     activation,
@@ -211,6 +211,15 @@ def _over(self: Tensor, other: Any) -> Tensor:
     return self.reciprocal() * other
 
 
+def _invert(self: Tensor) -> Tensor:
+    """Every bit turned; logical not for bools."""
+    if self.dtype.category >= FLOAT:
+        raise TypeError(
+            "~ (operator.invert) is only implemented on integer and Boolean-type tensors"
+        )
+    return comparison.bitwise_not(self)
+
+
 def _no_deletion(self: Tensor, key: Any) -> None:
     raise TypeError("Tensor does not support deleting items")
 
@@ -298,7 +307,7 @@ def install() -> dict[str, Any]:
         setattr(Tensor, f"__{function.__name__}__", _operator(function))
     methods.__getitem__, methods.__setitem__ = index.getitem, index.setitem
     methods.__neg__, methods.__pos__, methods.__abs__ = e.neg, e.positive, e.abs
-    methods.__invert__, methods.__reversed__ = c.bitwise_not, _reversed
+    methods.__invert__, methods.__reversed__ = _invert, _reversed
     methods.__rdiv__ = _over
     methods.__div__, methods.__idiv__ = methods.__truediv__, methods.__itruediv__
     methods.__long__, methods.__nonzero__ = Tensor.__int__, Tensor.__bool__

@@ -253,7 +253,7 @@ def _as_dtype(x: Any, dt: dtype, other: Any) -> Any:
         return complex(x)
     if dt.category == BOOL:
         return bool(x)
-    return int(x) if _fits(int(x), dt) else _wrapped(int(x), dt)
+    return int(x) if _fits(int(x), dt) else wrapped(int(x), dt)
 
 
 _C_NAMES = {
@@ -284,7 +284,7 @@ def fitting(value: Any, dt: dtype) -> Any:
     if not fits:
         name = _C_NAMES.get(dt.name, dt.name)
         raise RuntimeError(f"value cannot be converted to type {name} without overflow")
-    return float(value) if dt.category == FLOAT else _wrapped(int(value), dt)
+    return float(value) if dt.category == FLOAT else wrapped(int(value), dt)
 
 
 def _fits(value: int, dt: dtype) -> bool:
@@ -292,7 +292,7 @@ def _fits(value: int, dt: dtype) -> bool:
     return -(1 << bits - 1) <= value < 1 << bits - 1 if dt.is_signed else 0 <= value < 1 << bits
 
 
-def _wrapped(value: int, dt: dtype) -> int:
+def wrapped(value: int, dt: dtype) -> int:
     """The integer that is left of `value` in the bits of the dtype."""
     bits = dt.itemsize * 8
     value &= (1 << bits) - 1

@@ -19,6 +19,7 @@ from xptorch.ops._common import (
     need_tensor,
     refuse_dtype,
     to_dtype,
+    wrapped,
 )
 
 if TYPE_CHECKING:
@@ -484,15 +485,21 @@ def _even(start: Any, end: Any, steps: int, dtype: Dtype, on: Any) -> Any:
         re, im = (_even(a, b, steps, dtype.to_real(), on) for a, b in parts)
         return on.xp.astype(re, on.xp.complex128) + on.xp.astype(im, on.xp.complex128) * 1j
     if not dtype.is_floating_point:
-        start, end = int(start), int(end)
-    narrow = dtype if dtype.is_floating_point else _dtype.float32
+        start, end = (wrapped(int(v), dtype) for v in (start, end))
+    narrow = dtype if dtype.is_floating_point else _dtype.float64
     start, end = _rounded(start, narrow), _rounded(end, narrow)
     gap = _rounded((end - start) / max(steps - 1, 1), narrow)
     half = dtype is _dtype.float16  # here the products are rounded, too
     raw = on.raw_dtype(dtype if half else _dtype.float64)
     index = on.xp.arange(steps, dtype=raw, device=on.raw)
+    left = steps - 1 - index
+    # In two parts whose products are exact: each value is rounded once.
+    high = 0.0 if half else _rounded(gap, _dtype.float32)
+    low = gap - high
     return on.xp.where(
-        index < max(steps // 2, 1), start + index * gap, end - (steps - 1 - index) * gap
+        index < max(steps // 2, 1),
+        start + index * high + index * low,
+        end - left * high - left * low,
     )
 
 

@@ -7,7 +7,7 @@ import cmath
 import math
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype
+from xptorch import _dtype, _graph
 from xptorch._dtype import COMPLEX, FLOAT, INTEGER
 from xptorch._engine import either, hot, op
 from xptorch.ops import comparison
@@ -75,7 +75,15 @@ _log10 = op("log10", lambda xp, a: xp.log10(a), a=lambda xp, g, a: g / (a * _LN1
 _log1p = op("log1p", lambda xp, a: xp.log1p(a), a=lambda xp, g, a: g / (a + 1))
 _sqrt = op("sqrt", lambda xp, a: xp.sqrt(a), a=lambda xp, g, y: g / (2 * y))
 _rsqrt = op("rsqrt", lambda xp, a: 1 / xp.sqrt(a), a=lambda xp, g, y: -0.5 * g * y * y * y)
-_square = op("square", lambda xp, a: a * a, a=lambda xp, g, a: g * (2 * a))
+
+
+def _square_back(xp: Any, g: Any, a: Any) -> Any:
+    # Recorded, the slope is a power, as in PyTorch: however often it is differentiated, the
+    # result stays in the graph.
+    return g * (2 * (a**1.0 if xp is _graph.setup.namespace else a))
+
+
+_square = op("square", lambda xp, a: a * a, a=_square_back)
 _reciprocal = op("reciprocal", lambda xp, a: 1 / a, a=lambda xp, g, y: -g * (y * y))
 _sin = op("sin", lambda xp, a: xp.sin(a), a=lambda xp, g, a: g * xp.cos(a))
 _cos = op("cos", lambda xp, a: xp.cos(a), a=lambda xp, g, a: -g * xp.sin(a))

@@ -62,7 +62,17 @@ def fill_(self: Tensor, value: Any) -> Tensor:
             )
         return copy_(self, value)
     _inplace.check_writable(self)
+    if self._base is not None and (once := _each_place_once(self)) is not None:
+        fill_(once, value)
+        return self
     return write(self, _fill(self, value=fitting(value, self.dtype)))
+
+
+def _each_place_once(t: Tensor) -> Any:
+    """The part of an expanded tensor that shows each place in memory once; None of others."""
+    steps = zip(t._data.shape, t._device.xp.strides(t._data), strict=True)
+    once = [n > 1 and not step for n, step in steps]
+    return t[tuple(slice(0, 1) if o else slice(None) for o in once)] if any(once) else None
 
 
 def fill(input: Tensor, value: Any) -> Tensor:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
 from xptorch._dtype import FLOAT
-from xptorch._engine import either, op
+from xptorch._engine import op
 from xptorch.ops import comparison, create
 from xptorch.ops._common import (
+    at_axis,
     broadcast,
     deliver,
     fitting,
@@ -124,7 +125,7 @@ def _prod_back(
     zeros = zeros + xp.astype(own_zero, dtype=a.dtype)
     filled = xp.where(own_zero, xp.ones_like(a), start)
     factors = xp.where(zero, xp.ones_like(values), values)
-    whole = _recombine(xp, filled, index, factors, axis=axis, reduce="prod", include=True)
+    whole = _multiplied(xp, filled, index, factors, axis=axis, include=True)
 
     def others(factor: Any, is_zero: Any, whole: Any, zeros: Any) -> Any:
         left = zeros - xp.astype(is_zero, dtype=a.dtype)
@@ -149,12 +150,26 @@ def _combine_back(
     reduce: str,
     include: bool,
 ) -> tuple[Any, ...]:
-    back = _prod_back if reduce == "prod" else _extreme_back
-    return back(xp, g, needs, a, index, values, y, axis, include)
+    return _extreme_back(xp, g, needs, a, index, values, y, axis, include)
+
+
+def _prod_reference(
+    a: Tensor, index: Tensor, values: Tensor, *, axis: int, include: bool
+) -> Tensor:
+    """Slice after slice: no slice of the index meets a place twice."""
+    y = a if include else _put_along(a, index, create.ones_like(values), axis=axis)
+    for i in range(index._data.shape[axis]):
+        at = at_axis(axis, slice(i, i + 1))
+        y = y * _put_along(create.ones_like(a), index[at], values[at], axis=axis)
+    return y
+
+
+def _multiplied(xp: Any, a: Any, index: Any, values: Any, *, axis: int, include: bool) -> Any:
+    return _combined(xp, a, index, values, axis=axis, reduce="prod", include=include)
 
 
 _combine = op("scatter_combine", _combined, vjp=_combine_back)
-_recombine = either(_combine)
+_multiply = op("scatter_prod", _multiplied, vjp=_prod_back, reference=_prod_reference)
 
 
 # ---- gather
@@ -361,6 +376,8 @@ def _extremes_or_products(
     if a.dtype is _dtype.bool_:
         wide, more = to_dtype(a, _dtype.uint8), to_dtype(values, _dtype.uint8)
         return _extremes_or_products(wide, index, more, axis, reduce, include) != 0
+    if reduce == "prod":
+        return _multiply(a, index, values, axis=axis, include=include)
     return _combine(a, index, values, axis=axis, reduce=reduce, include=include)
 
 
