@@ -15,30 +15,16 @@ from xptorch.backends.numpy_kernels import (
     batch_norm,
     convolution,
     norm,
+    softmax,
     threads,
 )
 
+_FAMILIES = (activation, attention, batch_norm, convolution, norm, softmax, threads)
+
+# The public functions of a family are its kernels.
 KERNELS: dict[str, Callable[..., Any]] = {
-    "gelu_forward": activation.gelu_forward,
-    "gelu_vjp": activation.gelu_vjp,
-    "gelu_tanh_forward": activation.gelu_tanh_forward,
-    "gelu_tanh_vjp": activation.gelu_tanh_vjp,
-    "sigmoid_forward": activation.sigmoid_forward,
-    "sigmoid_slope": activation.sigmoid_slope,
-    "tanh_slope": activation.tanh_slope,
-    "silu_forward": activation.silu_forward,
-    "silu_vjp": activation.silu_vjp,
-    "attention_forward": attention.attention_forward,
-    "attention_vjp": attention.attention_vjp,
-    "layer_norm_forward": norm.layer_norm_forward,
-    "rms_norm_forward": norm.rms_norm_forward,
-    "layer_norm_vjp": norm.layer_norm_vjp,
-    "rms_norm_vjp": norm.rms_norm_vjp,
-    "batch_norm_forward": batch_norm.batch_norm_forward,
-    "batch_norm_vjp": batch_norm.batch_norm_vjp,
-    "fixed_norm_forward": batch_norm.fixed_norm_forward,
-    "convolve": convolution.convolve,
-    "convolve_input": convolution.convolve_input,
-    "convolve_weight": convolution.convolve_weight,
-    "run_all": threads.run_all,
+    name: function
+    for family in _FAMILIES
+    for name, function in vars(family).items()
+    if name[0] != "_" and getattr(function, "__module__", "") == family.__name__
 }

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from xptorch._engine import op
+from xptorch._engine import hot, op
 from xptorch.ops import scatter
 from xptorch.ops._fused import log1pexp, row_sums
 from xptorch.ops.comparison import where
@@ -70,6 +70,7 @@ def _row_slope(xp: Any, g: Any, w: Any, count: Any) -> Any:
     return g if w is None else w * g
 
 
+@hot
 def _cross_entropy_forward(
     xp: Any, a: Any, target: Any, weight: Any, *, ignore: int | None, reduction: str
 ) -> Any:
@@ -85,6 +86,7 @@ def _cross_entropy_forward(
     return y, (exps, total, at, w, count)
 
 
+@hot
 def _cross_entropy_vjp(xp: Any, g: Any, needs: Any, a_shape: Any, aux: Any) -> Any:
     exps, total, at, w, count = aux
     slope = _row_slope(xp, g, w, count)

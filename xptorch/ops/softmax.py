@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xptorch._dtype import COMPLEX
-from xptorch._engine import op
+from xptorch._engine import hot, op
 from xptorch.ops._common import (
     Dim,
     deliver,
@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
 
+@hot
 def _softmax_forward(xp: Any, a: Any, *, axis: int) -> Any:
     e = xp.exp(a - xp.peak(a, axis))
     e /= total_along(xp, e, axis)
     return e
 
 
+@hot
 def _softmax_slope(xp: Any, g: Any, y: Any, axis: int) -> Any:
     if axis == y.ndim - 1:
         along = xp.reshape(xp.vecdot(g, y, axis=-1), shape=(*y.shape[:-1], 1))
@@ -40,10 +42,16 @@ def _softmax_slope(xp: Any, g: Any, y: Any, axis: int) -> Any:
     return y * (g - xp.sum(g * y, axis=(axis,), keepdims=True))
 
 
+@hot
 def _log_softmax_forward(xp: Any, a: Any, *, axis: int) -> Any:
     y = a - xp.peak(a, axis)
     y -= xp.log(total_along(xp, xp.exp(y), axis))
     return y
+
+
+@hot
+def _log_softmax_slope(xp: Any, g: Any, y: Any, axis: int) -> Any:
+    return g - xp.exp(y) * xp.sum(g, axis=(axis,), keepdims=True)
 
 
 _vecdot = op(
@@ -55,11 +63,7 @@ _vecdot = op(
 
 
 _softmax = op("softmax", _softmax_forward, a=_softmax_slope)
-_log_softmax = op(
-    "log_softmax",
-    _log_softmax_forward,
-    a=lambda xp, g, y, axis: g - xp.exp(y) * xp.sum(g, axis=(axis,), keepdims=True),
-)
+_log_softmax = op("log_softmax", _log_softmax_forward, a=_log_softmax_slope)
 
 
 def _logsumexp_forward(xp: Any, a: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:

@@ -1,0 +1,148 @@
+"""softmax and log_softmax over the last axis, and cross-entropy over rows of classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from xptorch.backends.numpy_kernels._parts import by_rows, scratch, takes
+
+from xptorch._backend import Array
+
+_TAME = 40.0  # exp of numbers up to that size needs no shift
+_NARROW = 16  # rows of fewer numbers are left to the generic functions
+
+
+def _handles(axis: int, x: Array, *others: Array) -> bool:
+    return (
+        takes(x)
+        and axis == x.ndim - 1
+        and x.shape[-1] >= _NARROW
+        and all(y.dtype == x.dtype for y in others)
+    )
+
+
+def _exp(x: Array, out: Array) -> Any:
+    """exp(x − shift) into `out`; returns the shift, for each row or for all."""
+    high, low = x.max(), x.min()
+    if low > -_TAME and high < _TAME:  # the rows' own maxima take several times as long
+        np.exp(x, out=out)
+        return 0.0
+    shift = x.max(axis=1, keepdims=True)
+    np.subtract(x, shift, out=out)
+    np.exp(out, out=out)
+    return shift
+
+
+def _matrices(*arrays: Array) -> list[Array]:
+    return [x.reshape(-1, x.shape[-1]) for x in arrays]
+
+
+def softmax_forward(a: Array, *, axis: int) -> Any:
+    if not _handles(axis, a):
+        return NotImplemented
+    result = np.empty(a.shape, a.dtype)
+    x, y = _matrices(a, result)
+    ones = np.ones((x.shape[1], 1), a.dtype)
+
+    def work(rows: slice) -> None:
+        e = y[rows]
+        _exp(x[rows], e)
+        e *= 1 / (e @ ones)
+
+    by_rows(work, *x.shape, 13)
+    return result
+
+
+def softmax_slope(g: Array, y: Array, axis: int) -> Any:
+    if not _handles(axis, y, g):
+        return NotImplemented
+    result = np.empty(y.shape, y.dtype)
+    slope, p, to_a = _matrices(g, y, result)
+
+    def work(rows: slice) -> None:
+        share, out = p[rows], to_a[rows]
+        np.subtract(slope[rows], np.vecdot(slope[rows], share)[:, None], out=out)
+        out *= share
+
+    by_rows(work, *p.shape, 4)
+    return result
+
+
+def log_softmax_forward(a: Array, *, axis: int) -> Any:
+    if not _handles(axis, a):
+        return NotImplemented
+    result = np.empty(a.shape, a.dtype)
+    x, y = _matrices(a, result)
+    ones = np.ones((x.shape[1], 1), a.dtype)
+
+    def work(rows: slice) -> None:
+        e = scratch(y[rows])
+        shift = _exp(x[rows], e)
+        np.subtract(x[rows], np.log(e @ ones) + shift, out=y[rows])
+
+    by_rows(work, *x.shape, 13)
+    return result
+
+
+def log_softmax_slope(g: Array, y: Array, axis: int) -> Any:
+    if not _handles(axis, y, g):
+        return NotImplemented
+    result = np.empty(y.shape, y.dtype)
+    slope, logs, to_a = _matrices(g, y, result)
+    ones = np.ones((logs.shape[1], 1), y.dtype)
+
+    def work(rows: slice) -> None:
+        out = np.exp(logs[rows], out=to_a[rows])
+        out *= slope[rows] @ -ones
+        out += slope[rows]
+
+    by_rows(work, *logs.shape, 9)
+    return result
+
+
+def cross_entropy_forward(
+    a: Array, target: Array, weight: Any, *, ignore: int | None, reduction: str
+) -> Any:
+    plain = weight is None and ignore is None and a.ndim == 2
+    if not plain or not _handles(1, a):
+        return NotImplemented
+    count, classes = a.shape
+    exps = np.empty(a.shape, a.dtype)
+    total, losses = np.empty((2, count), a.dtype)
+    ones = np.ones(classes, a.dtype)
+    places = np.arange(count)
+
+    def work(rows: slice) -> None:
+        x = a[rows]
+        shift = _exp(x, exps[rows])
+        sums = np.matmul(exps[rows], ones, out=total[rows])
+        np.log(sums, out=losses[rows])
+        losses[rows] += np.reshape(shift, -1)
+        losses[rows] -= x[places[: len(x)], target[rows]]
+
+    by_rows(work, *a.shape, 12)
+    at = places * classes + target
+    if reduction == "none":
+        return losses, (exps, total, at, None, None)
+    y = np.add.reduce(losses)
+    if reduction == "mean":
+        return y / count, (exps, total, at, None, count)
+    return y, (exps, total, at, None, None)
+
+
+def cross_entropy_vjp(g: Array, needs: Any, a_shape: tuple[int, ...], aux: Any) -> Any:
+    exps, total, at, w, count = aux
+    if w is not None or len(a_shape) != 2 or not takes(exps):
+        return NotImplemented
+    slope = np.asarray(g if count is None else g / count)
+    factor = (slope / total)[:, None]
+    d = np.empty_like(exps)
+
+    def work(rows: slice) -> None:
+        np.multiply(exps[rows], factor[rows], out=d[rows])
+
+    by_rows(work, *exps.shape, 2)
+    flat = d.reshape(-1)
+    flat[at] -= slope
+    return d, None, None
