@@ -45,6 +45,7 @@ class Op:
         unknown = set(vjps) - set(self.inputs)
         assert not unknown, f"{name}: VJPs for {unknown}, which are no inputs"
         self.vjps = [(vjps[n], _names(vjps[n], 2)) if n in vjps else None for n in self.inputs]
+        self.steps: list[Any] = [v and _with_saved(*v) for v in self.vjps]
         self.joint_names = _names(self.joint, 3) if self.joint else ()
         self.differentiable = [self.joint is not None or v is not None for v in self.vjps]
         self.plans: dict[int, list[tuple[str, str, int]]] = {}
@@ -83,6 +84,14 @@ def _code(function: Any) -> Any:
 def _names(function: Callable[..., Any], skip: int) -> tuple[str, ...]:
     code = _code(function)
     return code.co_varnames[skip : code.co_argcount]
+
+
+def _with_saved(vjp: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
+    """A VJP that takes what it names from a dict."""
+    if len(names) == 1:  # most do, and the general form costs twice as much
+        (name,) = names
+        return lambda xp, g, saved: vjp(xp, g, saved[name])
+    return lambda xp, g, saved: vjp(xp, g, *[saved[n] for n in names])
 
 
 def op(

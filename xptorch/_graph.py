@@ -128,9 +128,11 @@ class Node:
         """The saved values, after making sure that they are there and unchanged."""
         if self.saved is None:
             raise RuntimeError(FREED)
-        for i, (counter, seen) in enumerate(self.versions):
+        for saved in self.versions:
+            counter, seen = saved
             if counter[0] != seen:
-                raise changed_in_place(*self._saved_at(i), self.device, counter[0], seen)
+                index = self.versions.index(saved)
+                raise changed_in_place(*self._saved_at(index), self.device, counter[0], seen)
         return self.saved
 
     def _plan(self) -> list[tuple[str, str, int]]:
@@ -177,14 +179,14 @@ class Node:
 
     def _vjps(self, xp: Namespace, g: Any, saved: dict[str, Any]) -> Sequence[Any]:
         op = self.op
+        grads: Any
         if op.joint is not None:
             needs = tuple([e is not None for e in self.edges])
             grads = op.joint(xp, g, needs, *[saved[n] for n in op.joint_names])
         else:
-            grads = [
-                None if edge is None else vjp[0](xp, g, *[saved[n] for n in vjp[1]])  # type: ignore[index]
-                for edge, vjp in zip(self.edges, op.vjps, strict=True)
-            ]
+            grads = []
+            for edge, step in zip(self.edges, op.steps):  # noqa: B905  # strict costs 0.1 µs
+                grads.append(None if edge is None else step(xp, g, saved))
         if "shapes" in saved and op.broadcast:
             grads = [
                 x if x is None or s is None or x.shape == s else sum_to(xp, x, s)

@@ -172,5 +172,7 @@ def _roots(outputs: Sequence[Tensor], given: Any) -> list[Tensor]:
             raise RuntimeError(
                 f"grad can be implicitly created only for real scalar outputs but got {t.dtype!r}"
             )
-        roots.append(create.ones_like(t) if g is None else g.to(t.dtype))
+        if g is None:
+            g = create.ones_like(t)
+        roots.append(g if g.dtype is t.dtype else g.to(t.dtype))
     return roots
