@@ -1,4 +1,4 @@
-"""Embedding: rows of a table, picked by index."""
+"""Embeddings: rows of a table, picked by index, one by one or summed in bags."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from xptorch.nn import init
 from xptorch.nn.module import Module
 from xptorch.nn.parameter import Parameter, empty_parameter
 
-__all__ = ["Embedding"]
+__all__ = ["Embedding", "EmbeddingBag"]
+
+
+def draw_table(weight: Tensor, padding_idx: int | None) -> None:
+    """Draw a table from the standard normal distribution; the padding row is zero."""
+    init.normal_(weight)
+    if padding_idx is not None:
+        with no_grad():
+            weight[padding_idx].fill_(0)
 
 
 class Embedding(Module):
@@ -79,10 +87,7 @@ class Embedding(Module):
 
     def reset_parameters(self) -> None:
         """Draw the table anew; the padding row is zero."""
-        init.normal_(self.weight)
-        if self.padding_idx is not None:
-            with no_grad():
-                self.weight[self.padding_idx].fill_(0)
+        draw_table(self.weight, self.padding_idx)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.embedding(
@@ -125,3 +130,129 @@ class Embedding(Module):
             _weight=embeddings,
             _freeze=freeze,
         )
+
+
+class EmbeddingBag(Module):
+    r"""Sums, means or maxima of rows of a table: :math:`y_i = \sum_{j \in bag_i} W[x_j]`.
+
+    Args:
+        num_embeddings: rows of the table.
+        embedding_dim: size of each row.
+        max_norm: rows longer than this are scaled down to it, in place, when they are looked up.
+        norm_type: the degree of that norm.
+        scale_grad_by_freq: divide a row's gradient by how often it is in the batch.
+        mode: "sum", "mean" or "max".
+        sparse: sparse gradients; they do not exist here, so looking up raises.
+        include_last_offset: the last offset is the end of the indices, not a further bag.
+        padding_idx: a row that starts as zeros, does not count in its bag and gets no gradient.
+        device: where the table lives.
+        dtype: of the table.
+
+    Attributes:
+        weight: (num_embeddings, embedding_dim), from the standard normal distribution.
+
+    Shape: (bags, indices a bag), or (indices) and offsets (bags) → (bags, embedding_dim).
+
+    Raises:
+        AssertionError: `padding_idx` is no row of the table.
+        NotImplementedError: when looked up, if `sparse`.
+
+    >>> import xptorch as torch
+    >>> bag = torch.nn.EmbeddingBag(10, 3, mode="sum")
+    >>> bag(torch.tensor([1, 2, 4, 5]), torch.tensor([0, 3])).shape
+    xptorch.Size([2, 3])
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        _weight: Tensor | None = None,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        if padding_idx is not None:
+            if not -num_embeddings <= padding_idx < num_embeddings:
+                raise AssertionError("padding_idx must be within num_embeddings")
+            padding_idx %= num_embeddings
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        self.max_norm = max_norm
+        self.norm_type = norm_type
+        self.scale_grad_by_freq = scale_grad_by_freq
+        self.padding_idx = padding_idx
+        if _weight is None:
+            self.weight = empty_parameter(num_embeddings, embedding_dim, device=device, dtype=dtype)
+            self.reset_parameters()
+        elif list(_weight.shape) != [num_embeddings, embedding_dim]:
+            raise AssertionError("Shape of weight does not match num_embeddings and embedding_dim")
+        else:
+            self.weight = Parameter(_weight)
+        self.mode = mode
+        self.sparse = sparse
+        self.include_last_offset = include_last_offset
+
+    def reset_parameters(self) -> None:
+        """Draw the table anew; the padding row is zero."""
+        draw_table(self.weight, self.padding_idx)
+
+    def forward(
+        self,
+        input: Tensor,
+        offsets: Tensor | None = None,
+        per_sample_weights: Tensor | None = None,
+    ) -> Tensor:
+        return F.embedding_bag(
+            *(input, self.weight, offsets, self.max_norm, self.norm_type),
+            *(self.scale_grad_by_freq, self.mode, self.sparse, per_sample_weights),
+            *(self.include_last_offset, self.padding_idx),
+        )
+
+    def extra_repr(self) -> str:
+        text = f"{self.num_embeddings}, {self.embedding_dim}"
+        usual = {"max_norm": None, "norm_type": 2, "scale_grad_by_freq": False}
+        for name, default in usual.items():
+            if getattr(self, name) != default:
+                text += f", {name}={getattr(self, name)}"
+        text += f", mode={self.mode!r}"
+        return text if self.padding_idx is None else f"{text}, padding_idx={self.padding_idx}"
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        embeddings: Tensor,
+        freeze: bool = True,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+    ) -> Self:
+        """An EmbeddingBag of a given table.
+
+        Args:
+            embeddings: (rows, dimensions), the table.
+            freeze: whether it stays as it is in training.
+            max_norm: as in the constructor, and so the others.
+        """
+        if embeddings.ndim != 2:
+            raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
+        rows, columns = embeddings.shape
+        bag = cls(
+            *(rows, columns, max_norm, norm_type, scale_grad_by_freq, mode, sparse),
+            _weight=embeddings,
+            include_last_offset=include_last_offset,
+            padding_idx=padding_idx,
+        )
+        bag.weight.requires_grad = not freeze
+        return bag

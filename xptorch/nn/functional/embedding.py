@@ -95,17 +95,31 @@ def embedding_bag(
     rows = weight._data.shape[0]
     if padding_idx is not None:
         if not -rows <= padding_idx < rows:
-            raise RuntimeError("padding_idx must be within the number of embeddings")
+            raise RuntimeError(
+                f"padding_idx must be within the number of embeddings, {-rows} through {rows - 1}, "
+                f"but got {padding_idx}"
+            )
         padding_idx %= rows
     flat = input.reshape(-1).long()
     if offsets is None:
         bags, each = input._data.shape
         bag = create.arange(bags, device=input._device).unsqueeze(1).expand(bags, each).reshape(-1)
     else:
+        if include_last_offset and not offsets.numel():
+            raise RuntimeError("include_last_offset: number of offset should be at least 1")
         bags = offsets.numel() - int(include_last_offset)
         bag = _bags(flat, offsets.long()[:bags])
+    try:
+        ops.check_rows(flat, rows)
+    except IndexError as error:
+        raise RuntimeError(f"embedding_bag: {error}") from None
     found = embedding(flat, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
     if per_sample_weights is not None:
+        if per_sample_weights.dtype is not weight.dtype:
+            raise RuntimeError(
+                "embedding_bag: weight and per_sample_weights must have the same dtype, but have "
+                f"{weight.dtype} and {per_sample_weights.dtype}"
+            )
         found = found * per_sample_weights.reshape(-1, 1)
     real = found.new_ones(flat.shape)
     if padding_idx is not None:
@@ -144,8 +158,8 @@ def _largest(found: Tensor, real: Tensor, bag: Tensor, bags: int) -> Tensor:
     width = found._data.shape[1]
     counts = bag.new_zeros(bags).index_add(0, bag, bag.new_ones(bag.shape))
     longest = int(counts.max()) if bags else 0
-    if not longest:
-        return found.new_zeros(bags, width)
+    if not longest:  # zeros that gradients flow through
+        return found.new_zeros(bags, width).index_add(0, bag, found)
     starts = counts.cumsum(0) - counts
     places = starts.unsqueeze(1) + create.arange(longest, device=bag._device)
     inside = create.arange(longest, device=bag._device) < counts.unsqueeze(1)
