@@ -57,7 +57,7 @@ def convolutions(rng: np.random.Generator, dtype: Any) -> Iterator[tuple[Any, ..
     """x, w, b, g and the geometry."""
     hows = [*geometries(rng, 40), Geometry((70, 90), (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1))]
     for how in hows:
-        groups = int(rng.choice([1, 1, 1, 2]))
+        groups = int(rng.choice([1, 1, 2, 5]))
         n, c, o = (
             int(rng.integers(1, 5)),
             int(rng.choice([1, 2, 6, 24])),

@@ -19,6 +19,7 @@ import numpy as np
 from xptorch.backends._blas import matmul
 from xptorch.backends._threads import share
 from xptorch.backends._workspace import workspace
+from xptorch.backends.numpy_kernels import depthwise
 from xptorch.backends.numpy_kernels._layout import FIRST, LAST, channels_last, copy_last, repeated
 
 Array = Any
@@ -165,12 +166,17 @@ def _add(y: Array, b: Array | None) -> None:
 
 
 def convolve(x: Array, w: Array, b: Array | None, *, how: Geometry) -> Array:
+    if depthwise.fits(x, w, how):
+        return depthwise.correlate(x, w, b, how).transpose(FIRST[x.ndim])
     if _declined(x, w, how):
         return NotImplemented
     return _correlate(x, w, b, how).transpose(FIRST[x.ndim])
 
 
 def convolve_input(g: Array, w: Array, b: Array | None, *, how: Geometry) -> Array:
+    if depthwise.fits(g, w, how):
+        x = depthwise.spread(g, w, how)
+        return (x if b is None else x + b).transpose(FIRST[g.ndim])
     if _declined(g, w, how):
         return NotImplemented
     w = w.swapaxes(0, 1)
@@ -237,6 +243,8 @@ def _phases_along(how: Geometry, axis: int) -> Iterator[tuple[slice, slice, _Fit
 
 
 def convolve_weight(x: Array, g: Array, *, how: Geometry) -> Array:
+    if x.shape[1] == how.groups and depthwise.fits(x, g[:, :1], how):
+        return depthwise.weight(x, g, how)
     if _declined(x, g, how):
         return NotImplemented
     n, c, o = x.shape[0], x.shape[1], g.shape[1]
