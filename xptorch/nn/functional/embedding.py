@@ -108,6 +108,8 @@ def embedding_bag(
         if include_last_offset and not offsets.numel():
             raise RuntimeError("include_last_offset: number of offset should be at least 1")
         bags = offsets.numel() - int(include_last_offset)
+        if not bags:
+            return weight[:0]
         bag = _bags(flat, offsets.long()[:bags])
     try:
         ops.check_rows(flat, rows)
@@ -137,8 +139,6 @@ def embedding_bag(
 def _bags(flat: Tensor, starts: Tensor) -> Tensor:
     """Of each index the number of its bag."""
     n = flat.numel()
-    if not starts.numel():
-        return flat
     if int(starts[0]) != 0:
         raise RuntimeError(
             "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from "
