@@ -153,6 +153,11 @@ SPECIAL += [
 ]
 SPECIAL += [case(n, real(3, 1), index(8, 1, 4), call=f"special.{n}") for n in _POLYNOMIALS]
 
+_CYLINDER = ["airy_ai", "spherical_bessel_j0", *[f"bessel_{k}{n}" for k in "jy" for n in "01"]]
+_CYLINDER += [f"{s}modified_bessel_k{n}" for s in ("", "scaled_") for n in "01"]
+_CYLINDER += ["modified_bessel_i0", "modified_bessel_i1"]
+SPECIAL += [case(n, positive(), call=f"special.{n}") for n in _CYLINDER]
+
 REDUCE = [
     *[
         case(name, real(3, 4, 2), note=note, **static)

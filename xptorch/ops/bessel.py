@@ -34,6 +34,12 @@ def _signed(xp: Any, x: Any) -> Any:
     return xp.sign(x) * _scaled(xp, x, 1)
 
 
+def first_modified(order: int) -> Any:
+    """I of an order, over float64 arrays."""
+    scaled = _signed if order else lambda xp, x: _scaled(xp, x, 0)
+    return lambda xp, x: scaled(xp, x) * xp.exp(xp.abs(x))
+
+
 _i0e = op(
     "i0e",
     in_double(lambda xp, x: _scaled(xp, x, 0)),
@@ -46,12 +52,12 @@ _i1e = op(
 )
 _i0 = op(
     "i0",
-    in_double(lambda xp, x: _scaled(xp, x, 0) * xp.exp(xp.abs(x))),
+    in_double(first_modified(0)),
     a=lambda xp, g, a: g * _i1_either(xp, a),
 )
 _i1 = op(
     "i1",
-    in_double(lambda xp, x: _signed(xp, x) * xp.exp(xp.abs(x))),
+    in_double(first_modified(1)),
     a=lambda xp, g, a, y: g * (_i0_either(xp, a) - _over(xp, y, a)),
 )
 _i0e_either: Any = either(_i0e)
