@@ -30,8 +30,8 @@ LAYERS = (
     ("nn",),
     ("optim", "utils", "func"),
     ("serialization", "_archive", "_storage", "_torch_pickle", "_unpickler"),
-    ("_switches", "accelerator", "compiler", "cpu", "distributed", "hub", "jit", "mps"),
-    ("multiprocessing", "onnx", "version", "xpu", "__config__", "utils.model_zoo"),
+    ("_switches", "accelerator", "amp", "compiler", "cpu", "distributed", "hub", "jit", "mps"),
+    ("cuda.amp", "multiprocessing", "onnx", "version", "xpu", "__config__", "utils.model_zoo"),
     ("_as_torch", "_torch_worker", "__main__"),
 )
 # the few that deal with data on the host

@@ -150,7 +150,7 @@ newaxis = None
 
 # what few programs use is loaded when asked for
 _LAZY = {
-    *("__config__", "accelerator", "backends", "compiler", "cpu", "distributed", "fft"),
+    *("__config__", "accelerator", "amp", "backends", "compiler", "cpu", "distributed", "fft"),
     *(
         "func",
         "hub",
@@ -167,6 +167,15 @@ _LAZY = {
 }
 _LAZY_NAMES = {
     **{"as_torch": "_as_torch", "compile": "compiler", "vmap": "func"},
+    **dict.fromkeys(("autocast", "GradScaler"), "amp"),
+    **dict.fromkeys(
+        (
+            *("is_autocast_enabled", "is_autocast_cpu_enabled", "is_autocast_cache_enabled"),
+            *("get_autocast_dtype", "set_autocast_dtype", "get_autocast_gpu_dtype"),
+            *("get_autocast_cpu_dtype", "clear_autocast_cache"),
+        ),
+        "amp.autocast_mode",
+    ),
 }
 
 

@@ -21,6 +21,7 @@ class _Mode(threading.local):
 
     enabled = True
     inference = False
+    casting: Any = None  # what autocast does to the operands of matrix products
 
     def __init__(self) -> None:
         # Array code runs in a context of its own, where overflow and 0/0 give inf and NaN without

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from xptorch import _dtype
+from xptorch._grad_mode import mode
 from xptorch.ops._common import BOOL, COMPLEX, INTEGER, refuse, to_dtype
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def in_float32(function: Callable[..., Tensor], *inputs: Any, **static: Any) -> Tensor:
@@ -20,6 +24,19 @@ def in_float32(function: Callable[..., Tensor], *inputs: Any, **static: Any) -> 
         return function(*inputs, **static)
     wide = [to_dtype(t, _dtype.float32) if _is_half(t) else t for t in inputs]
     return to_dtype(function(*wide, **static), dt)
+
+
+def widened(function: F) -> F:
+    """A loss, which under autocast computes in float32."""
+
+    @functools.wraps(function)
+    def loss(*args: Any, **kwargs: Any) -> Any:
+        if mode.casting is not None:
+            args = mode.casting.wide(args)
+            kwargs = dict(zip(kwargs, mode.casting.wide(kwargs.values()), strict=True))
+        return function(*args, **kwargs)
+
+    return loss  # type: ignore[return-value]
 
 
 def _is_half(t: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype, _graph
 from xptorch._engine import op
+from xptorch._grad_mode import mode
 from xptorch.ops import linalg
 from xptorch.ops._common import need_tensor, shape_text, to_dtype, type_name
 from xptorch.ops._fused import column_sums
@@ -56,6 +57,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Shape: input (*, in), weight (out, in) or (in), bias (out) or (); out (*, out) or (*).
     """
+    if mode.casting is not None:
+        input, weight, bias = mode.casting(input, weight, bias)
     x, w = input._data, weight._data
     if x.dtype != w.dtype or (bias is not None and bias._data.dtype != w.dtype):
         other = weight if x.dtype != w.dtype else bias

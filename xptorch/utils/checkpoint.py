@@ -206,7 +206,18 @@ def _recorded(out: Any, start: int) -> list[Node]:
 
 
 def _autocast_state() -> Callable[[], Any]:
-    return contextlib.nullcontext
+    """A context in which autocast is as it is now."""
+    casting = mode.casting
+
+    @contextlib.contextmanager
+    def restored() -> Any:
+        before, mode.casting = mode.casting, casting
+        try:
+            yield
+        finally:
+            mode.casting = before
+
+    return restored
 
 
 def checkpoint_sequential(

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
+from xptorch._grad_mode import mode
 from xptorch.ops import shape
 from xptorch.ops._common import need_tensor, shape_text, type_name
 from xptorch.ops._fused import in_float32
@@ -158,6 +159,8 @@ def conv_transpose3d(
 def _convolution(d: int, x: Tensor, w: Tensor, b: Tensor | None, *settings: Any) -> Tensor:
     name = f"conv{d}d"
     _check_tensors(name, x, w, b)
+    if mode.casting is not None:
+        x, w, b = mode.casting(x, w, b)
     bias = None if b is None else b._data.shape
     how = _plan(name, x._data.shape, w._data.shape, bias, *_hashable(settings))
     _check_dtypes(name, x, w, b)
@@ -169,6 +172,8 @@ def _convolution(d: int, x: Tensor, w: Tensor, b: Tensor | None, *settings: Any)
 def _transposed(d: int, x: Tensor, w: Tensor, b: Tensor | None, *settings: Any) -> Tensor:
     name = f"conv_transpose{d}d"
     _check_tensors(name, x, w, b)
+    if mode.casting is not None:
+        x, w, b = mode.casting(x, w, b)
     if isinstance(settings[1], str):
         raise TypeError(f"{name}(): argument 'padding' must be tuple of ints, not str")
     bias = None if b is None else b._data.shape
@@ -199,12 +204,12 @@ def _plan(
 ) -> Geometry:
     """The geometry of a convolution, after all that its arguments' shapes allow to check."""
     d = _axes_of(name, x)
-    mode, padding = (padding, 0) if isinstance(padding, str) else ("", padding)
-    if mode not in ("", "same", "valid"):
-        raise RuntimeError(f"Invalid padding string: {mode!r}")
+    word, padding = (padding, 0) if isinstance(padding, str) else ("", padding)
+    if word not in ("", "same", "valid"):
+        raise RuntimeError(f"Invalid padding string: {word!r}")
     steps, pads, gaps = _settings(name, w, stride, padding, dilation, groups)
     widths = tuple((p, p) for p in pads)
-    if mode == "same":
+    if word == "same":
         if any(s != 1 for s in steps):
             raise RuntimeError("padding='same' is not supported for strided convolutions")
         reach = [g * (k - 1) for g, k in zip(gaps, w[2:], strict=True)]

@@ -12,7 +12,7 @@ from xptorch._dtype import FLOAT
 from xptorch.nn.functional._reduction import chosen, reduced
 from xptorch.ops import create, special
 from xptorch.ops._common import is_tensor, to_dtype
-from xptorch.ops._fused import need_floating
+from xptorch.ops._fused import need_floating, widened
 from xptorch.ops.comparison import where
 from xptorch.ops.ctc import ctc
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from xptorch._tensor import Tensor
 
 
+@widened
 def kl_div(
     input: Tensor,
     target: Tensor,
@@ -54,6 +55,7 @@ def kl_div(
     return total / input.shape[0] if batch and input.ndim else total
 
 
+@widened
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -122,6 +124,7 @@ def _one_axis_of_one(full: Any, other: Any) -> bool:
     return [b for a, b in zip(full, other, strict=True) if a != b] == [1]
 
 
+@widened
 def ctc_loss(
     log_probs: Tensor,
     targets: Tensor,

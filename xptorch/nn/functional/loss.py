@@ -21,7 +21,7 @@ from xptorch.ops._common import (
     type_name,
     wrap_dim,
 )
-from xptorch.ops._fused import in_float32, need_floating
+from xptorch.ops._fused import in_float32, need_floating, widened
 from xptorch.ops.comparison import where
 from xptorch.ops.linear import linear
 from xptorch.ops.softmax import log_softmax
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 # ---- one of several classes
 
 
+@widened
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -80,6 +81,7 @@ def cross_entropy(
     return _by_class(ops.cross_entropy, input, target, weight, ignore_index, reduction)
 
 
+@widened
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -277,6 +279,7 @@ def binary_cross_entropy(
     return in_float32(ops.bce, input, target, weight, reduction=reduction)
 
 
+@widened
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -359,6 +362,7 @@ def _weighted(losses: Tensor, weight: Tensor, reduction: str) -> Tensor:
     return losses.sum() / weight.sum() if reduction == "mean" else reduced(losses, reduction)
 
 
+@widened
 def mse_loss(
     input: Tensor,
     target: Tensor,
@@ -376,6 +380,7 @@ def mse_loss(
     return in_float32(ops.mse, a, b, reduction=reduction, bend=0.0)
 
 
+@widened
 def l1_loss(
     input: Tensor,
     target: Tensor,
@@ -394,6 +399,7 @@ def l1_loss(
     return in_float32(ops.l1, a, b, reduction=reduction, bend=0.0)
 
 
+@widened
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
@@ -413,6 +419,7 @@ def smooth_l1_loss(
     return in_float32(ops.smooth_l1, a, b, reduction=reduction, bend=float(beta))
 
 
+@widened
 def huber_loss(
     input: Tensor,
     target: Tensor,

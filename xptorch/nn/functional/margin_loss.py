@@ -9,7 +9,7 @@ from xptorch import _dtype
 from xptorch.nn.functional._reduction import chosen, reduced
 from xptorch.ops import create, elementwise
 from xptorch.ops._common import check_cast, shape_text, to_dtype, type_name
-from xptorch.ops._fused import need_floating
+from xptorch.ops._fused import need_floating, widened
 from xptorch.ops.activation import logsigmoid, relu, softplus
 from xptorch.ops.comparison import where
 from xptorch.ops.distance import pairwise_distance
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from xptorch._tensor import Tensor
 
 
+@widened
 def hinge_embedding_loss(
     input: Tensor,
     target: Tensor,
@@ -33,6 +34,7 @@ def hinge_embedding_loss(
     return reduced(positive + negative, reduction)
 
 
+@widened
 def margin_ranking_loss(
     input1: Tensor,
     input2: Tensor,
@@ -52,6 +54,7 @@ def margin_ranking_loss(
     return reduced((-target * (input1 - input2) + margin).clamp_min(0), reduction)
 
 
+@widened
 def cosine_embedding_loss(
     input1: Tensor,
     input2: Tensor,
@@ -87,6 +90,7 @@ def cosine_embedding_loss(
 # ---- triplets
 
 
+@widened
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,
@@ -154,6 +158,7 @@ def _triplet(
 # ---- several labels
 
 
+@widened
 def soft_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -189,6 +194,7 @@ def multilabel_soft_margin_loss(
     return reduced(losses, reduction)
 
 
+@widened
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -244,6 +250,7 @@ def multi_margin_loss(
     return reduced(losses, reduction)
 
 
+@widened
 def multilabel_margin_loss(
     input: Tensor,
     target: Tensor,

@@ -6,6 +6,7 @@ missing.
 
 from __future__ import annotations
 
+import importlib
 import time
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -319,3 +320,9 @@ default_stream = current_stream
 def stream(stream: Any) -> AbstractContextManager[Any]:
     """A block that uses the given stream: there is only one."""
     return nullcontext()
+
+
+def __getattr__(name: str) -> Any:
+    if name == "amp":
+        return importlib.import_module("xptorch.cuda.amp")
+    raise AttributeError(f"xptorch has no torch.cuda.{name}")
