@@ -14,8 +14,8 @@ from xptorch.backends._threads import share
 from xptorch._backend import Array
 
 # Multiplications from which OpenBLAS uses its threads, and from which a second one pays.
-_SHARED_FROM, _PAYS_FROM = 9_216, 16_000_000
-_EACH = 0.02  # nanoseconds for a multiplication
+_SHARED_FROM, PAYS_FROM = 9_216, 16_000_000
+EACH = 0.02  # nanoseconds for a multiplication
 
 
 def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
@@ -27,7 +27,7 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     before = _openblas.get_threads()
     if before == 1:
         return np.matmul(a, b, out=out)
-    if work >= _PAYS_FROM and a.ndim == b.ndim == 2 and a.dtype == b.dtype:
+    if work >= PAYS_FROM and a.ndim == b.ndim == 2 and a.dtype == b.dtype:
         return _shared(a, b, out, work)
     _openblas.set_threads(1)
     try:
@@ -37,18 +37,20 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
 
 
 def _shared(a: Array, b: Array, out: Array | None, work: int) -> Array:
-    """The product of matrices in parts of the longer axis of the result."""
+    """The product of matrices in parts of the result's rows or columns."""
     rows, columns = a.shape[0], b.shape[1]
     if out is None:
         out = np.empty((rows, columns), a.dtype)
-    if rows >= columns:
+    if rows >= min(columns, 128):  # parts of the result that lie together, if they are not too thin
+        count = rows
 
         def part(start: int, stop: int) -> None:
             np.matmul(a[start:stop], b, out=out[start:stop])
     else:
+        count = columns
 
         def part(start: int, stop: int) -> None:
             np.matmul(a, b[:, start:stop], out=out[:, start:stop])
 
-    share(part, max(rows, columns), work * _EACH)
+    share(part, count, work * EACH)
     return out

@@ -127,6 +127,15 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
             yield (g, needs, a, weight, aux, shape), {}
 
 
+@cases("linear_forward")
+def few_rows(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+    for lead, k, n in (((4, 16), 500, 520), ((128,), 300, 700), ((3,), 4, 5), ((600,), 200, 200)):
+        a = rng.normal(size=(*lead, k)).astype(dtype)
+        weight, bias = rng.normal(size=(n, k)).astype(dtype), rng.normal(size=n).astype(dtype)
+        yield (a, weight, bias), {}
+        yield (a[..., ::2], weight[:, ::2], None), {}
+
+
 @cases("run_all")
 def independent_calls(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
     for nanoseconds in (0.0, 1e6):  # the latter on several threads

@@ -14,12 +14,13 @@ from xptorch.backends.numpy_kernels import (
     attention,
     batch_norm,
     convolution,
+    linear,
     norm,
     softmax,
     threads,
 )
 
-_FAMILIES = (activation, attention, batch_norm, convolution, norm, softmax, threads)
+_FAMILIES = (activation, attention, batch_norm, convolution, linear, norm, softmax, threads)
 
 # The public functions of a family are its kernels.
 KERNELS: dict[str, Callable[..., Any]] = {

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype, _graph
-from xptorch._engine import op
+from xptorch._engine import hot, op
 from xptorch._grad_mode import mode
 from xptorch.ops import linalg
 from xptorch.ops._common import need_tensor, shape_text, to_dtype, type_name
@@ -23,6 +23,7 @@ def _matrix(xp: Any, x: Any) -> Any:
     return x if x.ndim == 2 else xp.reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
 
 
+@hot
 def _linear_forward(xp: Any, a: Any, weight: Any, bias: Any) -> Any:
     y = xp.matmul(_matrix(xp, a), xp.permute_dims(weight, (1, 0)))
     if bias is not None:
