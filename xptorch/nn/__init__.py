@@ -5,7 +5,9 @@ import importlib as _importlib
 from xptorch.nn import functional as functional
 from xptorch.nn import init as init
 from xptorch.nn import utils as utils
+from xptorch.nn._factory import factory_kwargs as factory_kwargs
 from xptorch.nn.activation import *  # noqa: F403
+from xptorch.nn.adaptive_softmax import *  # noqa: F403
 from xptorch.nn.attention import *  # noqa: F403
 from xptorch.nn.batchnorm import *  # noqa: F403
 from xptorch.nn.container import *  # noqa: F403
@@ -14,6 +16,7 @@ from xptorch.nn.distance import *  # noqa: F403
 from xptorch.nn.dropout import *  # noqa: F403
 from xptorch.nn.flatten import *  # noqa: F403
 from xptorch.nn.fold import *  # noqa: F403
+from xptorch.nn.fractional_pooling import *  # noqa: F403
 from xptorch.nn.lazy import *  # noqa: F403
 from xptorch.nn.linear import *  # noqa: F403
 from xptorch.nn.loss import *  # noqa: F403
@@ -32,7 +35,9 @@ from xptorch.nn.transformer import *  # noqa: F403
 from xptorch.nn.upsampling import *  # noqa: F403
 
 
-def __getattr__(name: str) -> object:
-    if name in ("grad", "modules", "parallel"):  # what few programs use is loaded when asked for
+def __getattr__(name: str) -> object:  # what few programs use is loaded when asked for
+    if name in ("grad", "modules", "parallel"):
         return _importlib.import_module(f"xptorch.nn.{name}")
+    if name == "DataParallel":
+        return _importlib.import_module("xptorch.nn.parallel").DataParallel
     raise AttributeError(f"module 'xptorch.nn' has no attribute {name!r}")

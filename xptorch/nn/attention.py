@@ -7,6 +7,8 @@ from typing import Any
 from xptorch._tensor import Tensor
 from xptorch.nn import functional as F
 from xptorch.nn import init
+from xptorch.nn._sdp import SDPBackend as SDPBackend
+from xptorch.nn._sdp import sdpa_kernel as sdpa_kernel
 from xptorch.nn.linear import Linear
 from xptorch.nn.module import Module
 from xptorch.nn.parameter import empty_parameter

@@ -12,7 +12,7 @@ from xptorch.nn.module import Module
 from xptorch.nn.parameter import empty_parameter
 from xptorch.ops import create
 
-__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
+__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm"]
 
 
 class _NormBase(Module):
@@ -166,3 +166,58 @@ class BatchNorm3d(_BatchNorm):
     """
 
     _dims = (5,)
+
+
+class SyncBatchNorm(_BatchNorm):
+    """Normalises over the batches of all processes: of one, as `BatchNorm2d` does.
+
+    Args: as `BatchNorm2d`, and
+
+        process_group: only None.
+
+    Shape: (n, c, *), the same out.
+
+    Raises:
+        NotImplementedError: a process group.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        process_group: Any = None,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(
+            *(num_features, eps, momentum, affine, track_running_stats, device, dtype), bias=bias
+        )
+        if process_group is not None:
+            raise NotImplementedError("SyncBatchNorm: process_group")
+        self.process_group = process_group
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.ndim < 2:
+            raise ValueError(f"expected at least 2D input (got {input.ndim}D input)")
+        if input.shape[1] == 0:
+            raise ValueError("SyncBatchNorm number of input channels should be non-zero")
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
+        """The module with all its BatchNorms replaced by this layer, which take their tensors."""
+        if isinstance(module, _BatchNorm):
+            settings = (module.num_features, module.eps, module.momentum, module.affine)
+            biased = module.bias is not None
+            new = cls(*settings, module.track_running_stats, process_group, bias=biased)
+            new._parameters.update(module._parameters)
+            new._buffers.update(module._buffers)
+            new.training = module.training
+            return new
+        for name, child in module.named_children():
+            module.add_module(name, cls.convert_sync_batchnorm(child, process_group))
+        return module

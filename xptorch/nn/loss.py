@@ -6,10 +6,13 @@ deprecated forms.
 
 from __future__ import annotations
 
+import math
 import warnings
+from typing import Any
 
 from xptorch._tensor import Tensor
 from xptorch.nn import functional as F
+from xptorch.nn.linear import Linear
 from xptorch.nn.module import Module
 
 __all__ = [
@@ -21,9 +24,11 @@ __all__ = [
     "HuberLoss",
     "KLDivLoss",
     "L1Loss",
+    "LinearCrossEntropyLoss",
     "MSELoss",
     "MultiLabelSoftMarginLoss",
     "NLLLoss",
+    "NLLLoss2d",
     "PoissonNLLLoss",
     "SmoothL1Loss",
     "SoftMarginLoss",
@@ -282,6 +287,98 @@ class NLLLoss(_WeightedLoss):
             weight=self.weight,
             ignore_index=self.ignore_index,
             reduction=self.reduction,
+        )
+
+
+class NLLLoss2d(NLLLoss):
+    """The deprecated name of `NLLLoss`."""
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        ignore_index: int = -100,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
+        warnings.warn(
+            "`NLLLoss2d` has been deprecated. Please use `NLLLoss` instead as a drop-in "
+            "replacement and see https://pytorch.org/docs/main/nn.html#torch.nn.NLLLoss for more "
+            "details.",
+            FutureWarning,
+            stacklevel=2,
+        )
+        super().__init__(weight, size_average, ignore_index, reduce, reduction)
+
+
+class LinearCrossEntropyLoss(_WeightedLoss):
+    r"""`CrossEntropyLoss` of the logits of a linear map, :math:`x W^T + b`.
+
+    Args:
+        in_features: size of the input's last axis.
+        num_classes: the classes `c`.
+        out_features: the sizes of further axes of the targets.
+        bias: whether there is a `b`.
+        device: where the map lives.
+        dtype: of the map.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
+        weight: (c), of each class.
+        ignore_index: a class that counts for nothing.
+        label_smoothing: what part of a target is spread over all classes.
+        options: only None: the logits are made at once.
+
+    Shape: (n, in_features) with targets (n, *out_features), or (in_features) with () → ().
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        num_classes: int,
+        *,
+        out_features: tuple[int, ...] = (),
+        bias: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        reduction: str = "mean",
+        weight: Tensor | None = None,
+        ignore_index: int | None = None,
+        label_smoothing: float = 0.0,
+        options: Any = None,
+    ) -> None:
+        super().__init__(weight=weight, reduction=reduction)
+        if options is not None:
+            raise NotImplementedError("LinearCrossEntropyLoss: options (chunking)")
+        if weight is not None and tuple(weight.shape) != (num_classes,):
+            raise RuntimeError(
+                f"expected weight shape to be ({num_classes},), got {tuple(weight.shape)}"
+            )
+        self.num_classes = num_classes
+        self.out_features = out_features
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+        self.options = options
+        flat = num_classes * math.prod(out_features)
+        self.linear = Linear(in_features, flat, bias=bias, device=device, dtype=dtype)
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        shape = (self.num_classes, *self.out_features)
+        bias = self.linear.bias
+        return F.linear_cross_entropy(
+            *(input, self.linear.weight.reshape(*shape, -1), target),
+            linear_bias=None if bias is None else bias.reshape(shape),
+            weight=self.weight,
+            reduction=self.reduction,
+            ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
+            options=self.options,
+        )
+
+    def extra_repr(self) -> str:
+        return (
+            f"in_features={self.linear.in_features}, num_classes={self.num_classes}, "
+            f"out_features={self.out_features}, bias={self.linear.bias is not None}, "
+            f"reduction={self.reduction}, ignore_index={self.ignore_index}, "
+            f"label_smoothing={self.label_smoothing}, options={self.options}"
         )
 
 

@@ -10,7 +10,12 @@ __path__: list[str] = []
 
 _HERE = "activation batchnorm container conv distance dropout flatten fold lazy linear loss module"
 _HERE += " normalization padding pixelshuffle pooling sparse upsampling"
-_ELSEWHERE = {"channelshuffle": "pixelshuffle", "instancenorm": "normalization", "utils": "_shapes"}
+_ELSEWHERE = {
+    "adaptive": "adaptive_softmax",
+    "channelshuffle": "pixelshuffle",
+    "instancenorm": "normalization",
+    "utils": "_shapes",
+}
 
 for _name, _home in {**{n: n for n in _HERE.split()}, **_ELSEWHERE}.items():
     globals()[_name] = _importlib.import_module(f"xptorch.nn.{_home}")

@@ -43,8 +43,11 @@ from xptorch.nn.functional.adaptive_pool import (
     adaptive_avg_pool2d,
     adaptive_avg_pool3d,
     adaptive_max_pool1d,
+    adaptive_max_pool1d_with_indices,
     adaptive_max_pool2d,
+    adaptive_max_pool2d_with_indices,
     adaptive_max_pool3d,
+    adaptive_max_pool3d_with_indices,
 )
 from xptorch.nn.functional.attention import scaled_dot_product_attention
 from xptorch.nn.functional.conv import (
@@ -66,6 +69,12 @@ from xptorch.nn.functional.dropout import (
 )
 from xptorch.nn.functional.embedding import embedding, embedding_bag, one_hot
 from xptorch.nn.functional.fold import fold, unfold
+from xptorch.nn.functional.fractional_pool import (
+    fractional_max_pool2d,
+    fractional_max_pool2d_with_indices,
+    fractional_max_pool3d,
+    fractional_max_pool3d_with_indices,
+)
 from xptorch.nn.functional.grid import affine_grid, grid_sample
 from xptorch.nn.functional.likelihood_loss import (
     ctc_loss,
@@ -130,6 +139,8 @@ from xptorch.nn.functional.vision import (
     pixel_shuffle,
     pixel_unshuffle,
     upsample,
+    upsample_bilinear,
+    upsample_nearest,
 )
 
 __all__ = [
@@ -155,4 +166,8 @@ __all__ = [
     "smooth_l1_loss", "soft_margin_loss", "softmax", "softmin", "softplus", "softshrink",
     "softsign", "tanh", "tanhshrink", "threshold", "threshold_", "triplet_margin_loss",
     "triplet_margin_with_distance_loss", "unfold", "upsample",
+    "upsample_bilinear", "upsample_nearest", "fractional_max_pool2d", "fractional_max_pool3d",
+    "fractional_max_pool2d_with_indices", "fractional_max_pool3d_with_indices",
+    "adaptive_max_pool1d_with_indices", "adaptive_max_pool2d_with_indices",
+    "adaptive_max_pool3d_with_indices",
 ]  # fmt: skip

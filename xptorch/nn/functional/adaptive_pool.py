@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,24 @@ def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = 
 def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """As `adaptive_max_pool2d`, over three axes."""
     return _adaptive_max("adaptive_max_pool3d", input, output_size, return_indices)
+
+
+def _with_indices(axes: int) -> Callable[..., tuple[Tensor, Tensor]]:
+    name = f"adaptive_max_pool{axes}d"
+
+    def function(
+        input: Tensor, output_size: Any, return_indices: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        return _adaptive_max(name, input, output_size, True)
+
+    function.__name__ = function.__qualname__ = f"{name}_with_indices"
+    function.__doc__ = f"`{name}` and where each maximum stands."
+    return function
+
+
+adaptive_max_pool1d_with_indices = _with_indices(1)
+adaptive_max_pool2d_with_indices = _with_indices(2)
+adaptive_max_pool3d_with_indices = _with_indices(3)
 
 
 def _adaptive_avg(name: str, x: Tensor, output_size: Any) -> Tensor:

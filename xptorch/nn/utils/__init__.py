@@ -22,7 +22,7 @@ _HOMES = {
     "fuse_linear_bn_weights": "fusion",
     "remove_spectral_norm": "_spectral_norm",
     "remove_weight_norm": "_weight_norm",
-    "skip_init": "stateless",
+    "skip_init": "_init",
     "spectral_norm": "_spectral_norm",
     "weight_norm": "_weight_norm",
 }

@@ -1,0 +1,27 @@
+"""Modules made without the time that drawing their weights takes."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from xptorch.nn.module import Module
+from xptorch.random import fork_rng
+
+
+def skip_init(module_cls: Any, *args: Any, **kwargs: Any) -> Any:
+    """A module whose parameters and buffers are yet to be set; no random numbers are used up.
+
+    Args:
+        module_cls: its class, which takes a `device`.
+        args, kwargs: the arguments of its constructor.
+
+    Raises:
+        RuntimeError: the class is no Module, or takes no `device`.
+    """
+    if not issubclass(module_cls, Module):
+        raise RuntimeError(f"Expected a Module; got {module_cls}")
+    if "device" not in inspect.signature(module_cls).parameters:
+        raise RuntimeError("Module must support a 'device' arg to skip initialization")
+    with fork_rng():
+        return module_cls(*args, **kwargs)
