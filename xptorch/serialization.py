@@ -231,7 +231,8 @@ def load(
         RuntimeError: tensors were saved on a device that does not work here.
     """
     if weights_only is None:
-        weights_only = pickle_module is None
+        forced = os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "0").lower()
+        weights_only = pickle_module is None and forced not in ("1", "y", "yes", "true")
     elif weights_only and pickle_module is not None:
         raise RuntimeError("Can not safely load weights when explicit pickle_module is specified")
     if weights_only and pickle_load_args:

@@ -429,7 +429,8 @@ class Module(HookMixin, StateMixin, ConvertMixin):
 def _fresh_state() -> dict[str, Any]:
     """The attributes that every module starts with, besides `training`."""
     plain: dict[str, Any] = {n: {} for n in _GROUPS.values()}
-    ordered = {n: OrderedDict[int, Any]() for n in _HOOK_ATTRIBUTES}
+    # OrderedDict[int, Any]() would remember its parameters, and pickles would name them.
+    ordered: dict[str, Any] = {n: OrderedDict() for n in _HOOK_ATTRIBUTES}
     return {**plain, "_non_persistent_buffers_set": set(), **ordered}
 
 
