@@ -185,7 +185,8 @@ def _reversed(self: Tensor) -> Tensor:
 
 def _cast_to(target: dtype) -> Callable[..., Any]:
     def method(self: Tensor, memory_format: Any = None) -> Tensor:
-        return to_dtype(self, target)
+        t = to_dtype(self, target)
+        return t if memory_format is None else t.to(memory_format=memory_format)
 
     method.__doc__ = f"The tensor as {target.name}."
     return method

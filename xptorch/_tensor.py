@@ -479,13 +479,14 @@ class Tensor:
 
     def cpu(self, memory_format: Any = None) -> Tensor:
         """The tensor in host memory, as NumPy array."""
-        return self.to("cpu")
+        return self.to("cpu", memory_format=memory_format)
 
     def cuda(
         self, device: Any = None, non_blocking: bool = False, memory_format: Any = None
     ) -> Tensor:
         """The tensor on a CUDA device."""
-        return self.to(Device("cuda") if device is None else Device(device))
+        where = Device("cuda") if device is None else Device(device)
+        return self.to(where, memory_format=memory_format)
 
     def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
         """The name of its tensor type, or the tensor in another dtype."""

@@ -187,8 +187,10 @@ def host(value: Any) -> np.ndarray:
     Raises:
         Unsupported: NumPy has no such dtype.
     """
+    if value.dtype in (torch.bfloat16, xptorch.bfloat16):
+        value = value.float()
     if isinstance(value, torch.Tensor):
-        if value.dtype in (torch.bfloat16, torch.complex32) or value.layout is not torch.strided:
+        if value.dtype is torch.complex32 or value.layout is not torch.strided:
             raise Unsupported(f"no {value.layout} {value.dtype} arrays")
         return value.numpy(force=True)
     return value.detach().numpy()  # type: ignore[no-any-return]
