@@ -63,6 +63,8 @@ def plain(value: Any) -> Any:
         return [plain(v) for v in value]
     if isinstance(value, (bool, int, float)) or value is None:
         return value
+    if callable(value) and not hasattr(value, "forward"):
+        return value.__name__
     return repr(value).replace("xptorch", "torch")
 
 
