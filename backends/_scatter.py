@@ -6,6 +6,7 @@ import numpy as np
 
 from xptorch._backend import Array
 
+_NARROW = 64  # columns up to which counting column by column beats sorting rows
 _LONG = 4096  # numbers for one row that are worth a call
 _MANY = 1 << 15  # numbers from which rounds beat `add.reduceat`
 _ROUNDS = 8
@@ -17,6 +18,12 @@ def accumulate(out: Array, index: Array, values: Array) -> Array:
         return out
     if index.min() < 0:
         index = np.where(index < 0, index + len(out), index)
+    width = values.size // index.size
+    if values.dtype.kind == "f" and width <= _NARROW and len(out) <= 4 * index.size:
+        columns, sums = values.reshape(index.size, width), out.reshape(len(out), width)
+        for k in range(width):
+            sums[:, k] += np.bincount(index, columns[:, k], len(out))
+        return out
     # Short integers are sorted by radix, several times faster.
     order = np.argsort(index.astype(np.uint16) if len(out) <= 1 << 16 else index, kind="stable")
     ordered = index[order]
