@@ -156,6 +156,21 @@ def resnet_step(torch: Any, batch: int) -> Timed:
     return training_step(torch, net, torch.randn(batch, 3, 32, 32), "mean", optimizer)
 
 
+def lstm(torch: Any) -> Timed:
+    """A step on sequences of 50 by an LSTM and a linear layer on its last output."""
+    nn = torch.nn
+
+    class Net(nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm, self.head = nn.LSTM(64, 128, batch_first=True), nn.Linear(128, 10)
+
+        def forward(self, x: Any) -> Any:
+            return self.head(self.lstm(x)[0][:, -1])
+
+    return training_step(torch, Net(), torch.randn(32, 50, 64), "mean")
+
+
 def optimizer_step(torch: Any, name: str, **options: Any) -> Timed:
     """A step of an optimizer alone, on the parameters of ResNet-20."""
     params = list(resnet20(torch).parameters())
@@ -313,6 +328,7 @@ ROWS: dict[str, Callable[[Any], Timed]] = {
     "MLP 784-512-512-10 step batch 128": mlp,
     **{f"ResNet-20 step batch {n}": partial(resnet_step, batch=n) for n in (32, 128)},
     "char GPT 4 layers 128 wide step 16x64": char_gpt,
+    "LSTM 64->128 50 steps step batch 32": lstm,
     "AdamW step alone 270 k parameters": partial(optimizer_step, name="AdamW"),
     "SGD step alone 270 k parameters": partial(optimizer_step, name="SGD", momentum=0.9),
     "DataLoader epoch 60000 samples batch 64": epoch,

@@ -1,4 +1,4 @@
-"""Measure XPTorch, alone or against PyTorch: training steps, layers, overhead of an op, import.
+"""Measure XPTorch, alone or against PyTorch: steps, layers, data, overhead, memory, import.
 
     python examples/benchmark.py                                   # XPTorch on NumPy
     python examples/benchmark.py --against torch --json table.json
@@ -9,6 +9,7 @@ Each library runs in a process of its own, and the two take turns, one segment o
 second each. In one process they would disturb each other: both keep threads that spin while idle,
 and memory settings that one makes speed up the other. Turns cancel slow drifts of the machine. A
 segment gives the median of its calls; the table shows the median and the minimum over segments.
+Peak memory is what a process takes at most for three steps, beyond what the import took.
 
 The rows stand in _benchmark_rows.py. One that a library cannot run (yet) is skipped with a note.
 Nothing is needed but the libraries; with threadpoolctl installed, the BLAS and its core are named.
@@ -26,6 +27,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 from typing import Any, TextIO
 
@@ -36,6 +38,24 @@ IMPORTS = {
     "import beyond numpy's": "import {0}",
     "import and a first tensor beyond numpy's": "import {0}; {0}.zeros(1, device={1!r})",
 }
+TIME_OF = "import time, numpy; t = time.perf_counter()\n{}\nprint(time.perf_counter() - t)"
+MEMORY = {"peak memory of a ResNet-20 step batch 128": "ResNet-20 step batch 128"}
+
+
+PEAK_OF = """
+import resource, sys
+sys.path.insert(0, {!r})
+import {} as torch
+from _benchmark_rows import ROWS
+torch.set_default_device({!r})
+torch.zeros(1)
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in KiB on Linux
+before, row = peak(), ROWS[{!r}](torch)
+for _ in range(3):
+    row.step()
+print((peak() - before) * 1024)
+"""
+HERE = str(Path(__file__).resolve().parent)
 
 
 # ---- timing, in a process for each library
@@ -131,22 +151,23 @@ class Library:
     def segment(self, row: str, seconds: float) -> float | str:
         """The time of one segment of a row, or why there is none."""
         if row in IMPORTS:
-            return self._import(IMPORTS[row])
+            return self._alone(TIME_OF.format(IMPORTS[row].format(self.name, self.device)))
+        if row in MEMORY:
+            return self._alone(PEAK_OF.format(HERE, self.name, self.device, MEMORY[row]))
         self.pipe.send((row, seconds))
         answer: float | str = self._receive(f"in the row {row!r}")
         return answer
 
-    def _import(self, statement: str) -> float | str:
-        program = "import time, numpy; t = time.perf_counter()\n{}\nprint(time.perf_counter() - t)"
-        statement = statement.format(self.name, self.device)
-        command = [sys.executable, "-c", program.format(statement)]
-        done = subprocess.run(command, capture_output=True, text=True)
+    def _alone(self, program: str) -> float | str:
+        """The number that a program prints in a process of its own, or its error."""
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
         return done.stderr.strip().splitlines()[-1] if done.returncode else float(done.stdout)
 
 
 def measure(row: str, libraries: list[Library], args: argparse.Namespace) -> dict[str, Any]:
     """Let the libraries take turns at a row; return medians, minima and, of two, their ratios."""
     segments, seconds = (2, 0.05) if args.quick else (5, 0.25)
+    segments = 1 if row in MEMORY else segments  # it hardly varies
     times: dict[str, list[float]] = {library.name: [] for library in libraries}
     result: dict[str, Any] = {"row": row}
     for turn in range(segments):
@@ -163,9 +184,11 @@ def measure(row: str, libraries: list[Library], args: argparse.Namespace) -> dic
     return result
 
 
-def time_text(seconds: float) -> str:
-    """Seconds for the table."""
-    return f"{seconds * 1e3:9.2f} ms" if abs(seconds) >= 1e-3 else f"{seconds * 1e6:9.2f} us"
+def text(row: str, value: float) -> str:
+    """Seconds, or bytes where the row is one of memory, for the table."""
+    if row in MEMORY:
+        return f"{value / 2**20:8.1f} MiB"
+    return f"{value * 1e3:9.2f} ms" if abs(value) >= 1e-3 else f"{value * 1e6:9.2f} us"
 
 
 def line(result: dict[str, Any], names: list[str]) -> str:
@@ -173,7 +196,7 @@ def line(result: dict[str, Any], names: list[str]) -> str:
     cells = [f"{result['row']:<52}"]
     if "note" in result:
         return f"{cells[0]}  {result['note']}"
-    cells += [time_text(result[name][key]) for name in names for key in ("median", "min")]
+    cells += [text(result["row"], result[name][key]) for name in names for key in ("median", "min")]
     if "ratio" in result:
         cells += [f"{result['ratio'][key]:7.2f}" for key in ("median", "min")]
     return "  ".join(cells)
@@ -197,9 +220,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--json", metavar="FILE", help="write the results; - for standard output")
     args = parser.parse_args()
     wanted = [part.strip().lower() for part in args.rows.split(",")]
-    args.names = [r for r in (*ROWS, *IMPORTS) if any(part in r.lower() for part in wanted)]
+    args.names = [
+        r for r in (*ROWS, *MEMORY, *IMPORTS) if any(part in r.lower() for part in wanted)
+    ]
     if not args.names:
-        parser.error("no such row; the rows are:\n  " + "\n  ".join((*ROWS, *IMPORTS)))
+        parser.error("no such row; the rows are:\n  " + "\n  ".join((*ROWS, *MEMORY, *IMPORTS)))
     return args
 
 
