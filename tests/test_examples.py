@@ -111,6 +111,37 @@ def test_same_as_torch(tmp_path: Path) -> None:
     assert (tmp_path / "same_as_torch.png").exists()
 
 
+@pytest.fixture
+def pictures() -> None:
+    for package in ("matplotlib", "tqdm"):
+        pytest.importorskip(package)
+
+
+@pytest.mark.usefixtures("pictures")
+def test_lstm_series_forecasts(tmp_path: Path) -> None:
+    args = ("--steps", "30", "--hidden", "16", "--ahead", "8", "--window", "20")
+    done = run("lstm_series.py", *args, "--out", tmp_path, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    mine, still = map(
+        float, re.findall(r"error +1 samples ahead (\S+) .*: (\S+)\)", done.stdout)[0]
+    )
+    assert 0 < mine < still
+    assert (tmp_path / "lstm_series.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("pictures")
+def test_char_gpt_writes(tmp_path: Path) -> None:
+    net = ("--steps", "20", "--width", "16", "--layers", "1", "--heads", "2", "--context", "16")
+    args = ("--prompt", "The ", "--letters", "20", "--out", tmp_path)
+    done = run("char_gpt.py", *net, *args, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    losses = [float(x) for x in re.findall(r"unseen (\d\.\d+)", done.stdout)]
+    assert len(losses) == 10
+    assert losses[-1] < losses[0]
+    assert "----\nThe " in done.stdout
+    assert (tmp_path / "char_gpt.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_benchmark_writes_json(tmp_path: Path) -> None:
     row = "seed net step batch 10"
     done = run("benchmark.py", "--quick", "--rows", row, "--json", "-", cwd=tmp_path)
