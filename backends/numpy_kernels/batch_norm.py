@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from xptorch.backends._threads import share
+from xptorch.backends._threads import share, threads
 from xptorch.backends._workspace import workspace
 from xptorch.backends.numpy_kernels._layout import FIRST, LAST, copy_last
 
 Array = Any
 
-_CHUNK = 1 << 18  # elements: with smaller ones threads wait for each other between calls
+# Elements: with smaller chunks threads wait for each other between calls.
+_CHUNK = 1 << 18
 _FAR = 100  # deviations of the mean from 0, from which x must be centred before it is summed
 
 
@@ -70,12 +71,18 @@ def _chunks(a: Array) -> tuple[Array, _Chunks]:
     length = math.prod(a.shape[2:])
     if a.ndim > 2 and a.flags.c_contiguous and length > 1:
         shape: tuple[int, ...] = (n, c, length)
-        return a.reshape(shape), _Chunks(c, 0, shape, max(_CHUNK // (c * length), 1))
+        return a.reshape(shape), _Chunks(c, 0, shape, _step(n, c * length))
     rows, tiled = n * length, 1
     if rows * c > 16384 and c <= 512:
         tiled = math.gcd(rows, 1 << (10 - c.bit_length()))
     shape = (rows // tiled, c * tiled)
-    return _laid(a, shape), _Chunks(c, tiled, shape, max(_CHUNK // (c * tiled), 1))
+    return _laid(a, shape), _Chunks(c, tiled, shape, _step(*shape))
+
+
+def _step(rows: int, width: int) -> int:
+    """How many rows a chunk has: there is one for each thread, if not more."""
+    most = min(_CHUNK, -(-rows * width // threads()))
+    return max(most // width, 1)
 
 
 def _laid(a: Array, shape: tuple[int, ...]) -> Array:
@@ -123,7 +130,7 @@ def batch_norm_forward(
             rest = np.subtract(part, how.spread(mean), out=centred[: len(part)])
             sizes[i], means[i], squares[i] = n, mean, how.products(rest, rest)
 
-    share(measure, how.count, 0.6 * a.size)
+    share(measure, how.count, 1.0 * a.size)
     n = a.size // how.channels
     mean = (sizes * means).sum(0) / n
     var = (squares + sizes * (means - mean) ** 2).sum(0) / n
@@ -157,7 +164,7 @@ def _combined(how: _Chunks, terms: list[tuple[Array, Array]], shift: Array) -> A
                     out += np.multiply(x[where], v, out=space)
             out += shift
 
-    share(apply, how.count, 0.4 * len(terms) * y.size)
+    share(apply, how.count, 0.7 * len(terms) * y.size)
     return y
 
 
@@ -175,7 +182,7 @@ def batch_norm_vjp(
         for i, where in how.within(start, stop):
             to_biases[i], products[i] = how.sums(g[where]), how.products(g[where], x[where])
 
-    share(measure, how.count, 0.3 * a.size)
+    share(measure, how.count, 0.8 * a.size)
     to_bias = to_biases.sum(0)
     product = (products.sum(0) - mean * to_bias) * rstd
     to_a = None

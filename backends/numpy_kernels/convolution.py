@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from xptorch.backends._blas import matmul
-from xptorch.backends._threads import share
+from xptorch.backends._threads import share, threads
 from xptorch.backends._workspace import workspace
 from xptorch.backends.numpy_kernels import depthwise
 from xptorch.backends.numpy_kernels._layout import FIRST, LAST, channels_last, copy_last, repeated
@@ -25,7 +25,7 @@ from xptorch.backends.numpy_kernels._layout import FIRST, LAST, channels_last, c
 Array = Any
 Geometry = Any  # of xptorch/ops/window.py
 
-_COLUMNS = 1 << 20  # bytes of columns at a time: what a core's second cache holds
+_COLUMNS = 5 << 18  # bytes of columns at a time: about what a core's second cache holds
 _FEW_CHANNELS = 4
 
 
@@ -58,12 +58,20 @@ class _Plan:
 def _plan(how: Geometry, n: int, c: int, itemsize: int) -> _Plan:
     width = math.prod(how.kernel) * c
     per_row = math.prod(how.counts[1:]) * width * itemsize
-    rows = min(max(_COLUMNS // per_row, 1), how.counts[0])
-    group = min(max(_COLUMNS // (per_row * how.counts[0]), 1), n)
+    rows = _even(how.counts[0], _COLUMNS // per_row)
+    group = _even(n, _COLUMNS // (per_row * how.counts[0]), threads())
     padding = any(before or after for before, after in how.padding)
     point = math.prod(how.kernel) == 1 and how.dense and not padding
     few = c <= _FEW_CHANNELS and not point
     return _Plan(how, n, c, point, few, group, rows, n * math.prod(how.counts) * width)
+
+
+def _even(count: int, most: int, workers: int = 1) -> int:
+    """The size of parts of at most that size, all about as large, as many for each worker."""
+    parts = -(-count // max(most, 1))
+    if parts > 1:
+        parts += -parts % workers
+    return -(-count // parts)
 
 
 def _windows(x: Array, how: Geometry) -> Array:

@@ -234,6 +234,8 @@ def _convolve_weight(xp: Any, x: Any, g: Any, *, how: Geometry) -> Any:
 
 def _sum_channels(xp: Any, g: Any) -> Any:
     """(n, o, …) → (o): a bias's gradient."""
+    if xp.strides(g)[1] != 1:  # channels do not lie together: a product would need a copy
+        return xp.sum(g, axis=(0, *range(2, g.ndim)))
     return column_sums(xp, _apart(xp, xp.permute_dims(g, LAST[g.ndim]), 1))
 
 
