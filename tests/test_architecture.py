@@ -25,7 +25,7 @@ LAYERS = (
     ("_backend", "_threads"),
     ("_graph", "_inplace", "_backprop", "_engine", "_bfloat16", "random", "_rejection"),
     ("ops", "_tensor", "_transfer", "_methods", "_printing", "_interop", "_legacy"),
-    ("autograd", "linalg", "special", "signal", "fft", "cuda", "testing"),
+    ("autograd", "linalg", "special", "signal", "masked", "fft", "cuda", "testing"),
     ("nn.functional",),
     ("nn",),
     ("optim", "utils", "func"),

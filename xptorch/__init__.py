@@ -156,6 +156,7 @@ _LAZY = {
         "hub",
         "jit",
         "linalg",
+        "masked",
         "mps",
         "multiprocessing",
         "onnx",

@@ -13,7 +13,7 @@ import torch
 import xptorch
 
 NAMESPACES = ("", "nn.functional", "linalg", "special", "fft", "nn", "optim", "optim.lr_scheduler")
-NAMESPACES += ("Tensor",)
+NAMESPACES += ("Tensor", "masked", "signal.windows")
 
 
 class Unsupported(Exception):

@@ -31,7 +31,7 @@ _CANCEL = "a float16 sum whose terms cancel"
 _AMPLIFIED = "its history divides differences of nearly equal gradients: rounding errors grow"
 
 _REAL = ("logaddexp", "logsumexp", "logcumsumexp", "nn.functional.silu.complex")
-_REAL += ("nn.functional.rms_norm",)
+_REAL += ("nn.functional.rms_norm", "masked.logsumexp")
 
 GAPS = [
     *(Gap(n, "wrong * *int*", _TIES) for n in ("sort", "argsort", "topk", "kthvalue", "mode")),

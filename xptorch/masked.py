@@ -1,0 +1,354 @@
+"""Reductions and normalisations that leave out what a mask hides: `torch.masked`.
+
+All take ``mask=``, a tensor that broadcasts to the input: True (or not 0) where elements count.
+Where none counts, reductions give the value that they start from, means and softmaxes NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from xptorch import _dtype
+from xptorch.ops import comparison, cumulative, norms, reduce, special, statistics
+from xptorch.ops import softmax as softmaxes
+from xptorch.ops._common import BOOL, FLOAT, need_tensor, to_dtype, wrap_dims
+
+if TYPE_CHECKING:
+    from xptorch._dtype import dtype as Dtype
+    from xptorch._tensor import Tensor
+
+__all__ = [
+    "amax", "amin", "argmax", "argmin", "cumprod", "cumsum", "log_softmax", "logaddexp",
+    "logsumexp", "mean", "median", "norm", "normalize", "prod", "softmax", "softmin", "std", "sum",
+    "var",
+]  # fmt: skip
+
+
+def _hidden(input: Tensor, mask: Tensor | None, value: float, name: str) -> Tensor:
+    """The input with one value where the mask hides it."""
+    need_tensor(input, name)
+    if mask is None:
+        return input
+    return comparison.where(_wide(input, mask), input, value)
+
+
+def _wide(input: Tensor, mask: Tensor) -> Tensor:
+    """The mask in the input's shape, of bools."""
+    if mask.ndim > input.ndim:
+        raise IndexError(
+            "_input_mask expected broadcastable mask (got mask dimensionality higher than of the "
+            "input)"
+        )
+    return to_dtype(mask.expand(input._data.shape), _dtype.bool_)
+
+
+def _axes(input: Tensor, dim: Any) -> tuple[int, ...]:
+    """All axes for None and for an empty tuple."""
+    return wrap_dims(None if dim == () else dim, input.ndim)
+
+
+def _cast(input: Tensor, dtype: Dtype | None) -> Tensor:
+    return input if dtype is None else to_dtype(input, dtype)
+
+
+def _summed(input: Tensor, dtype: Dtype | None) -> Tensor:
+    """Integers and bools add up as int64."""
+    return _cast(input, dtype or (None if input.dtype.category >= FLOAT else _dtype.int64))
+
+
+def sum(
+    input: Tensor,
+    dim: Any = None,
+    *,
+    keepdim: bool = False,
+    dtype: Dtype | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """The sum of what the mask shows, over some axes or all."""
+    x = _hidden(_summed(input, dtype), mask, 0, "sum")
+    return reduce.sum(x, _axes(x, dim), bool(keepdim)) if x.ndim else x.clone()
+
+
+def prod(
+    input: Tensor,
+    dim: Any = None,
+    *,
+    keepdim: bool = False,
+    dtype: Dtype | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """The product of what the mask shows."""
+    x = _hidden(_summed(input, dtype), mask, 1, "prod")
+    for axis in sorted(_axes(x, dim), reverse=True):
+        x = reduce.prod(x, axis, bool(keepdim))
+    return x
+
+
+def mean(
+    input: Tensor,
+    dim: Any = None,
+    *,
+    keepdim: bool = False,
+    dtype: Dtype | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """The mean of what the mask shows."""
+    if dtype is None and input.dtype.category < FLOAT:
+        raise ValueError(
+            "mean(): Could not infer output dtype. Input dtype must be either a floating point or "
+            f"complex dtype. Got: {input.dtype}"
+        )
+    x = _cast(input, dtype)
+    return sum(x, dim, keepdim=keepdim, mask=mask) / _count(x, dim, keepdim, mask)
+
+
+def _count(x: Tensor, dim: Any, keepdim: bool, mask: Tensor | None) -> Tensor:
+    ones = x.detach().new_ones(x._data.shape, dtype=_dtype.int64)
+    return sum(ones, dim, keepdim=keepdim, mask=mask)
+
+
+def _lowest(dt: Dtype, name: str) -> Any:
+    if dt.category == BOOL:
+        raise NotImplementedError(f"identity of {name} on {dt} input")
+    return -math.inf if dt.category >= FLOAT else _dtype.iinfo(dt).min
+
+
+def _highest(dt: Dtype, name: str) -> Any:
+    if dt.category == BOOL:
+        raise NotImplementedError(f"identity of {name} on {dt} input")
+    return math.inf if dt.category >= FLOAT else _dtype.iinfo(dt).max
+
+
+def amax(
+    input: Tensor,
+    dim: Any = None,
+    *,
+    keepdim: bool = False,
+    dtype: Dtype | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """The maximum of what the mask shows."""
+    x = _cast(input, dtype)
+    x = _hidden(x, mask, _lowest(x.dtype, "amax"), "amax")
+    return reduce.amax(x, _axes(x, dim), bool(keepdim))
+
+
+def amin(
+    input: Tensor,
+    dim: Any = None,
+    *,
+    keepdim: bool = False,
+    dtype: Dtype | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """The minimum of what the mask shows."""
+    x = _cast(input, dtype)
+    x = _hidden(x, mask, _highest(x.dtype, "amin"), "amin")
+    return reduce.amin(x, _axes(x, dim), bool(keepdim))
+
+
+def argmax(
+    input: Tensor,
+    dim: int | None = None,
+    *,
+    keepdim: bool = False,
+    dtype: Dtype | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """Where the maximum is of what the mask shows, in the dtype of the input."""
+    x = _cast(input, dtype)
+    x = _hidden(x, mask, _lowest(x.dtype, "argmax"), "argmax")
+    return _place(reduce.argmax, x, dim, keepdim)
+
+
+def argmin(
+    input: Tensor,
+    dim: int | None = None,
+    *,
+    keepdim: bool = False,
+    dtype: Dtype | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """Where the minimum is of what the mask shows, in the dtype of the input."""
+    x = _cast(input, dtype)
+    x = _hidden(x, mask, _highest(x.dtype, "argmin"), "argmin")
+    return _place(reduce.argmin, x, dim, keepdim)
+
+
+def _place(function: Any, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
+    shown = x if x.ndim else x.reshape(1)  # one element, whatever it is, is the first
+    found = function(shown, dim, bool(keepdim) if x.ndim else False)
+    return to_dtype(found, x.dtype)
+
+
+def median(
+    input: Tensor,
+    dim: int = -1,
+    *,
+    keepdim: bool = False,
+    dtype: Dtype | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """The lower median of what the mask shows."""
+    x = _cast(input, dtype)
+    whole = x.dtype.category < FLOAT
+    if whole and mask is not None and not bool(_wide(x, mask).any(dim).all()):
+        raise ValueError(
+            "masked median expects no fully masked out rows if dtype is not floating point"
+        )
+    wide = to_dtype(x, _dtype.get_default_dtype()) if whole else x
+    found = statistics.nanmedian(_hidden(wide, mask, math.nan, "median"), dim, bool(keepdim))
+    return to_dtype(found[0], x.dtype)
+
+
+def norm(
+    input: Tensor,
+    ord: float | None = 2.0,
+    dim: Any = None,
+    *,
+    keepdim: bool = False,
+    dtype: Dtype | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """The norm of what the mask shows."""
+    start = math.inf if ord == -math.inf else 0
+    x = _hidden(_cast(input, dtype), mask, start, "norm")
+    power = 2.0 if ord is None else float(ord)
+    return norms.vector_norm(x, power, _axes(x, dim), bool(keepdim))
+
+
+def _spread(
+    input: Tensor,
+    dim: Any,
+    correction: Any,
+    keepdim: bool,
+    dtype: Dtype | None,
+    mask: Tensor | None,
+) -> Tensor:
+    x = to_dtype(input, _dtype.get_default_dtype()) if input.dtype.category < FLOAT else input
+    x = _cast(x, dtype)
+    gap = x - mean(x, _axes(x, dim), keepdim=True, mask=mask)
+    square = (gap * gap.conj()).real if x.dtype.is_complex else gap * gap
+    total = sum(square, dim, keepdim=keepdim, mask=mask)
+    count = to_dtype(_count(x, dim, keepdim, mask), square.dtype)
+    return to_dtype(total / (count - correction).clamp(min=0), x.dtype)
+
+
+def _correction(unbiased: bool | None, correction: Any) -> Any:
+    if unbiased is not None and correction is not None:
+        raise ValueError("Only one of unbiased and correction may be given")
+    return int(unbiased) if unbiased is not None else 1 if correction is None else correction
+
+
+def var(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    *,
+    correction: float | None = None,
+    keepdim: bool = False,
+    dtype: Dtype | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """The variance of what the mask shows."""
+    return _spread(input, dim, _correction(unbiased, correction), keepdim, dtype, mask)
+
+
+def std(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    *,
+    correction: float | None = None,
+    keepdim: bool = False,
+    dtype: Dtype | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """The standard deviation of what the mask shows."""
+    return _spread(input, dim, _correction(unbiased, correction), keepdim, dtype, mask).sqrt()
+
+
+# ---- of the input's shape
+
+
+def softmax(
+    input: Tensor, dim: int, *, dtype: Dtype | None = None, mask: Tensor | None = None
+) -> Tensor:
+    """The softmax of what the mask shows, 0 elsewhere."""
+    return softmaxes.softmax(_hidden(_cast(input, dtype), mask, -math.inf, "softmax"), dim)
+
+
+def log_softmax(
+    input: Tensor, dim: int, *, dtype: Dtype | None = None, mask: Tensor | None = None
+) -> Tensor:
+    """The logarithm of `softmax`."""
+    return softmaxes.log_softmax(_hidden(_cast(input, dtype), mask, -math.inf, "log_softmax"), dim)
+
+
+def softmin(
+    input: Tensor, dim: int, *, dtype: Dtype | None = None, mask: Tensor | None = None
+) -> Tensor:
+    """The softmax of the negative input."""
+    return softmaxes.softmax(-_hidden(_cast(input, dtype), mask, math.inf, "softmin"), dim)
+
+
+def normalize(
+    input: Tensor,
+    ord: float,
+    dim: int,
+    *,
+    eps: float = 1e-12,
+    dtype: Dtype | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """The input divided by its norm along an axis, 0 where the mask hides it."""
+    x = _cast(input, dtype)
+    size = norm(x, ord, dim, keepdim=True, mask=mask)
+    return _hidden(x, mask, 0, "normalize") / size.clamp(min=eps)
+
+
+def logsumexp(
+    input: Tensor,
+    dim: Any = None,
+    *,
+    keepdim: bool = False,
+    dtype: Dtype | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """The logarithm of the sum of the exponentials of what the mask shows."""
+    x = _cast(input, dtype)
+    shown = _hidden(x, mask, _lowest(x.dtype, "logsumexp"), "logsumexp")
+    return to_dtype(softmaxes.logsumexp(shown, _axes(x, dim), bool(keepdim)), x.dtype)
+
+
+def logaddexp(
+    input: Tensor,
+    other: Tensor,
+    *,
+    dtype: Dtype | None = None,
+    input_mask: Tensor | None = None,
+    other_mask: Tensor | None = None,
+) -> Tensor:
+    """log(exp(input) + exp(other)) of what their masks show."""
+    a = _hidden(_cast(input, dtype), input_mask, -math.inf, "logaddexp")
+    b = _hidden(_cast(other, dtype), other_mask, -math.inf, "logaddexp")
+    return special.logaddexp(a, b)
+
+
+def cumsum(
+    input: Tensor, dim: int, *, dtype: Dtype | None = None, mask: Tensor | None = None
+) -> Tensor:
+    """Running sums of what the mask shows."""
+    return cumulative.cumsum(
+        _hidden(_cast(input, dtype), mask, 0, "cumsum"), dim, dtype=dtype or input.dtype
+    )
+
+
+def cumprod(
+    input: Tensor, dim: int, *, dtype: Dtype | None = None, mask: Tensor | None = None
+) -> Tensor:
+    """Running products of what the mask shows."""
+    return cumulative.cumprod(
+        _hidden(_cast(input, dtype), mask, 1, "cumprod"), dim, dtype=dtype or input.dtype
+    )
