@@ -28,7 +28,7 @@ LAYERS = (
     ("autograd", "linalg", "special", "signal", "masked", "fft", "cuda", "testing"),
     ("nn.functional",),
     ("nn",),
-    ("optim", "utils", "func"),
+    ("optim", "utils", "func", "distributions"),
     ("serialization", "_archive", "_storage", "_torch_pickle", "_unpickler"),
     ("_switches", "accelerator", "amp", "compiler", "cpu", "distributed", "hub", "jit", "mps"),
     ("cuda.amp", "multiprocessing", "onnx", "version", "xpu", "__config__", "utils.model_zoo"),

@@ -151,6 +151,7 @@ newaxis = None
 # what few programs use is loaded when asked for
 _LAZY = {
     *("__config__", "accelerator", "amp", "backends", "compiler", "cpu", "distributed", "fft"),
+    "distributions",
     *(
         "func",
         "hub",

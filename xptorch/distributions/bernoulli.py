@@ -1,0 +1,89 @@
+"""The Bernoulli distribution."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import xptorch
+from xptorch.distributions import constraints
+from xptorch.distributions.exp_family import ExponentialFamily
+from xptorch.distributions.utils import (
+    broadcast_all,
+    lazy_property,
+    logits_to_probs,
+    one_of,
+    parameter_shape,
+    probs_to_logits,
+)
+from xptorch.nn import functional as F
+from xptorch.ops import random
+
+
+class Bernoulli(ExponentialFamily):
+    """1 with the probability `probs`, the sigmoid of `logits`, else 0."""
+
+    arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}
+    support = constraints.boolean
+    has_enumerate_support = True
+    _expandable = {"probs": 0, "logits": 0}
+
+    def __init__(
+        self, probs: Any = None, logits: Any = None, validate_args: bool | None = None
+    ) -> None:
+        one_of("probs", probs, "logits", logits)
+        given = logits if probs is None else probs
+        name = "logits" if probs is None else "probs"
+        (self.__dict__[name],) = broadcast_all(given)
+        shape = parameter_shape(self.__dict__[name].size(), given)
+        super().__init__(shape, validate_args=validate_args)
+
+    @property
+    def _param(self) -> Any:
+        return self.__dict__.get("probs", self.logits)
+
+    @lazy_property
+    def logits(self) -> Any:
+        """The log-odds of 1."""
+        return probs_to_logits(self.probs, is_binary=True)
+
+    @lazy_property
+    def probs(self) -> Any:
+        """The probability of 1."""
+        return logits_to_probs(self.logits, is_binary=True)
+
+    @property
+    def param_shape(self) -> Any:
+        """The parameter's shape."""
+        return self._param.size()
+
+    @property
+    def mean(self) -> Any:
+        return self.probs
+
+    @property
+    def mode(self) -> Any:
+        mode = (self.probs >= 0.5).to(self.probs.dtype)
+        return xptorch.where(self.probs == 0.5, math.nan, mode)
+
+    @property
+    def variance(self) -> Any:
+        return self.probs * (1 - self.probs)
+
+    def sample(self, sample_shape: Any = ()) -> Any:
+        with xptorch.no_grad():
+            return random.bernoulli(self.probs.expand(self._extended_shape(sample_shape)))
+
+    def log_prob(self, value: Any) -> Any:
+        if self._validate_args:
+            self._validate_sample(value)
+        logits, value = broadcast_all(self.logits, value)
+        return -F.binary_cross_entropy_with_logits(logits, value, reduction="none")
+
+    def entropy(self) -> Any:
+        return F.binary_cross_entropy_with_logits(self.logits, self.probs, reduction="none")
+
+    def enumerate_support(self, expand: bool = True) -> Any:
+        values = xptorch.arange(2, dtype=self._param.dtype, device=self._param.device)
+        values = values.reshape((-1,) + (1,) * len(self._batch_shape))
+        return values.expand((-1, *self._batch_shape)) if expand else values

@@ -1,0 +1,252 @@
+"""Kullback-Leibler divergences: KL(p ‖ q) = E_p[log p(x) − log q(x)]."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import xptorch
+from xptorch.distributions.bernoulli import Bernoulli
+from xptorch.distributions.beta import Beta
+from xptorch.distributions.binomial import Binomial
+from xptorch.distributions.categorical import Categorical
+from xptorch.distributions.cauchy import Cauchy
+from xptorch.distributions.dirichlet import Dirichlet
+from xptorch.distributions.distribution import Distribution
+from xptorch.distributions.exponential import Exponential
+from xptorch.distributions.gamma import Gamma
+from xptorch.distributions.geometric import Geometric
+from xptorch.distributions.gumbel import Gumbel
+from xptorch.distributions.half_normal import HalfNormal
+from xptorch.distributions.independent import Independent
+from xptorch.distributions.laplace import Laplace
+from xptorch.distributions.multivariate_normal import MultivariateNormal, batch_mahalanobis
+from xptorch.distributions.normal import Normal
+from xptorch.distributions.one_hot_categorical import OneHotCategorical
+from xptorch.distributions.poisson import Poisson
+from xptorch.distributions.transformed_distribution import TransformedDistribution
+from xptorch.distributions.uniform import Uniform
+from xptorch.distributions.utils import euler_constant, sum_rightmost
+
+__all__ = ["kl_divergence", "register_kl"]
+
+Formula = Callable[[Any, Any], Any]
+_FORMULAS: dict[tuple[type, type], Formula] = {}
+
+
+def register_kl(type_p: type, type_q: type) -> Callable[[Formula], Formula]:
+    """Register the decorated function as KL(p ‖ q) of two kinds of distributions.
+
+    Raises:
+        TypeError: one is no class of distributions.
+    """
+    for kind in (type_p, type_q):
+        if not isinstance(kind, type) or not issubclass(kind, Distribution):
+            raise TypeError(f"Expected a Distribution subclass but got {kind}")
+
+    def decorator(function: Formula) -> Formula:
+        _FORMULAS[type_p, type_q] = function
+        return function
+
+    return decorator
+
+
+def _found(p: type, q: type) -> Formula | None:
+    """The formula of the closest base classes: p's nearness counts first."""
+    for a in p.__mro__:
+        for b in q.__mro__:
+            if (a, b) in _FORMULAS:
+                return _FORMULAS[a, b]
+    return None
+
+
+def kl_divergence(p: Any, q: Any) -> Any:
+    """KL(p ‖ q), over the batch shape.
+
+    Raises:
+        NotImplementedError: no formula is registered for the two kinds.
+    """
+    formula = _found(type(p), type(q))
+    if formula is None:
+        raise NotImplementedError(
+            f"No KL(p || q) is implemented for p type {type(p).__name__} and q type "
+            f"{type(q).__name__}"
+        )
+    return formula(p, q)
+
+
+@register_kl(Normal, Normal)
+def _normal_normal(p: Any, q: Any) -> Any:
+    ratio = (p.scale / q.scale).pow(2)
+    gap = ((p.loc - q.loc) / q.scale).pow(2)
+    return 0.5 * (ratio + gap - 1 - ratio.log())
+
+
+@register_kl(Bernoulli, Bernoulli)
+def _bernoulli_bernoulli(p: Any, q: Any) -> Any:
+    soft = xptorch.nn.functional.softplus
+    yes = p.probs * (soft(-q.logits) - soft(-p.logits))
+    yes = xptorch.where(q.probs == 0, math.inf, yes)
+    yes = xptorch.where(p.probs == 0, 0.0, yes)
+    no = (1 - p.probs) * (soft(q.logits) - soft(p.logits))
+    no = xptorch.where(q.probs == 1, math.inf, no)
+    return yes + xptorch.where(p.probs == 1, 0.0, no)
+
+
+@register_kl(Binomial, Binomial)
+def _binomial_binomial(p: Any, q: Any) -> Any:
+    if bool((p.total_count < q.total_count).any()):
+        raise NotImplementedError(
+            "KL between Binomials where q.total_count > p.total_count is not implemented"
+        )
+    kl = p.total_count * (p.probs * (p.logits - q.logits) + (-p.probs).log1p() - (-q.probs).log1p())
+    return xptorch.where(p.total_count > q.total_count, math.inf, kl)
+
+
+@register_kl(Categorical, Categorical)
+def _categorical_categorical(p: Any, q: Any) -> Any:
+    t = p.probs * (p.logits - q.logits)
+    t = xptorch.where((q.probs == 0).expand(t.shape), math.inf, t)
+    return xptorch.where((p.probs == 0).expand(t.shape), 0.0, t).sum(-1)
+
+
+@register_kl(OneHotCategorical, OneHotCategorical)
+def _one_hot_one_hot(p: Any, q: Any) -> Any:
+    return _categorical_categorical(p._categorical, q._categorical)
+
+
+@register_kl(Beta, Beta)
+def _beta_beta(p: Any, q: Any) -> Any:
+    return _dirichlet_dirichlet(p._dirichlet, q._dirichlet)
+
+
+@register_kl(Dirichlet, Dirichlet)
+def _dirichlet_dirichlet(p: Any, q: Any) -> Any:
+    a, b = p.concentration, q.concentration
+    total = a.sum(-1)
+    counts = total.lgamma() - b.sum(-1).lgamma() - (a.lgamma() - b.lgamma()).sum(-1)
+    return counts + ((a - b) * (a.digamma() - total.digamma().unsqueeze(-1))).sum(-1)
+
+
+@register_kl(Exponential, Exponential)
+def _exponential_exponential(p: Any, q: Any) -> Any:
+    ratio = q.rate / p.rate
+    return ratio - ratio.log() - 1
+
+
+@register_kl(Gamma, Gamma)
+def _gamma_gamma(p: Any, q: Any) -> Any:
+    a, b = p.concentration, q.concentration
+    return (
+        b * (p.rate / q.rate).log()
+        + b.lgamma()
+        - a.lgamma()
+        + (a - b) * a.digamma()
+        + (q.rate - p.rate) * (a / p.rate)
+    )
+
+
+@register_kl(Geometric, Geometric)
+def _geometric_geometric(p: Any, q: Any) -> Any:
+    return -p.entropy() - (-q.probs).log1p() / p.probs - q.logits
+
+
+@register_kl(Gumbel, Gumbel)
+def _gumbel_gumbel(p: Any, q: Any) -> Any:
+    ratio, shift = p.scale / q.scale, (q.loc - p.loc) / q.scale
+    rest = (shift + (1 + ratio).lgamma()).exp() - (1 + euler_constant)
+    return -ratio.log() - shift + ratio * euler_constant + rest
+
+
+@register_kl(HalfNormal, HalfNormal)
+def _half_half(p: Any, q: Any) -> Any:
+    return _normal_normal(p.base_dist, q.base_dist)
+
+
+@register_kl(Laplace, Laplace)
+def _laplace_laplace(p: Any, q: Any) -> Any:
+    ratio, gap = p.scale / q.scale, (p.loc - q.loc).abs()
+    return -ratio.log() + gap / q.scale + ratio * (-gap / p.scale).exp() - 1
+
+
+@register_kl(MultivariateNormal, MultivariateNormal)
+def _mvn_mvn(p: Any, q: Any) -> Any:
+    if p.event_shape != q.event_shape:
+        raise ValueError(
+            "KL-divergence between two Multivariate Normals with different event shapes cannot be "
+            "computed"
+        )
+    n = p.event_shape[0]
+    half = q._half_log_det() - p._half_log_det()
+    batch = xptorch.broadcast_shapes(
+        p._unbroadcasted_scale_tril.shape[:-2], q._unbroadcasted_scale_tril.shape[:-2]
+    )
+    left = q._unbroadcasted_scale_tril.expand((*batch, n, n))
+    right = p._unbroadcasted_scale_tril.expand((*batch, n, n))
+    spread = xptorch.linalg.solve_triangular(left, right, upper=False).pow(2).sum((-2, -1))
+    distance = batch_mahalanobis(q._unbroadcasted_scale_tril, q.loc - p.loc)
+    return half + 0.5 * (spread + distance - n)
+
+
+@register_kl(Poisson, Poisson)
+def _poisson_poisson(p: Any, q: Any) -> Any:
+    return p.rate * (p.rate.log() - q.rate.log()) - (p.rate - q.rate)
+
+
+@register_kl(Uniform, Uniform)
+def _uniform_uniform(p: Any, q: Any) -> Any:
+    result = ((q.high - q.low) / (p.high - p.low)).log()
+    return xptorch.where((q.low > p.low) | (q.high < p.high), math.inf, result)
+
+
+@register_kl(Cauchy, Cauchy)
+def _cauchy_cauchy(p: Any, q: Any) -> Any:
+    gaps = (p.scale + q.scale).pow(2) + (p.loc - q.loc).pow(2)
+    return gaps.log() - (4 * p.scale * q.scale).log()
+
+
+@register_kl(Independent, Independent)
+def _independent_independent(p: Any, q: Any) -> Any:
+    if p.reinterpreted_batch_ndims != q.reinterpreted_batch_ndims:
+        raise NotImplementedError
+    result = kl_divergence(p.base_dist, q.base_dist)
+    return sum_rightmost(result, p.reinterpreted_batch_ndims)
+
+
+@register_kl(TransformedDistribution, TransformedDistribution)
+def _transformed_transformed(p: Any, q: Any) -> Any:
+    if p.transforms != q.transforms or p.event_shape != q.event_shape:
+        raise NotImplementedError
+    result = kl_divergence(p.base_dist, q.base_dist)
+    return sum_rightmost(result, len(p.event_shape) - len(p.base_dist.event_shape))
+
+
+@register_kl(Exponential, Gamma)
+def _exponential_gamma(p: Any, q: Any) -> Any:
+    ratio = q.rate / p.rate
+    a = q.concentration
+    return -a * ratio.log() + ratio + a.lgamma() + a * euler_constant - (1 + euler_constant)
+
+
+@register_kl(Uniform, Normal)
+def _uniform_normal(p: Any, q: Any) -> Any:
+    width = p.high - p.low
+    scale = (math.sqrt(math.pi * 2) * q.scale / width).log()
+    spread = width.pow(2) / 12 + ((p.high + p.low - 2 * q.loc) / 2).pow(2)
+    return scale + 0.5 * spread / q.scale.pow(2)
+
+
+@register_kl(Laplace, Normal)
+def _laplace_normal(p: Any, q: Any) -> Any:
+    variance = q.scale.pow(2)
+    ratio = p.scale.pow(2) / variance
+    shift = 0.5 * q.loc.pow(2) - p.loc * q.loc + 0.5 * p.loc.pow(2)
+    return -0.5 * (2 * ratio / math.pi).log() - 1 + ratio + shift / variance
+
+
+@register_kl(Normal, Gumbel)
+def _normal_gumbel(p: Any, q: Any) -> Any:
+    centre, ratio = p.loc / q.scale, p.scale / q.scale
+    rise = (-centre + 0.5 * ratio.pow(2) + q.loc / q.scale).exp()
+    return centre - q.loc / q.scale + rise - ratio.log() - 0.5 * (1 + math.log(2 * math.pi))

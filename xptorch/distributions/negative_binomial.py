@@ -1,0 +1,79 @@
+"""The negative binomial distribution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import xptorch
+from xptorch.distributions import constraints
+from xptorch.distributions.distribution import Distribution
+from xptorch.distributions.gamma import Gamma
+from xptorch.distributions.utils import (
+    broadcast_all,
+    lazy_property,
+    logits_to_probs,
+    one_of,
+    probs_to_logits,
+)
+from xptorch.nn import functional as F
+
+
+class NegativeBinomial(Distribution):
+    """How many successes come before `total_count` failures."""
+
+    arg_constraints = {
+        "total_count": constraints.greater_than_eq(0),
+        "probs": constraints.half_open_interval(0.0, 1.0),
+        "logits": constraints.real,
+    }
+    support = constraints.nonnegative_integer
+    _expandable = {"total_count": 0, "probs": 0, "logits": 0}
+
+    def __init__(
+        self,
+        total_count: Any,
+        probs: Any = None,
+        logits: Any = None,
+        validate_args: bool | None = None,
+    ) -> None:
+        one_of("probs", probs, "logits", logits)
+        name, given = ("logits", logits) if probs is None else ("probs", probs)
+        self.total_count, self.__dict__[name] = broadcast_all(total_count, given)
+        self.total_count = self.total_count.type_as(self.__dict__[name])
+        super().__init__(self.__dict__[name].size(), validate_args=validate_args)
+
+    @lazy_property
+    def logits(self) -> Any:
+        """The log-odds of success."""
+        return probs_to_logits(self.probs, is_binary=True)
+
+    @lazy_property
+    def probs(self) -> Any:
+        """The probability of success."""
+        return logits_to_probs(self.logits, is_binary=True)
+
+    @property
+    def mean(self) -> Any:
+        return self.total_count * self.logits.exp()
+
+    @property
+    def mode(self) -> Any:
+        return ((self.total_count - 1) * self.logits.exp()).floor().clamp(min=0.0)
+
+    @property
+    def variance(self) -> Any:
+        return self.mean / (-self.logits).sigmoid()
+
+    def sample(self, sample_shape: Any = ()) -> Any:
+        with xptorch.no_grad():
+            rates = Gamma(self.total_count, (-self.logits).exp(), validate_args=False)
+            return xptorch.poisson(rates.sample(sample_shape))
+
+    def log_prob(self, value: Any) -> Any:
+        if self._validate_args:
+            self._validate_sample(value)
+        n = self.total_count
+        odds = n * F.logsigmoid(-self.logits) + value * F.logsigmoid(self.logits)
+        ways = -(n + value).lgamma() + (1.0 + value).lgamma() + n.lgamma()
+        ways = xptorch.where(n + value == 0.0, 0.0, ways)  # no failure to wait for
+        return odds - ways

@@ -1,0 +1,90 @@
+"""The categorical distribution over vectors with a single 1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import xptorch
+from xptorch.distributions import constraints
+from xptorch.distributions.categorical import Categorical
+from xptorch.distributions.distribution import Distribution
+
+
+class OneHotCategorical(Distribution):
+    """`Categorical`, with a vector of zeros and one 1 for each number."""
+
+    arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
+    support = constraints.one_hot
+    has_enumerate_support = True
+
+    def __init__(
+        self, probs: Any = None, logits: Any = None, validate_args: bool | None = None
+    ) -> None:
+        self._categorical = Categorical(probs, logits)
+        shape = self._categorical.param_shape
+        super().__init__(self._categorical.batch_shape, shape[-1:], validate_args=validate_args)
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
+        new = self._get_checked_instance(OneHotCategorical, _instance)
+        new._categorical = self._categorical.expand(xptorch.Size(batch_shape))
+        Distribution.__init__(new, batch_shape, self.event_shape, validate_args=False)
+        new._validate_args = self._validate_args
+        return new
+
+    @property
+    def probs(self) -> Any:
+        """The probabilities."""
+        return self._categorical.probs
+
+    @property
+    def logits(self) -> Any:
+        """The logarithms of the probabilities."""
+        return self._categorical.logits
+
+    @property
+    def param_shape(self) -> Any:
+        """The parameter's shape."""
+        return self._categorical.param_shape
+
+    @property
+    def mean(self) -> Any:
+        return self._categorical.probs
+
+    @property
+    def mode(self) -> Any:
+        n = self.probs.shape[-1]
+        return xptorch.nn.functional.one_hot(self._categorical.mode, n).to(self.probs.dtype)
+
+    @property
+    def variance(self) -> Any:
+        return self.probs * (1 - self.probs)
+
+    def sample(self, sample_shape: Any = ()) -> Any:
+        chosen = self._categorical.sample(sample_shape)
+        n = self._categorical._num_events
+        return xptorch.nn.functional.one_hot(chosen, n).to(self._categorical._param.dtype)
+
+    def log_prob(self, value: Any) -> Any:
+        if self._validate_args:
+            self._validate_sample(value)
+        return self._categorical.log_prob(value.max(-1)[1])
+
+    def entropy(self) -> Any:
+        return self._categorical.entropy()
+
+    def enumerate_support(self, expand: bool = True) -> Any:
+        n = self.event_shape[0]
+        param = self._categorical._param
+        values = xptorch.eye(n, dtype=param.dtype, device=param.device)
+        values = values.reshape((n, *(1,) * len(self.batch_shape), n))
+        return values.expand((n, *self.batch_shape, n)) if expand else values
+
+
+class OneHotCategoricalStraightThrough(OneHotCategorical):
+    """`OneHotCategorical` whose samples hand their gradients straight to the probabilities."""
+
+    has_rsample = True
+
+    def rsample(self, sample_shape: Any = ()) -> Any:
+        samples = self.sample(sample_shape)
+        return samples + (self._categorical.probs - self._categorical.probs.detach())

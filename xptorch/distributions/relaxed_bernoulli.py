@@ -1,0 +1,102 @@
+"""The relaxed Bernoulli distribution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xptorch.distributions import constraints
+from xptorch.distributions.distribution import Distribution
+from xptorch.distributions.transformed_distribution import TransformedDistribution
+from xptorch.distributions.transforms import SigmoidTransform
+from xptorch.distributions.utils import (
+    broadcast_all,
+    clamp_probs,
+    lazy_property,
+    logits_to_probs,
+    one_of,
+    parameter_shape,
+    probs_to_logits,
+)
+from xptorch.ops import random
+
+
+class LogitRelaxedBernoulli(Distribution):
+    """The log-odds of a relaxed Bernoulli number."""
+
+    arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}
+    support = constraints.real
+    _expandable = {"probs": 0, "logits": 0}
+
+    def __init__(
+        self,
+        temperature: Any,
+        probs: Any = None,
+        logits: Any = None,
+        validate_args: bool | None = None,
+    ) -> None:
+        self.temperature = temperature
+        one_of("probs", probs, "logits", logits)
+        name, given = ("logits", logits) if probs is None else ("probs", probs)
+        (self.__dict__[name],) = broadcast_all(given)
+        shape = parameter_shape(self.__dict__[name].size(), given)
+        super().__init__(shape, validate_args=validate_args)
+
+    def _expand_rest(self, new: Any, batch_shape: Any) -> None:
+        new.temperature = self.temperature
+
+    @lazy_property
+    def logits(self) -> Any:
+        """The log-odds of 1."""
+        return probs_to_logits(self.probs, is_binary=True)
+
+    @lazy_property
+    def probs(self) -> Any:
+        """The probability of 1."""
+        return logits_to_probs(self.logits, is_binary=True)
+
+    def rsample(self, sample_shape: Any = ()) -> Any:
+        shape = self._extended_shape(sample_shape)
+        probs = clamp_probs(self.probs.expand(shape))
+        u = clamp_probs(random.rand(shape, dtype=probs.dtype, device=probs.device))
+        odds = u.log() - (-u).log1p() + probs.log() - (-probs).log1p()
+        return odds / self.temperature
+
+    def log_prob(self, value: Any) -> Any:
+        if self._validate_args:
+            self._validate_sample(value)
+        logits, value = broadcast_all(self.logits, value)
+        gap = logits - value * self.temperature
+        return self.temperature.log() + gap - 2 * gap.exp().log1p()
+
+
+class RelaxedBernoulli(TransformedDistribution):
+    """A continuous stand-in for `Bernoulli`, closer to it the lower the temperature."""
+
+    arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}
+    support = constraints.unit_interval
+    has_rsample = True
+
+    def __init__(
+        self,
+        temperature: Any,
+        probs: Any = None,
+        logits: Any = None,
+        validate_args: bool | None = None,
+    ) -> None:
+        base = LogitRelaxedBernoulli(temperature, probs, logits)
+        super().__init__(base, SigmoidTransform(), validate_args=validate_args)
+
+    @property
+    def temperature(self) -> Any:
+        """How far from 0 and 1 the numbers stay."""
+        return self.base_dist.temperature
+
+    @property
+    def logits(self) -> Any:
+        """The log-odds of 1."""
+        return self.base_dist.logits
+
+    @property
+    def probs(self) -> Any:
+        """The probability of 1."""
+        return self.base_dist.probs

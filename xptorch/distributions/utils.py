@@ -1,0 +1,100 @@
+"""What the distributions share: parameters that broadcast, probabilities and logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import xptorch
+from xptorch._tensor import Tensor
+from xptorch.ops.random import normal
+
+euler_constant = 0.57721566490153286060
+
+
+def broadcast_all(*values: Any) -> tuple[Any, ...]:
+    """Numbers and tensors as tensors of one shape; numbers take the tensors' dtype and device.
+
+    Raises:
+        ValueError: a value is neither.
+    """
+    if not all(isinstance(v, (Tensor, int, float)) for v in values):
+        raise ValueError(
+            "Input arguments must all be instances of Number, torch.Tensor or objects implementing "
+            "__torch_function__."
+        )
+    like: dict[str, Any] = {"dtype": xptorch.get_default_dtype()}
+    for v in values:
+        if isinstance(v, Tensor):
+            like = {"dtype": v.dtype, "device": v.device}
+            break
+    tensors = [v if isinstance(v, Tensor) else xptorch.tensor(v, **like) for v in values]
+    return tuple(xptorch.broadcast_tensors(*tensors))
+
+
+def parameter_shape(shape: Any, *values: Any) -> Any:
+    """The batch shape: none where all parameters were given as numbers."""
+    return xptorch.Size() if all(isinstance(v, (int, float)) for v in values) else shape
+
+
+def sum_rightmost(value: Any, count: int) -> Any:
+    """The sum over the last `count` axes."""
+    return value.sum(tuple(range(-count, 0))) if count else value
+
+
+_sum_rightmost = sum_rightmost
+
+
+def standard_normal(shape: Any, like: Any) -> Any:
+    """Standard normal numbers in the dtype and on the device of a tensor."""
+    return normal(
+        xptorch.zeros(shape, dtype=like.dtype, device=like.device),
+        xptorch.ones(shape, dtype=like.dtype, device=like.device),
+    )
+
+
+def clamp_probs(probs: Any) -> Any:
+    """Probabilities kept off 0 and 1 by what the dtype can tell."""
+    eps = xptorch.finfo(probs.dtype).eps
+    return probs.clamp(min=eps, max=1 - eps)
+
+
+def logits_to_probs(logits: Any, is_binary: bool = False) -> Any:
+    """Probabilities from log-odds, or from logarithms of weights along the last axis."""
+    return logits.sigmoid() if is_binary else logits.softmax(-1)
+
+
+def probs_to_logits(probs: Any, is_binary: bool = False) -> Any:
+    """The inverse of `logits_to_probs`."""
+    clamped = clamp_probs(probs)
+    return clamped.log() - (-clamped).log1p() if is_binary else clamped.log()
+
+
+def one_of(first: str, a: Any, second: str, b: Any) -> None:
+    """Raise unless exactly one of two parameters was given."""
+    if (a is None) == (b is None):
+        raise ValueError(f"Either `{first}` or `{second}` must be specified, but not both.")
+
+
+class lazy_property:
+    """A property that is worked out when first asked for, and then kept."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.function = function
+        self.__doc__ = function.__doc__
+        self.name = function.__name__
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return self
+        with xptorch.enable_grad():
+            value = self.function(instance)
+        instance.__dict__[self.name] = value
+        return value
+
+
+def tril_matrix_to_vec(mat: Any, diag: int = 0) -> Any:
+    """The elements of lower triangles, row after row."""
+    n = mat.shape[-1]
+    rows, cols = xptorch.tril_indices(n, n, diag, device=mat.device)
+    return mat[..., rows, cols]
