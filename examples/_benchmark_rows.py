@@ -97,7 +97,7 @@ def char_gpt(torch: Any) -> Timed:
             self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, letters)
 
         def forward(self, index: Any) -> Any:
-            x = self.token(index) + self.place(torch.arange(index.shape[1]))
+            x = self.token(index) + self.place(torch.arange(index.shape[1], device=index.device))
             return self.head(self.norm(self.blocks(x)))
 
     net = GPT()

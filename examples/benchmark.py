@@ -44,13 +44,12 @@ MEMORY = {"peak memory of a ResNet-20 step batch 128": "ResNet-20 step batch 128
 
 PEAK_OF = """
 import resource, sys
-sys.path.insert(0, {!r})
-import {} as torch
-from _benchmark_rows import ROWS
-torch.set_default_device({!r})
-torch.zeros(1)
+sys.path.insert(0, {0!r})
+import {1} as torch
+from benchmark import build
+torch.zeros(1, device={2!r})
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in KiB on Linux
-before, row = peak(), ROWS[{!r}](torch)
+before, row = peak(), build(torch, {3!r}, {2!r})
 for _ in range(3):
     row.step()
 print((peak() - before) * 1024)
@@ -85,13 +84,21 @@ def segment(row: Timed, seconds: float, synchronize: Callable[[], Any]) -> float
     return (median(steps) - (median(baselines) if baselines else 0)) / row.ops
 
 
+def build(torch: Any, row: str, device: str) -> Timed:
+    """A row on a device. Only for this is it the default: PyTorch's calls cost more under one."""
+    torch.set_default_device(device)
+    try:
+        return ROWS[row](torch)
+    finally:
+        torch.set_default_device(None)
+
+
 def worker(pipe: Any, library: str, device: str) -> None:
     """Answer (row, seconds) by the time of one segment or, as text, by why there is none."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent; the worker follows it
     try:
         torch = importlib.import_module(library)
-        torch.set_default_device(device)
-        torch.zeros(1)
+        torch.zeros(1, device=device)
         synchronize = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
         pipe.send(f"{library} {torch.__version__} on {device}; {blas()}")
     except (ImportError, RuntimeError, AssertionError) as error:
@@ -101,8 +108,7 @@ def worker(pipe: Any, library: str, device: str) -> None:
     for row, seconds in iter(pipe.recv, None):
         try:
             if row != current:
-                timed = ROWS[row](torch)
-                current = row
+                timed, current = build(torch, row, device), row
                 for _ in range(3):
                     timed.step()
             pipe.send(segment(timed, seconds, synchronize))
@@ -153,7 +159,9 @@ class Library:
         if row in IMPORTS:
             return self._alone(TIME_OF.format(IMPORTS[row].format(self.name, self.device)))
         if row in MEMORY:
-            return self._alone(PEAK_OF.format(HERE, self.name, self.device, MEMORY[row]))
+            return self._alone(
+                PEAK_OF.format(HERE, self.name, self.device, MEMORY[row], self.device)
+            )
         self.pipe.send((row, seconds))
         answer: float | str = self._receive(f"in the row {row!r}")
         return answer

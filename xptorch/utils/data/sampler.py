@@ -107,11 +107,12 @@ class RandomSampler(Sampler[int]):
     def _permute(self, generator: Generator) -> Iterator[int]:
         n = len(self.data_source)
         whole, rest = divmod(self.num_samples, n)
-        # The last permutation is drawn even where nothing of it is used: PyTorch does, too, and
-        # the generator's next numbers depend on it.
-        for i in range(whole + 1):
-            order = randperm(n, generator=generator, device="cpu").tolist()
-            yield from order if i < whole else order[:rest]
+        for _ in range(whole):
+            yield from randperm(n, generator=generator, device="cpu").tolist()
+        # PyTorch draws one more even where nothing of it is used: the next numbers of the user's
+        # generator depend on it. Ours has no next ones.
+        if rest or generator is self.generator:
+            yield from randperm(n, generator=generator, device="cpu").tolist()[:rest]
 
     def __len__(self) -> int:
         return self.num_samples
