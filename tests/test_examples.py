@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -156,3 +158,40 @@ def test_benchmark_lists_its_rows_where_none_fits(tmp_path: Path) -> None:
     done = run("benchmark.py", "--rows", "nonsense", cwd=tmp_path)
     assert done.returncode == 2
     assert "batch norm" in done.stderr
+
+
+TINY = ("--train", "60", "--test", "20", "--epochs", "1", "--batch-size", "20", "--width", "4")
+
+
+@pytest.fixture
+def plots() -> None:
+    for package in ("matplotlib", "tqdm"):
+        pytest.importorskip(package)
+
+
+@pytest.mark.usefixtures("plots")
+def test_resnet_says_that_it_draws_its_images(tmp_path: Path) -> None:
+    done = run("resnet_cifar.py", *TINY, "--blocks", "1", "--out", tmp_path / "o", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "STAND-IN IMAGES, NOT CIFAR-10" in done.stdout
+    assert "ResNet-8, 5,126 weights; 60 images; on cpu" in done.stdout
+    assert re.search(r"epoch  0  loss [23]\.\d+  accuracy 0\.\d+ in training", done.stdout)
+    assert (tmp_path / "o" / "resnet_cifar.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("plots")
+def test_resnet_reads_the_files_of_cifar(tmp_path: Path) -> None:
+    folder = tmp_path / "cifar"
+    folder.mkdir()
+    names = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]
+    for i, name in enumerate(names):
+        pixels = np.random.default_rng(i).integers(0, 256, (20, 3072), dtype=np.uint8)
+        batch = {b"data": pixels, b"labels": [j % 10 for j in range(20)]}
+        (folder / name).write_bytes(pickle.dumps(batch))
+    classes = [f"kind {i}".encode() for i in range(10)]
+    (folder / "batches.meta").write_bytes(pickle.dumps({b"label_names": classes}))
+    args = (*TINY, "--blocks", "1", "--data", folder, "--out", tmp_path)
+    done = run("resnet_cifar.py", *args, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"CIFAR-10 from {folder}" in done.stdout
+    assert "STAND-IN" not in done.stdout
