@@ -11,7 +11,7 @@ from xptorch.nn import functional as F
 from xptorch.nn.conv import _ConvTranspose
 from xptorch.nn.module import Module
 from xptorch.nn.utils import parametrize
-from xptorch.ops import create, decompositions, inverses, shape
+from xptorch.ops import create, decompositions, householder, inverses, shape
 
 __all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
@@ -180,38 +180,6 @@ def _weight_of(module: Module, name: str) -> Tensor:
 # ---- orthogonal weights
 
 
-def _reflected(a: Tensor, tau: Tensor) -> Tensor:
-    """The first columns of the product of the reflections 1 − τ v vᵀ, v the columns of `a`."""
-    n, k = a.shape[-2:]
-    eye = create.eye(n, k, **_like(a))
-    v = a.tril(-1) + eye
-    q = eye.expand(a.shape)
-    for i in reversed(range(k)):
-        column = v[..., i : i + 1]
-        q = q - tau[..., i, None, None] * (column @ (column.mH @ q))
-    return q
-
-
-def _reflectors(q: Tensor) -> tuple[Tensor, Tensor]:
-    """The reflections that make `q` upper triangular, below that triangle, and their τ."""
-    taus = []
-    a, k = q.clone(), q.shape[-1]
-    for i in range(k):
-        x = a[..., i:, i]
-        head, rest = x[..., :1], x[..., 1:]
-        none = (rest == 0).all(-1, keepdim=True)
-        beta = -x.norm(dim=-1, keepdim=True).copysign(head)
-        beta = head.where(none, beta)
-        tau = ((beta - head) / beta).where(~none, 0)
-        v = shape.cat([create.ones_like(head), (rest / (head - beta)).where(~none, 0)], -1)
-        block = a[..., i:, i:]
-        block = block - tau[..., None] * (v[..., None] @ (v[..., None, :] @ block))
-        a[..., i:, i:] = block
-        a[..., i + 1 :, i] = v[..., 1:]
-        taus.append(tau)
-    return a, shape.cat(taus, -1)
-
-
 def _orthogonalized(a: Tensor) -> Tensor:
     """The Q of A = Q R whose R has a positive diagonal."""
     q, r = decompositions.qr(a)
@@ -249,7 +217,7 @@ class _Orthogonal(Module):
             x = x.mT
         if self.orthogonal_map == "householder":
             a = x.tril(-1)
-            q = _reflected(a, 2.0 / (1.0 + (a * a).sum(-2)))
+            q = householder.householder_product(a, 2.0 / (1.0 + (a * a).sum(-2)))
             # The diagonal's signs are the only other freedom that an orthogonal matrix has.
             q = q * x.diagonal(dim1=-2, dim2=-1).trunc().detach().unsqueeze(-2)
         else:
@@ -290,7 +258,7 @@ class _Orthogonal(Module):
                 "parametrizations when use_trivialization=False."
             )
         else:
-            result, tau = _reflectors(q)
+            result, tau = householder.geqrf(q)
             signs = result.diagonal(dim1=-2, dim2=-1).sign()
             signs = signs.where(tau != 0, -signs)  # where there was nothing to reflect
             result.diagonal(dim1=-2, dim2=-1).copy_(signs)
