@@ -10,17 +10,6 @@ import numpy as np
 
 SHAPES = ["disc", "ring", "square", "frame", "triangle", "cross"]
 SHAPES += ["rows", "columns", "diagonals", "checks"]
-    "disc",
-    "ring",
-    "square",
-    "frame",
-    "triangle",
-    "cross",
-    "rows",
-    "columns",
-    "diagonals",
-    "checks",
-]
 MEAN = np.array([0.4914, 0.4822, 0.4465], np.float32)
 SPREAD = np.array([0.2470, 0.2435, 0.2616], np.float32)
 
