@@ -174,7 +174,7 @@ def test_resnet_says_that_it_draws_its_images(tmp_path: Path) -> None:
     done = run("resnet_cifar.py", *TINY, "--blocks", "1", "--out", tmp_path / "o", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "STAND-IN IMAGES, NOT CIFAR-10" in done.stdout
-    assert "ResNet-8, 5,126 weights; 60 images; on cpu" in done.stdout
+    assert "ResNet-8, 5,006 weights; 60 images; on cpu" in done.stdout
     assert re.search(r"epoch  0  loss [23]\.\d+  accuracy 0\.\d+ in training", done.stdout)
     assert (tmp_path / "o" / "resnet_cifar.png").read_bytes().startswith(b"\x89PNG")
 
