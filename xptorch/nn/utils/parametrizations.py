@@ -258,7 +258,7 @@ class _Orthogonal(Module):
                 "parametrizations when use_trivialization=False."
             )
         else:
-            result, tau = householder.geqrf(q)
+            result, tau = householder.geqrf(q.detach())
             signs = result.diagonal(dim1=-2, dim2=-1).sign()
             signs = signs.where(tau != 0, -signs)  # where there was nothing to reflect
             result.diagonal(dim1=-2, dim2=-1).copy_(signs)
