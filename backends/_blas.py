@@ -24,16 +24,12 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     work = inner * a.shape[-2] if a.ndim > 1 else inner
     if work <= _SHARED_FROM:
         return np.matmul(a, b, out=out)
-    before = _openblas.get_threads()
-    if before == 1:
+    if _openblas.get_threads() == 1:
         return np.matmul(a, b, out=out)
     if work >= PAYS_FROM and a.ndim == b.ndim == 2 and a.dtype == b.dtype:
         return _shared(a, b, out, work)
-    _openblas.set_threads(1)
-    try:
+    with _openblas.one_thread:
         return np.matmul(a, b, out=out)
-    finally:
-        _openblas.set_threads(before)
 
 
 def _shared(a: Array, b: Array, out: Array | None, work: int) -> Array:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +29,25 @@ def _thread_functions() -> tuple[Callable[[], int], Callable[[int], object]]:
 get_threads, set_threads = _thread_functions()
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """A block whose matrix products stay on the thread that asks for them."""
-    before = get_threads()
-    set_threads(1)
-    try:
-        yield
-    finally:
-        set_threads(before)
+class _OneThread:
+    """A block whose matrix products stay on the thread that asks for them; several may overlap."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.inside, self.before = 0, 1
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if not self.inside:
+                self.before = get_threads()
+                set_threads(1)
+            self.inside += 1
+
+    def __exit__(self, *exc: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if not self.inside:
+                set_threads(self.before)
+
+
+one_thread = _OneThread()

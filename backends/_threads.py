@@ -83,10 +83,11 @@ def share(part: Part, count: int, nanoseconds: float) -> None:
     """
     size = min(_team.size, count)
     if size < 2 or nanoseconds < _PAYS_FROM or not _team.busy.acquire(blocking=False):
-        part(0, count)
+        with _openblas.one_thread:
+            part(0, count)
         return
     try:
-        with _openblas.one_thread():
+        with _openblas.one_thread:
             done: SimpleQueue[Any] = SimpleQueue()
             bounds = [count * i // size for i in range(size + 1)]
             for i, queue in enumerate(_team.queues(size - 1), 1):

@@ -193,6 +193,33 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
                 yield (g, [True, False, False], logits.shape, aux), {}
 
 
+# ---- linear layers
+
+
+def layers(rng: np.random.Generator, dtype: Any) -> Iterator[tuple[Any, ...]]:
+    """(input, weight, bias, gradient of the output)."""
+    for lead, n_in, n_out in (((4, 250), 130, 129), ((60,), 500, 601), ((1000, 3), 90, 70)):
+        a = rng.normal(size=(*lead, n_in)).astype(dtype)
+        weight = rng.normal(size=(n_out, n_in)).astype(dtype)
+        bias = rng.normal(size=n_out).astype(dtype)
+        yield a, weight, bias, rng.normal(size=(*lead, n_out)).astype(dtype)
+        g = np.broadcast_to(dtype.type(1), (*lead, n_out))
+        yield a[..., ::-1], weight.T.copy().T, None, g
+
+
+@cases("linear_forward")
+def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+    for a, weight, bias, _ in layers(rng, dtype):
+        yield (a, weight, bias), {}
+
+
+@cases("linear_vjp")
+def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+    for a, weight, _, g in layers(rng, dtype):
+        for needs in ([True] * 3, [False, True, False], [True, False, True]):
+            yield (g, needs, a, weight), {}
+
+
 # ---- attention
 
 

@@ -31,6 +31,7 @@ def _linear_forward(xp: Any, a: Any, weight: Any, bias: Any) -> Any:
     return y if a.ndim == 2 else xp.reshape(y, (*a.shape[:-1], weight.shape[0]))
 
 
+@hot
 def _linear_vjp(xp: Any, g: Any, needs: Any, a: Any, weight: Any) -> Any:
     g = _matrix(xp, g)
     to_a = to_weight = to_bias = None
