@@ -144,6 +144,30 @@ def independent_calls(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
         assert done.tolist() == [1, 2, 3, 4, 5]
 
 
+def grouped(rng: np.random.Generator, dtype: Any) -> Iterator[tuple[Any, ...]]:
+    """(images, gradient, groups, weight, bias); of one, means far from 0."""
+    for shape, groups in (((8, 12, 25, 20), 3), ((3, 16, 1000), 16), ((40, 6, 20, 20), 1)):
+        a, g = rng.normal(size=(2, *shape)).astype(dtype)
+        weight, bias = rng.normal(size=(2, shape[1])).astype(dtype)
+        yield a, g, groups, weight, bias
+        yield a + dtype.type(20), g, groups, weight, None
+        yield a, g, groups, None, None
+
+
+@cases("group_norm_forward")
+def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+    for a, _, groups, weight, bias in grouped(rng, dtype):
+        yield (a, weight, bias), {"groups": groups, "eps": 1e-5}
+
+
+@cases("group_norm_vjp")
+def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+    for a, g, groups, weight, bias in grouped(rng, dtype):
+        _, aux = HOT["group_norm_forward"](PLAIN, a, weight, bias, groups=groups, eps=1e-5)
+        for needs in ([True, weight is not None, bias is not None], [True, False, False]):
+            yield (g, needs, a, weight, aux, groups), {}
+
+
 # ---- softmax and cross-entropy
 
 

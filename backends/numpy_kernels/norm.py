@@ -155,3 +155,73 @@ def _pair(a: Any, b: Any, like: Array) -> Array:
     both = np.empty((2, len(like)), like.dtype)
     both[0], both[1] = a, b
     return both
+
+
+def group_norm_forward(a: Array, weight: Any, bias: Any, *, groups: int, eps: float) -> Any:
+    n, c = a.shape[:2]
+    size = a.size // (n * c)  # numbers of a channel
+    if not _handles(a, size, weight, bias):
+        return NotImplemented
+    each = c // groups  # channels of a group
+    result = np.empty(a.shape, a.dtype)
+    x, y = a.reshape(n * groups, -1), result.reshape(n * groups, -1)
+    mean, rstd = np.empty((2, n * groups), a.dtype)
+    ones = np.ones(x.shape[1], a.dtype)
+    gain = np.ones((groups, each), a.dtype) if weight is None else weight.reshape(groups, each)
+    shift = 0 if bias is None else np.tile(bias.reshape(groups, each), (n, 1))
+    gains = np.tile(gain, (n, 1))
+
+    def work(rows: slice) -> None:
+        part = x[rows]
+        mean[rows], rstd[rows], far = _moments(part, ones, eps)
+        scale = rstd[rows, None] * gains[rows]
+        channels, out = part.reshape(-1, each, size), y[rows].reshape(-1, each, size)
+        if far:
+            np.subtract(channels, mean[rows, None, None], out=out)
+            out *= scale[:, :, None]
+            constant = np.broadcast_to(shift, gains.shape)[rows]
+        else:
+            np.multiply(channels, scale[:, :, None], out=out)
+            constant = np.broadcast_to(shift, gains.shape)[rows] - mean[rows, None] * scale
+        out += constant[:, :, None]
+
+    by_rows(work, *x.shape, 7)
+    return result, (mean, rstd)
+
+
+def group_norm_vjp(g: Array, needs: Any, a: Array, weight: Any, aux: Any, groups: int) -> Any:
+    mean, rstd = aux
+    n, c = a.shape[:2]
+    size = a.size // (n * c)
+    if not _handles(a, size, g, weight):
+        return NotImplemented
+    each, width = c // groups, a.size // (n * groups)
+    g, x = g.reshape(n * groups, each, size), a.reshape(n * groups, each, size)
+    to_a = np.empty(a.shape, a.dtype) if needs[0] else None
+    target = None if to_a is None else to_a.reshape(x.shape)
+    gain = np.ones((groups, each), a.dtype) if weight is None else weight.reshape(groups, each)
+    gains = np.tile(gain, (n, 1))
+    sums, products = np.empty((2, n * groups, each), a.dtype)
+    ones = np.ones(size, a.dtype)
+
+    def work(rows: slice) -> None:
+        slope, part, v, m, r = g[rows], x[rows], gains[rows], mean[rows], rstd[rows]
+        np.matmul(slope, ones, out=sums[rows])
+        np.vecdot(slope, part, out=products[rows])
+        if target is None:
+            return
+        total, along = np.vecdot(sums[rows], v), np.vecdot(products[rows], v)
+        bend = (along - total * m) * r * r * r / width
+        out = np.multiply(slope, (r[:, None] * v)[:, :, None], out=target[rows])
+        drift = np.multiply(part, bend[:, None, None], out=scratch(part))
+        drift += (total * r / width - bend * m)[:, None, None]
+        out -= drift
+
+    by_rows(work, n * groups, width, 9)
+    to_weight = to_bias = None
+    if needs[1]:
+        centred = (products - mean[:, None] * sums) * rstd[:, None]
+        to_weight = centred.reshape(n, c).sum(axis=0)
+    if needs[2]:
+        to_bias = sums.reshape(n, c).sum(axis=0)
+    return to_a, to_weight, to_bias
