@@ -12,7 +12,7 @@ from xptorch._backend import Array
 
 # Numbers of one NumPy call. With fewer the threads wait for each other's turn in Python; that the
 # intermediate results leave a core's own cache costs less.
-_PART = 1 << 18
+_PART = 1 << 19
 _PASS = 0.1  # nanoseconds for a number in a multiplication of arrays
 
 SMALL = 1 << 15  # numbers below which the generic functions are as fast
