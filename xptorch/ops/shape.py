@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xptorch import _graph, _tensor
 from xptorch._dtype import dtype
 from xptorch._engine import op
+from xptorch._grad_mode import set_grad_enabled
 from xptorch._graph import wrap
 from xptorch.ops._common import (
     Dim,
@@ -153,6 +154,9 @@ def reshape(input: Tensor, *shape: Any, **named: Any) -> Tensor:
 def view(self: Tensor, *shape: Any, **named: Any) -> Tensor:
     """The elements in another shape, never a copy; with a dtype, the bytes read as that dtype.
 
+    A result that was left in another order of memory (convolutions' have their channels last) is
+    put in order first; where its memory is shared already, the view is a copy.
+
     Raises:
         RuntimeError: the tensor's strides do not allow it.
     """
@@ -162,11 +166,14 @@ def view(self: Tensor, *shape: Any, **named: Any) -> Tensor:
         return view_dtype(self, named["dtype"])
     size = _infer(sizes_of(shape, named, "size", "view"), self.numel())
     xp = self._device.xp
-    if self.numel() and xp.reshape_view(self._data, size) is None and not _channels_last(self):
-        raise RuntimeError(
-            "view size is not compatible with input tensor's size and stride (at least one "
-            "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
-        )
+    if self.numel() and xp.reshape_view(self._data, size) is None:
+        if not _viewed_in_order(self, size):
+            raise RuntimeError(
+                "view size is not compatible with input tensor's size and stride (at least one "
+                "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
+            )
+        if self._node and self._base is None and self._counter is None:  # nobody else has it
+            self._data = _in_order(xp, self._data)
     return _reshape(self, shape=size)
 
 
@@ -180,10 +187,15 @@ def reshape_as(self: Tensor, other: Tensor) -> Tensor:
     return reshape(self, other.shape)
 
 
-def _channels_last(t: Tensor) -> bool:
-    """Whether the memory lies as convolutions leave it: to the user such a tensor is contiguous."""
-    x = t._data
-    return x.ndim >= 3 and _lies_in(t, (0, *range(2, x.ndim), 1))
+def _viewed_in_order(t: Tensor, size: tuple[int, ...]) -> bool:
+    """Whether the view were possible if the op that made this memory had left it in order."""
+    base: Tensor = t if t._base is None else t._base
+    if base.ndim < 3 or base.is_contiguous():
+        return False
+    xp, x = base._device.xp, base._data
+    in_order = wrap(xp.zeros(x.shape, dtype=x.dtype, device=base._device.raw), base._device)
+    with set_grad_enabled(False):
+        return xp.reshape_view(_graph.replayed(in_order, t._replay)._data, size) is not None
 
 
 def _lies_in(t: Tensor, axes: Sequence[int]) -> bool:
@@ -431,9 +443,13 @@ def _in_format(t: Tensor, memory_format: Any) -> Tensor:
     return _permute(_reordered(_permute(t, axes=axes)), axes=_inverse(axes))
 
 
+def _in_order(xp: Any, a: Any) -> Any:
+    return xp.reshape(xp.concat([xp.reshape(a, (-1,))]), a.shape)
+
+
 _reordered = op(
     "contiguous",
-    lambda xp, a: xp.reshape(xp.concat([xp.reshape(a, (-1,))]), a.shape),
+    _in_order,
     a=lambda xp, g: g,
 )
 
