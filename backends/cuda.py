@@ -68,6 +68,17 @@ def enable_cudnn_sdp(enabled: bool) -> None:
     _attention["cudnn"] = enabled
 
 
+def preferred_linalg_library(backend: str | None = None) -> str:
+    """The library that solves linear systems: the array library chooses.
+
+    Raises:
+        NotImplementedError: another is asked for.
+    """
+    if backend not in (None, "default"):
+        raise NotImplementedError(f"preferred_linalg_library({backend!r}) is not supported")
+    return "default"
+
+
 def is_flash_attention_available() -> bool:
     """False: there is one way of computing attention."""
     return False

@@ -32,6 +32,7 @@ LAYERS = (
     ("serialization", "_archive", "_storage", "_torch_pickle", "_unpickler"),
     ("_switches", "accelerator", "amp", "compiler", "cpu", "distributed", "hub", "jit", "mps"),
     ("cuda.amp", "multiprocessing", "onnx", "version", "xpu", "__config__", "utils.model_zoo"),
+    ("overrides", "profiler", "autograd.profiler", "storage", "types"),
     ("_as_torch", "_torch_worker", "__main__"),
 )
 # the few that deal with data on the host

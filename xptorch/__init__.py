@@ -150,23 +150,11 @@ newaxis = None
 
 # what few programs use is loaded when asked for
 _LAZY = {
-    *("__config__", "accelerator", "amp", "backends", "compiler", "cpu", "distributed", "fft"),
-    "distributions",
-    *(
-        "func",
-        "hub",
-        "jit",
-        "linalg",
-        "masked",
-        "mps",
-        "multiprocessing",
-        "onnx",
-        "signal",
-        "special",
-        "testing",
-    ),
-    *("version", "xpu"),
-}
+    "__config__", "accelerator", "amp", "backends", "compiler", "cpu", "distributed",
+    "distributions", "fft", "func", "hub", "jit", "linalg", "masked", "mps", "multiprocessing",
+    "onnx", "overrides", "profiler", "signal", "special", "storage", "testing", "types", "version",
+    "xpu",
+}  # fmt: skip
 _LAZY_NAMES = {
     **{"as_torch": "_as_torch", "compile": "compiler", "vmap": "func"},
     **dict.fromkeys(("autocast", "GradScaler"), "amp"),
@@ -175,6 +163,7 @@ _LAZY_NAMES = {
             *("is_autocast_enabled", "is_autocast_cpu_enabled", "is_autocast_cache_enabled"),
             *("get_autocast_dtype", "set_autocast_dtype", "get_autocast_gpu_dtype"),
             *("get_autocast_cpu_dtype", "clear_autocast_cache"),
+            *("set_autocast_gpu_dtype", "set_autocast_cpu_dtype"),
         ),
         "amp.autocast_mode",
     ),

@@ -176,6 +176,16 @@ def get_autocast_cpu_dtype() -> _dtype.dtype:
     return get_autocast_dtype("cpu")
 
 
+def set_autocast_gpu_dtype(dtype: _dtype.dtype) -> None:
+    """Set the lower dtype on GPUs."""
+    set_autocast_dtype("cuda", dtype)
+
+
+def set_autocast_cpu_dtype(dtype: _dtype.dtype) -> None:
+    """Set the lower dtype on the CPU."""
+    set_autocast_dtype("cpu", dtype)
+
+
 def clear_autocast_cache() -> None:
     """Forget the weights' casts."""
     if mode.casting is not None:

@@ -18,3 +18,11 @@ from xptorch.autograd.function import Function as Function
 from xptorch.autograd.gradcheck import gradcheck as gradcheck
 from xptorch.autograd.gradcheck import gradgradcheck as gradgradcheck
 from xptorch.autograd.variable import Variable as Variable
+
+
+def __getattr__(name: str) -> object:
+    if name == "profiler":  # it stands above the layers
+        import importlib
+
+        return importlib.import_module("xptorch.autograd.profiler")
+    raise AttributeError(f"xptorch has no torch.autograd.{name}")

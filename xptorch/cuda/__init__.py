@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import time
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -320,6 +321,97 @@ default_stream = current_stream
 def stream(stream: Any) -> AbstractContextManager[Any]:
     """A block that uses the given stream: there is only one."""
     return nullcontext()
+
+
+class StreamContext(nullcontext[None]):
+    """A block that uses a stream: there is only one."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__()
+        self.stream = stream
+
+
+def set_stream(stream: Any) -> None:
+    """There is only one stream to use."""
+
+
+# ---- what PyTorch can tell of its own build and of the driver
+
+
+def get_arch_list() -> list[str]:
+    """Empty: CuPy compiles for the GPU that it finds."""
+    return []
+
+
+def is_tf32_supported() -> bool:
+    """False: products are computed in full precision."""
+    return False
+
+
+def is_current_stream_capturing() -> bool:
+    """False: there are no graphs of recorded work."""
+    return False
+
+
+def ipc_collect() -> None:
+    """Give memory shared with other processes back: none is shared."""
+    if not is_available():
+        init()
+
+
+def seed() -> None:
+    """Changes nothing: numbers on every device come from the stream of `xptorch.manual_seed`."""
+
+
+seed_all = seed
+
+
+def initial_seed() -> int:
+    """The seed of the one stream of random numbers."""
+    return random.initial_seed()
+
+
+def memory_stats(device: Any = None) -> dict[str, int]:
+    """Bytes by PyTorch's names for them; empty without a GPU."""
+    known = _memory(device)
+    names = {"allocated": "allocated_bytes.all.current", "peak": "allocated_bytes.all.peak"}
+    names["reserved"] = "reserved_bytes.all.current"
+    return {name: known[key] for key, name in names.items() if key in known}
+
+
+def memory_summary(device: Any = None, abbreviated: bool = False) -> str:
+    """The figures of `memory_stats`, a line each."""
+    return "".join(f"{name:32} {value:>16,}\n" for name, value in memory_stats(device).items())
+
+
+def reset_accumulated_memory_stats(device: Any = None) -> None:
+    """Nothing is added up."""
+
+
+def max_memory_cached(device: Any = None) -> int:
+    """The old name of `max_memory_reserved`."""
+    warnings.warn(
+        "`torch.cuda.max_memory_cached` has been renamed to `torch.cuda.max_memory_reserved`",
+        FutureWarning,
+        stacklevel=2,
+    )
+    return max_memory_reserved(device)
+
+
+def memory_cached(device: Any = None) -> int:
+    """The old name of `memory_reserved`."""
+    warnings.warn(
+        "`torch.cuda.memory_cached` has been renamed to `torch.cuda.memory_reserved`",
+        FutureWarning,
+        stacklevel=2,
+    )
+    return memory_reserved(device)
+
+
+def can_device_access_peer(device: Any, peer_device: Any) -> bool:
+    """False: devices exchange arrays through the host."""
+    _index(device), _index(peer_device)
+    return False
 
 
 def __getattr__(name: str) -> Any:

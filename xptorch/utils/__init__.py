@@ -6,7 +6,16 @@ import importlib
 from types import ModuleType
 
 # worker processes bring a lot along: loaded when asked for
-_LAZY = ("data", "hooks", "checkpoint", "model_zoo", "tensorboard", "_pytree", "dlpack")
+_LAZY = (
+    "benchmark",
+    "data",
+    "hooks",
+    "checkpoint",
+    "model_zoo",
+    "tensorboard",
+    "_pytree",
+    "dlpack",
+)
 
 
 def __getattr__(name: str) -> ModuleType:
