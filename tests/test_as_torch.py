@@ -114,7 +114,7 @@ def test_a_script_runs_as_under_python(tmp_path: Path) -> None:
     result = python("-m", "xptorch", "program.py", "--lr", "1", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     batches = "[[0.0, 1.0], [4.0, 9.0]]\n"
-    first = f"['--lr', '1'] program.py {tmp_path}\n"
+    first = f"['--lr', '1'] {tmp_path}/program.py {tmp_path}\n"
     assert result.stdout == first + 3 * batches + "True\n4\n2.13\n"
 
 
@@ -133,10 +133,7 @@ def test_tracebacks_are_the_programs_own(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text("def f():\n    raise ValueError('no')\nf()\n")
     theirs = python("program.py", cwd=tmp_path)
     ours = python("-m", "xptorch", "program.py", cwd=tmp_path)
-    assert (ours.returncode, ours.stderr.replace(f"{tmp_path}/", "")) == (
-        theirs.returncode,
-        theirs.stderr.replace(f"{tmp_path}/", ""),
-    )
+    assert (ours.returncode, ours.stderr) == (theirs.returncode, theirs.stderr)
 
 
 def test_exit_codes(tmp_path: Path) -> None:

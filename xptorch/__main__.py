@@ -42,13 +42,15 @@ def _run_module(arguments: list[str]) -> None:
 
 def _run_script(arguments: list[str]) -> None:
     """Run a file in a module that stays ``__main__``: pickles and workers look their names up."""
-    path = arguments[0]
+    path = os.path.abspath(arguments[0])
     sys.argv, sys.path[0] = arguments, os.path.dirname(os.path.realpath(path))
     try:
         with io.open_code(path) as file:
             code = compile(file.read(), path, "exec")
     except OSError as error:
-        raise SystemExit(f"python -m xptorch: can't open file {path!r}: {error.strerror}") from None
+        raise SystemExit(
+            f"python -m xptorch: can't open file {arguments[0]!r}: {error.strerror}"
+        ) from None
     module = ModuleType("__main__")
     module.__file__ = path
     vars(module).update(__builtins__=__builtins__, __spec__=None)
