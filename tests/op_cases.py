@@ -381,6 +381,7 @@ NET = [
         call=lambda torch, w, i: torch.nn.functional.embedding(i, w),
     ),
     case("dropout", real(), call=seeded(lambda torch, x: torch.nn.functional.dropout(x, 0.4))),
+    case("dirichlet", positive(), call=seeded(lambda torch, x: torch._sample_dirichlet(x.exp()))),
     case("standard_gamma", positive(), call=seeded(lambda torch, x: torch._standard_gamma(x + 1))),
     case("random", real(), call=seeded(lambda torch, x: x.clone().uniform_(-1, 1))),
     case(

@@ -18,10 +18,10 @@ from tests.op_truth import TRUTH, read, torch
 from xptorch import _engine, _graph
 
 DTYPES = ("float32", "float64", "float16", "int64", "uint8", "bool")
-NO_GRADIENT_IN_TORCH = ("floor_divide", "standard_gamma")  # none, or an approximation
-ONCE = ("standard_gamma",)  # differentiable once, as in PyTorch
+NO_GRADIENT_IN_TORCH = ("floor_divide", "standard_gamma", "dirichlet")  # none, or an approximation
+ONCE = ("standard_gamma", "dirichlet")  # differentiable once, as in PyTorch
 # float32 results are too coarse for a numerical derivative; variates move along their distribution
-COARSE = ("astype", "standard_gamma")
+COARSE = ("astype", "standard_gamma", "dirichlet")
 IN_MEMORY_ORDER = ("random", "dropout")  # draw along the memory of a copy, laid out by the library
 cases = pytest.mark.parametrize("case", CASES, ids=str)
 needs_torch = pytest.mark.skipif(torch is None, reason="PyTorch is the reference")

@@ -10,10 +10,7 @@ from xptorch.distributions.exp_family import ExponentialFamily
 
 
 class Dirichlet(ExponentialFamily):
-    """p(x) ∝ Π xᵢ^(aᵢ − 1) over the simplex, where a is the concentration.
-
-    XPTorch has no gradients of its samples.
-    """
+    """p(x) ∝ Π xᵢ^(aᵢ − 1) over the simplex, where a is the concentration."""
 
     arg_constraints = {"concentration": constraints.independent(constraints.positive, 1)}
     support = constraints.simplex

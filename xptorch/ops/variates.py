@@ -115,21 +115,52 @@ def _standard_gamma(self: Tensor, generator: Generator | None = None) -> Tensor:
     return _gamma(self, value=value)
 
 
+def _beta_slope(xp: Any, x: Any, a: Any, b: Any) -> Any:
+    """How a beta variate moves with `a` while its share of the distribution stays, over 1 − x.
+
+    That is −(∂I/∂a)/p with the distribution function I(a, b) = p x (1 − x)/a · Σ tₙ, where
+    tₙ = (a + b)ₙ/(a + 1)ₙ xⁿ; above the middle its mirror image converges sooner.
+    """
+    low = x <= (a + 1) / (a + b + 2)
+    z, c = xp.where(low, x, 1 - x), xp.where(low, a, b)
+    total, term, n = xp.zeros_like(x), 1 / c, 0
+    psi, fixed = digamma_of(xp, a + b), digamma_of(xp, a)
+    moving = fixed + 1 / a  # the digamma function of a + 1 + n
+    log = xp.log(x)
+    while n < 100_000:
+        part = term * xp.where(low, moving - psi - log, log + psi - fixed)
+        total = total + part
+        if n % 32 == 31 and bool(xp.all(xp.abs(part) <= 1e-14 * xp.abs(total))):
+            break
+        psi, moving = psi + 1 / (a + b + n), moving + 1 / (a + 1 + n)
+        term = term * z * (a + b + n) / (c + 1 + n)
+        n += 1
+    return x * total
+
+
+def _dirichlet_slope(xp: Any, g: Any, a: Any, y: Any) -> Any:
+    wide, x = xp.astype(a, xp.float64), xp.astype(y, xp.float64)
+    rest = xp.sum(wide, axis=-1, keepdims=True) - wide
+    inward = g - xp.sum(g * y, axis=-1, keepdims=True)
+    return xp.astype(_beta_slope(xp, x, wide, rest), g.dtype) * inward
+
+
+_dirichlet = op("dirichlet", _gamma_forward, a=_dirichlet_slope)
+
+
 def _sample_dirichlet(self: Tensor, generator: Generator | None = None) -> Tensor:
     """Shares of one along the last axis, Dirichlet-distributed; the input holds concentrations.
 
-    Raises:
-        NotImplementedError: the input requires grad.
+    The gradient is that of the reparametrised shares.
     """
     need_tensor(self, "_sample_dirichlet")
     if self.dtype.name not in ("float32", "float64"):
         raise refused("dirichlet", self.dtype)
-    if self._needs:
-        raise NotImplementedError("the gradient of Dirichlet variates is not implemented")
-    on, wide = self._device, self.to(float64)
+    on, wide = self._device, self.detach().to(float64)
     numbers = stream_of(generator).standard_gamma(on.backend.to_host(wide._data))
     parts = _delivered(wide, numbers, self._data.shape)
     parts = _graph.wrap(parts, on).clamp(min=on.xp.finfo(parts.dtype).smallest_normal)
     shares = (parts / reduce.sum(parts, -1, keepdim=True)).to(self.dtype)
     limits = on.xp.finfo(shares._data.dtype)
-    return shares.clamp(limits.smallest_normal, 1 - float(limits.eps) / 2)
+    shares = shares.clamp(limits.smallest_normal, 1 - float(limits.eps) / 2)
+    return _dirichlet(self, value=shares._data) if self._needs else shares
