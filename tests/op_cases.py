@@ -60,6 +60,14 @@ def _scatter_add(torch: Any, x: Any, i: Any, v: Any) -> Any:
     return x.scatter_add(0, i, v)
 
 
+def _reflected(torch: Any, x: Any) -> Any:
+    return torch.nn.functional.pad(x, (3, 1), mode="reflect")
+
+
+def _repeated(torch: Any, x: Any) -> Any:
+    return torch.nn.functional.pad(x, (3, 1), mode="replicate")
+
+
 def _over(what: Any, name: str) -> Callable[..., Any]:
     """A function whose first argument after the input says what it normalises over."""
     return lambda torch, x, *rest: getattr(torch.nn.functional, name)(x, what, *rest)
@@ -201,6 +209,20 @@ SHAPE = [
     case("unstack", real(), call="unbind", dim=1),
     case("overwrite", real(3, 4), real(4), call=lambda torch, x, y: x.clone().copy_(y)),
     case("fill", real(), call=lambda torch, x: x.clone().fill_(2.5)),
+    *[
+        case("pad_edges", real(2, 3, 4), call="nn.functional.pad", note=m, pad=(3, 2), mode=m)
+        for m in ("reflect", "replicate", "circular")
+    ],
+    case(
+        "pad_edges",
+        real(1, 2, 4, 3),
+        call="nn.functional.pad",
+        note="two",
+        pad=(2, 1, 0, 3),
+        mode="reflect",
+    ),
+    case("fold_edges", real(2, 3, 4), call=backward_of(_reflected)),
+    case("fold_edges", real(2, 3, 4), call=backward_of(_repeated), note="replicate"),
     case("pad", real(), call="nn.functional.pad", pad=(1, 2, 0, 1), value=0.5),
 ]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch._dtype import BOOL, FLOAT
 from xptorch.ops._common import need_tensor, shape_text, type_name
+from xptorch.ops.edges import pad_edges
 from xptorch.ops.memory import constant_pad
 from xptorch.ops.resample import Taps, resample
 from xptorch.ops.shape import clone
@@ -54,6 +55,8 @@ def pad(
             "  - 4D or 5D input: padding size = 6 (pads last 3 dimensions)"
         )
     _check(input, widths, mode)
+    if min(map(min, widths)) >= 0 and input.numel() and any(map(any, widths)):
+        return pad_edges(input, widths=widths, mode=mode)
     for axis, (before, after) in enumerate(widths, input._data.ndim - len(widths)):
         if before or after:
             source = _source(mode, input._data.shape[axis], before, after)
