@@ -205,7 +205,7 @@ class _Amount(BasePruningMethod):
         """How many of so many are left out."""
         if not isinstance(self.amount, numbers.Integral):
             return round(self.amount * size)
-        if self.amount > size:
+        if int(self.amount) > size:
             raise ValueError(
                 f"amount={self.amount} should be smaller than the number of parameters to "
                 f"prune={size}"
