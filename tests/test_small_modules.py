@@ -78,6 +78,7 @@ def test_compiled_modules_are_wrapped_as_pytorch_wraps_them() -> None:
     with pytest.raises(RuntimeError, match="Invalid backend"):
         torch.compile(twice, backend="fast")
     assert not torch.compiler.is_compiling()
+    torch._dynamo.config.suppress_errors = True
 
 
 def test_jit_gives_back_what_it_was_given() -> None:

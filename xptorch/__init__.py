@@ -3,6 +3,7 @@
 import importlib as _importlib
 import math as _math
 import os as _os
+from typing import Any as _Any
 
 if not _os.path.isdir(_os.path.join(_os.path.dirname(__file__), "backends")):
     # A source checkout: the folder `backends` stands beside the package, not inside it.
@@ -150,7 +151,7 @@ newaxis = None
 
 # what few programs use is loaded when asked for
 _LAZY = {
-    "__config__", "accelerator", "amp", "backends", "compiler", "cpu", "distributed",
+    "__config__", "_dynamo", "accelerator", "amp", "backends", "compiler", "cpu", "distributed",
     "distributions", "fft", "func", "hub", "jit", "linalg", "masked", "mps", "multiprocessing",
     "onnx", "overrides", "profiler", "signal", "special", "storage", "testing", "types", "version",
     "xpu",
@@ -170,7 +171,7 @@ _LAZY_NAMES = {
 }
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> _Any:
     if name in _LAZY:
         return _importlib.import_module(f"xptorch.{name}")
     if name in _LAZY_NAMES:

@@ -17,7 +17,6 @@ from xptorch.distributions.utils import (
     probs_to_logits,
 )
 from xptorch.nn import functional as F
-from xptorch.ops import random
 
 
 class Bernoulli(ExponentialFamily):
@@ -72,7 +71,7 @@ class Bernoulli(ExponentialFamily):
 
     def sample(self, sample_shape: Any = ()) -> Any:
         with xptorch.no_grad():
-            return random.bernoulli(self.probs.expand(self._extended_shape(sample_shape)))
+            return xptorch.bernoulli(self.probs.expand(self._extended_shape(sample_shape)))
 
     def log_prob(self, value: Any) -> Any:
         if self._validate_args:

@@ -14,7 +14,6 @@ from xptorch.distributions.utils import (
     one_of,
     probs_to_logits,
 )
-from xptorch.ops import random
 
 
 class Categorical(Distribution):
@@ -83,7 +82,7 @@ class Categorical(Distribution):
     def sample(self, sample_shape: Any = ()) -> Any:
         shape = xptorch.Size(sample_shape)
         flat = self.probs.detach().reshape(-1, self._num_events)
-        drawn = random.multinomial(flat, shape.numel(), True).T
+        drawn = xptorch.multinomial(flat, shape.numel(), True).T
         return drawn.reshape(self._extended_shape(shape))
 
     def log_prob(self, value: Any) -> Any:

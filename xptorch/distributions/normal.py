@@ -9,7 +9,6 @@ import xptorch
 from xptorch.distributions import constraints
 from xptorch.distributions.exp_family import ExponentialFamily
 from xptorch.distributions.utils import broadcast_all, parameter_shape, standard_normal
-from xptorch.ops import random
 
 
 class Normal(ExponentialFamily):
@@ -49,7 +48,7 @@ class Normal(ExponentialFamily):
     def sample(self, sample_shape: Any = ()) -> Any:
         shape = self._extended_shape(sample_shape)
         with xptorch.no_grad():
-            return random.normal(self.loc.expand(shape), self.scale.expand(shape))
+            return xptorch.normal(self.loc.expand(shape), self.scale.expand(shape))
 
     def rsample(self, sample_shape: Any = ()) -> Any:
         noise = standard_normal(self._extended_shape(sample_shape), self.loc)

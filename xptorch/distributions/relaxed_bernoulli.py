@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import xptorch
 from xptorch.distributions import constraints
 from xptorch.distributions.distribution import Distribution
 from xptorch.distributions.transformed_distribution import TransformedDistribution
@@ -17,7 +18,6 @@ from xptorch.distributions.utils import (
     parameter_shape,
     probs_to_logits,
 )
-from xptorch.ops import random
 
 
 class LogitRelaxedBernoulli(Distribution):
@@ -57,7 +57,7 @@ class LogitRelaxedBernoulli(Distribution):
     def rsample(self, sample_shape: Any = ()) -> Any:
         shape = self._extended_shape(sample_shape)
         probs = clamp_probs(self.probs.expand(shape))
-        u = clamp_probs(random.rand(shape, dtype=probs.dtype, device=probs.device))
+        u = clamp_probs(xptorch.rand(shape, dtype=probs.dtype, device=probs.device))
         odds = u.log() - (-u).log1p() + probs.log() - (-probs).log1p()
         return odds / self.temperature
 

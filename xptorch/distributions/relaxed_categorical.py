@@ -11,7 +11,6 @@ from xptorch.distributions.distribution import Distribution
 from xptorch.distributions.transformed_distribution import TransformedDistribution
 from xptorch.distributions.transforms import ExpTransform
 from xptorch.distributions.utils import broadcast_all, clamp_probs
-from xptorch.ops import random
 
 
 class ExpRelaxedCategorical(Distribution):
@@ -53,7 +52,7 @@ class ExpRelaxedCategorical(Distribution):
 
     def rsample(self, sample_shape: Any = ()) -> Any:
         shape = self._extended_shape(sample_shape)
-        u = random.rand(shape, dtype=self.logits.dtype, device=self.logits.device)
+        u = xptorch.rand(shape, dtype=self.logits.dtype, device=self.logits.device)
         noise = -((-clamp_probs(u).log()).log())
         scores = (self.logits + noise) / self.temperature
         return scores - scores.logsumexp(-1, keepdim=True)

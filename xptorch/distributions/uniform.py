@@ -8,7 +8,6 @@ import xptorch
 from xptorch.distributions import constraints
 from xptorch.distributions.distribution import Distribution
 from xptorch.distributions.utils import broadcast_all, parameter_shape
-from xptorch.ops import random
 
 
 class Uniform(Distribution):
@@ -51,7 +50,7 @@ class Uniform(Distribution):
 
     def rsample(self, sample_shape: Any = ()) -> Any:
         shape = self._extended_shape(sample_shape)
-        u = random.rand(shape, dtype=self.low.dtype, device=self.low.device)
+        u = xptorch.rand(shape, dtype=self.low.dtype, device=self.low.device)
         return self.low + u * (self.high - self.low)
 
     def log_prob(self, value: Any) -> Any:
