@@ -50,7 +50,7 @@ def softmax_forward(a: Array, *, axis: int) -> Any:
         _exp(x[rows], e)
         e *= 1 / (e @ ones)
 
-    by_rows(work, *x.shape, 13)
+    by_rows(work, *x.shape, 9)
     return result
 
 
@@ -81,7 +81,7 @@ def log_softmax_forward(a: Array, *, axis: int) -> Any:
         shift = _exp(x[rows], e)
         np.subtract(x[rows], np.log(e @ ones) + shift, out=y[rows])
 
-    by_rows(work, *x.shape, 13)
+    by_rows(work, *x.shape, 9)
     return result
 
 
@@ -97,7 +97,7 @@ def log_softmax_slope(g: Array, y: Array, axis: int) -> Any:
         out *= slope[rows] @ -ones
         out += slope[rows]
 
-    by_rows(work, *logs.shape, 9)
+    by_rows(work, *logs.shape, 8)
     return result
 
 
@@ -121,7 +121,7 @@ def cross_entropy_forward(
         losses[rows] += np.reshape(shift, -1)
         losses[rows] -= x[places[: len(x)], target[rows]]
 
-    by_rows(work, *a.shape, 12)
+    by_rows(work, *a.shape, 8)
     at = places * classes + target
     if reduction == "none":
         return losses, (exps, total, at, None, None)
