@@ -15,15 +15,7 @@ from xptorch._engine import hot, op
 from xptorch.ops import elementwise as e
 from xptorch.ops import reduce
 from xptorch.ops._common import need_tensor, shape_text
-from xptorch.ops._fused import (
-    affine,
-    in_float32,
-    need_floating,
-    per_channel,
-    row_sums,
-    tiled,
-    tiling,
-)
+from xptorch.ops._fused import affine, in_float32, need_floating, per_channel, row_sums
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -39,20 +31,11 @@ def _column(xp: Any, v: Any) -> Any:
     return xp.reshape(v, (-1, 1))
 
 
-def _weighted(xp: Any, x: Any, weight: Any, bias: Any = None, own: bool = False) -> Any:
-    """x · weight + bias for each row; the result may take the place of an `x` of our own."""
-    rows, width = x.shape
-    k = tiling(rows, width)
-    y = xp.reshape(x, (rows // k, k * width))
+def _weighted(xp: Any, x: Any, weight: Any, bias: Any = None) -> Any:
+    """x · weight + bias for each row."""
     if weight is not None:
-        weight = tiled(xp, xp.reshape(weight, (-1,)), k)
-        if own:
-            y *= weight
-        else:
-            y = y * weight
-    if bias is not None:
-        y += tiled(xp, xp.reshape(bias, (-1,)), k)
-    return xp.reshape(y, (rows, width))
+        x = x * xp.reshape(weight, (-1,))
+    return x if bias is None else x + xp.reshape(bias, (-1,))
 
 
 @hot
@@ -64,8 +47,8 @@ def _layer_norm_forward(
     mean = row_sums(xp, x) / width
     y = x - _column(xp, mean)
     rstd = 1 / xp.sqrt(xp.vecdot(y, y) / width + eps)
-    y *= _column(xp, rstd)
-    return xp.reshape(_weighted(xp, y, weight, bias, own=True), a.shape), (mean, rstd)
+    y = _weighted(xp, y * _column(xp, rstd), weight, bias)
+    return xp.reshape(y, a.shape), (mean, rstd)
 
 
 @hot
@@ -135,8 +118,8 @@ def _rms_norm_forward(xp: Any, a: Any, weight: Any, *, shape: tuple[int, ...], e
     width = math.prod(shape)
     x = _rows(xp, a, width)
     rstd = 1 / xp.sqrt(xp.vecdot(x, x) / width + eps)
-    y = x * _column(xp, rstd)
-    return xp.reshape(_weighted(xp, y, weight, own=True), a.shape), rstd
+    y = _weighted(xp, x * _column(xp, rstd), weight)
+    return xp.reshape(y, a.shape), rstd
 
 
 @hot
