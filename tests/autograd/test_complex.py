@@ -105,3 +105,31 @@ def test_printing() -> None:
         assert repr(make(xptorch)) == repr(make(torch))
     z, w = (t.tensor([1j], requires_grad=True) * 2 for t in (xptorch, torch))
     assert repr(z) == repr(w)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("SGD", {"lr": 0.1, "momentum": 0.9}),
+        ("Adam", {"lr": 0.1, "amsgrad": True}),
+        ("AdamW", {"lr": 0.1}),
+        ("RMSprop", {"lr": 0.1, "momentum": 0.9}),
+        ("Adagrad", {"lr": 0.1, "initial_accumulator_value": 0.3}),
+        ("Rprop", {}),
+    ],
+)
+def test_optimizers_take_the_parts_as_numbers(name: str, options: dict[str, Any]) -> None:
+    found = []
+    for library in (xptorch, torch):
+        library.manual_seed(0)
+        z = library.randn(3, dtype=library.complex128).requires_grad_()
+        optimizer = getattr(library.optim, name)([z], **options)
+        for _ in range(4):
+            optimizer.zero_grad()
+            (z * (1 + 2j)).exp().abs().sum().backward()
+            optimizer.step()
+        states = optimizer.state_dict()["state"][0]
+        found.append([z.detach().numpy(), *[s.numpy() for s in states.values() if s is not None]])
+    for mine, theirs in zip(*found, strict=True):
+        assert mine.dtype == theirs.dtype
+        np.testing.assert_allclose(mine, theirs, rtol=1e-8)

@@ -9,6 +9,7 @@ from xptorch import _dtype, _graph
 from xptorch._grad_mode import enable_grad
 from xptorch._tensor import Tensor
 from xptorch.ops import create
+from xptorch.ops.complex import view_as_real
 from xptorch.optim._apply import Task, apply
 from xptorch.optim.optimizer import Closure, Optimizer
 
@@ -95,7 +96,8 @@ def scalar_state(value: float = 0.0) -> Tensor:
 def full_state(p: Tensor, value: float = 0.0) -> Tensor:
     """A state of one value everywhere, in the form of a parameter."""
     xp, x = p._device.xp, p._data
-    made = xp.full_like(x, value) if value else xp.zeros_like(x)
+    start = complex(value, value) if p.dtype.is_complex else value
+    made = xp.full_like(x, start) if value else xp.zeros_like(x)
     return _graph.wrap(made, p._device)
 
 
@@ -160,7 +162,10 @@ class FormulaOptimizer(Optimizer):
                 own = self._numbers(state, group, t)
                 if t != numbers.get("t") or own:
                     numbers = {"t": t, **settings, **own}
-                tasks.append(Task(p, g, tuple([state[n] for n in starts]), numbers))
+                task = Task(p, g, tuple([state[n] for n in starts]), numbers)
+                if _graph.setup.complex and p.dtype.is_complex:
+                    task = _of_parts(task)
+                tasks.append(task)
             apply(self.update, tasks)
         return loss
 
@@ -178,6 +183,21 @@ class FormulaOptimizer(Optimizer):
             if grad is not None:
                 g = grad._data
                 yield p, -g if maximize else g
+
+
+def _of_parts(task: Task) -> Task:
+    """The task over real and imaginary parts, each a number of its own, as PyTorch takes them.
+
+    Raises:
+        NotImplementedError: the array library has no views to write through.
+    """
+    p, g, states, settings = task
+    parts = view_as_real(p.detach())
+    if not p._device.xp.aliases(parts._data, p._data):
+        raise NotImplementedError(f"{p._device.backend.name}: optimizers of complex parameters")
+    _graph.bump(p)
+    slopes = view_as_real(_graph.wrap(g, p._device))._data
+    return Task(parts, slopes, tuple([view_as_real(s) for s in states]), settings)
 
 
 def lerp(start: Any, end: Any, weight: float) -> Any:

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from xptorch._grad_mode import enable_grad, no_grad
 from xptorch._tensor import Tensor
+from xptorch.ops.complex import view_as_real
+from xptorch.ops.create import zeros_like
 from xptorch.ops.shape import cat
 from xptorch.optim._formula import check_lr, number
 from xptorch.optim.optimizer import Optimizer, ParamsT
@@ -139,13 +141,13 @@ class LBFGS(Optimizer):
 
     def _gradient(self) -> Tensor:
         """The gradients of all parameters as one vector, zeros where there is none."""
-        parts = [p.new_zeros(p.numel()) if p.grad is None else p.grad for p in self._params]
-        return cat([g.reshape(-1) for g in parts], 0)
+        parts = [zeros_like(p) if p.grad is None else p.grad for p in self._params]
+        return cat([_numbers(g).reshape(-1) for g in parts], 0)
 
     def _move(self, t: float, d: Tensor) -> None:
         """Add `t` times the vector to the parameters."""
         offset = 0
-        for p in self._params:
+        for p in map(_numbers, self._params):
             p.add_(d[offset : offset + p.numel()].reshape(p.shape), alpha=t)
             offset += p.numel()
 
@@ -169,6 +171,11 @@ class LBFGS(Optimizer):
             return _Point(t, loss, gradient, gradient.dot(d).item())
 
         return _strong_wolfe(look, start, t, _largest(d), limit)
+
+
+def _numbers(t: Tensor) -> Tensor:
+    """The tensor, with real and imaginary parts as numbers of their own."""
+    return view_as_real(t) if t.dtype.is_complex else t
 
 
 def _largest(x: Tensor) -> float:
