@@ -136,9 +136,13 @@ def op(
     )
     assert name not in OPS, f"op {name!r} is declared twice"
 
-    plain = not (aux or multiple or view or o.variadic)
-    makers = {1: _caller_of_one, 2: _caller_of_two} if plain else {}
-    call = makers.get(len(o.inputs), _caller)(o)
+    plain = not (aux or multiple or o.variadic)
+    if plain and len(o.inputs) == 1:
+        call = _caller_of_one(o)
+    elif plain and len(o.inputs) == 2 and not view:
+        call = _caller_of_two(o)
+    else:
+        call = _caller(o)
     call.op = o  # type: ignore[attr-defined]
     call.__name__ = call.__qualname__ = name
     OPS[name] = call
@@ -229,7 +233,7 @@ def _caller(o: Op) -> Callable[..., Any]:
 
 def _caller_of_one(o: Op) -> Callable[..., Any]:
     """`_caller` for an op with one input and one output, without its loop."""
-    forward = o.forward
+    forward, view = o.forward, o.view
     differentiable = o.differentiable[0]
 
     def call(a: Any, **static: Any) -> Any:
@@ -242,6 +246,8 @@ def _caller_of_one(o: Op) -> Callable[..., Any]:
         out = new(setup.tensor)
         out._data = y
         out._device = on
+        if view:  # before the node takes `static` for its own
+            mark_view(out, a, partial(call, **static))
         if differentiable and a._needs and mode.enabled:
             edges = (a._node or a,)
             out._node = _record(o, edges, (a,), (a._data,), static, 1, on, out, None)

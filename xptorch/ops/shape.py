@@ -123,6 +123,8 @@ _unbind = op(
 
 def _infer(shape: tuple[int, ...], count: int) -> tuple[int, ...]:
     """The shape with its one −1 worked out."""
+    if math.prod(shape) == count and min(shape, default=0) >= 0:  # as most are
+        return shape
     known = math.prod(s for s in shape if s != -1)
     if shape.count(-1) > 1:
         raise RuntimeError("only one dimension can be inferred")
