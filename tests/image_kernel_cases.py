@@ -127,3 +127,41 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
     for a, weight, bias in batches(rng, dtype):
         mean, var = rng.random((2, a.shape[1])).astype(dtype)
         yield (a, mean, var, weight, bias), {"eps": 1e-5}
+
+
+# ---- max-pooling
+
+
+def pools(rng: np.random.Generator, dtype: Any) -> Iterator[tuple[Any, Geometry]]:
+    """x, of few different values, infinities and NaNs among them, and the geometry."""
+    hows = [*geometries(rng, 40), Geometry((40, 50), (3, 3), (2, 2), ((1, 1), (0, 1)), (1, 1))]
+    for how in hows:
+        x = images(rng, dtype, int(rng.integers(1, 5)), int(rng.choice([1, 2, 6, 40])), *how.size)
+        x = np.round(x)
+        values = np.array([-np.inf, np.nan, np.inf], dtype)
+        x = np.where(rng.random(x.shape) < 0.1, rng.choice(values, x.shape), x)
+        yield x, how
+
+
+@cases("max_pool")
+def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+    for x, how in pools(rng, dtype):
+        yield (x,), {"how": how, "lowest": -np.inf}
+
+
+@cases("spread_max")
+def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+    for x, how in pools(rng, dtype):
+        maxima, y = [], x.transpose(0, *range(2, x.ndim), 1)
+        widths = ((0, 0), *[(max(a, 0), max(b, 0)) for a, b in how.padding], (0, 0))
+        y = np.pad(y, widths, constant_values=-np.inf)
+        if min(map(min, how.padding)) < 0:
+            continue
+        for axis in reversed(range(len(how.size))):
+            reach = how.dilation[axis] * (how.kernel[axis] - 1) + 1
+            windows = np.lib.stride_tricks.sliding_window_view(y, reach, axis + 1)
+            step = (slice(None),) * (axis + 1) + (slice(None, None, how.stride[axis]),)
+            y = windows[..., :: how.dilation[axis]].max(-1)[step]
+            maxima.append(y)
+        g = images(rng, dtype, *x.shape[:2], *how.counts)
+        yield (g, x), {"maxima": maxima[:-1], "how": how, "lowest": -np.inf}

@@ -16,11 +16,22 @@ from xptorch.backends.numpy_kernels import (
     convolution,
     linear,
     norm,
+    pooling,
     softmax,
     threads,
 )
 
-_FAMILIES = (activation, attention, batch_norm, convolution, linear, norm, softmax, threads)
+_FAMILIES = (
+    activation,
+    attention,
+    batch_norm,
+    convolution,
+    linear,
+    norm,
+    pooling,
+    softmax,
+    threads,
+)
 
 # The public functions of a family are its kernels.
 KERNELS: dict[str, Callable[..., Any]] = {

@@ -12,7 +12,7 @@ import math
 from functools import lru_cache
 from typing import Any
 
-from xptorch._engine import either, op
+from xptorch._engine import either, hot, op
 from xptorch.ops._common import at_axis
 from xptorch.ops.window import FIRST, LAST, Geometry, Op, pad
 
@@ -57,6 +57,7 @@ def _maximum(xp: Any, x: Any, keys: tuple[Key, ...]) -> Any:
     return y
 
 
+@hot
 def _max_pool(xp: Any, x: Any, *, how: Geometry, lowest: float) -> Any:
     """x (n, c, s…) → (n, c, counts…), and the maxima along the last axis, the last two, …"""
     y = _last(xp, x, how, lowest)
@@ -113,6 +114,7 @@ def _put(xp: Any, parts: list[Any], how: Geometry, axis: int) -> Any:
     return out
 
 
+@hot
 def _spread_max(xp: Any, g: Any, x: Any, *, maxima: Any, how: Geometry, lowest: float) -> Any:
     """g (n, c, counts…) at the places of the maxima of x in (n, c, s…)."""
     g = xp.permute_dims(g, LAST[g.ndim])

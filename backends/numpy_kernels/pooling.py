@@ -1,0 +1,152 @@
+"""Max-pooling on NumPy: as over `xp`, axis after axis, but groups of images at a time.
+
+All that one group needs stays in the cache between the steps, and groups are shared among threads.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from xptorch.backends._threads import share, threads
+from xptorch.backends._workspace import workspace
+from xptorch.backends.numpy_kernels._layout import FIRST, LAST, copy_last
+
+Array = Any
+Geometry = Any  # of xptorch/ops/window.py
+Key = tuple[Any, ...]
+
+_GROUP = 1 << 17  # elements
+_WORDS = {4: np.int32, 8: np.int64}
+
+
+@lru_cache(maxsize=1024)
+def _keys(how: Geometry) -> list[list[Key]]:
+    """For each axis of (n, s…, c), what each tap meets of the padded input."""
+    axes = zip(how.kernel, how.stride, how.dilation, how.counts, strict=True)
+    return [
+        [
+            (*(slice(None),) * (axis + 1), slice(t * gap, t * gap + (count - 1) * step + 1, step))
+            for t in range(kernel)
+        ]
+        for axis, (kernel, step, gap, count) in enumerate(axes)
+    ]
+
+
+def _groups(how: Geometry, n: int, c: int) -> int:
+    """How many groups of images there are: one for each thread, if not more."""
+    elements = n * c * math.prod(how.padded)
+    return min(max(elements // _GROUP, min(threads(), elements >> 14), 1), n)
+
+
+def _declined(x: Array, how: Geometry) -> bool:
+    negative = min(map(min, how.padding)) < 0
+    return x.dtype.char not in "fd" or not x.size or negative or math.prod(how.kernel) == 1
+
+
+def _padded(x: Array, how: Geometry, lowest: float) -> Array:
+    """Images (n, s…, c) with their padding, in this thread's workspace where there is any."""
+    if not any(a or b for a, b in how.padding):
+        return x
+    shape = (len(x), *how.padded, x.shape[-1])
+    (space,) = workspace((how, shape, x.dtype), lambda: (np.full(shape, lowest, x.dtype),))
+    ends = zip(how.padding, how.size, strict=True)
+    copy_last(space[(slice(None), *[slice(a, a + s) for (a, _), s in ends])], x)
+    return space
+
+
+def _maximum(x: Array, keys: list[Key], out: Array) -> None:
+    """The maximum of what the taps along one axis meet."""
+    if len(keys) == 1:
+        out[...] = x[keys[0]]
+        return
+    np.maximum(x[keys[0]], x[keys[1]], out=out)
+    for key in keys[2:]:
+        np.maximum(out, x[key], out=out)
+
+
+def max_pool(x: Array, *, how: Geometry, lowest: float) -> Any:
+    if _declined(x, how):
+        return NotImplemented
+    n, c = x.shape[:2]
+    last = x.transpose(LAST[x.ndim])
+    keys = _keys(how)
+    maxima = []  # along the last axis, the last two, …
+    for axis in reversed(range(len(keys))):
+        maxima.append(np.empty((n, *how.padded[:axis], *how.counts[axis:], c), x.dtype))
+    groups = _groups(how, n, c)
+
+    def part(start: int, stop: int) -> None:
+        for i in range(start, stop):
+            images = slice(n * i // groups, n * (i + 1) // groups)
+            y = _padded(last[images], how, lowest)
+            for axis, most in zip(reversed(keys), maxima, strict=True):
+                _maximum(y, axis, most[images])
+                y = most[images]
+
+    share(part, groups, 1.5 * n * c * math.prod(how.padded))
+    return maxima[-1].transpose(FIRST[x.ndim]), maxima[:-1]
+
+
+def spread_max(g: Array, x: Array, *, maxima: list[Array], how: Geometry, lowest: float) -> Any:
+    if _declined(x, how) or g.dtype != x.dtype:
+        return NotImplemented
+    n, c = x.shape[:2]
+    last, g = x.transpose(LAST[x.ndim]), g.transpose(LAST[x.ndim])
+    out = np.empty((n, *how.size, c), x.dtype)
+    ends = zip(how.padding, how.size, strict=True)
+    middle = (slice(None), *[slice(a, a + s) for (a, _), s in ends])
+    groups = _groups(how, n, c)
+
+    def part(start: int, stop: int) -> None:
+        for i in range(start, stop):
+            images = slice(n * i // groups, n * (i + 1) // groups)
+            stages = [_padded(last[images], how, lowest), *[m[images] for m in maxima]]
+            back, most = g[images], None
+            for axis, keys in enumerate(_keys(how)):  # in the reverse of the forward's order
+                x = stages.pop()
+                if most is None:  # the last maximum was the result, which the user may change
+                    most = np.empty(back.shape, x.dtype)
+                    _maximum(x, keys, most)
+                back = _spread_axis(back, x, most, how, axis)
+                most = x
+            out[images] = back[middle]
+
+    share(part, groups, 6 * n * c * math.prod(how.padded))
+    return out.transpose(FIRST[x.ndim])
+
+
+def _spread_axis(g: Array, x: Array, most: Array, how: Geometry, axis: int) -> Array:
+    """g where along one axis of x its maxima were met first (NaN: by the last tap)."""
+    keys, step = _keys(how)[axis], how.stride[axis]
+    out = np.zeros(x.shape, x.dtype)
+    words = _WORDS[x.itemsize]
+    bits = np.empty(g.shape, words)
+    left = np.ones(g.shape, bool)
+    met = set()
+    for tap, key in enumerate(keys):
+        mask = left
+        if tap < len(keys) - 1:
+            mask = x[key] == most
+            mask &= left
+            _leave_padding(mask, how, axis, tap)
+            left ^= mask
+        # All bits of g or none: what is left out may be infinite.
+        np.negative(mask.view(np.int8), out=bits, dtype=words)
+        bits &= g.view(words)
+        residue = tap * how.dilation[axis] % step
+        if residue in met:
+            out[key] += bits.view(x.dtype)
+        else:  # there is nothing yet
+            out[key] = bits.view(x.dtype)
+            met.add(residue)
+    return out
+
+
+def _leave_padding(mask: Array, how: Geometry, axis: int, tap: int) -> None:
+    """False where a tap meets padding: in a window of nothing but −∞ it would be the first."""
+    inside = -(-(how.padding[axis][0] - tap * how.dilation[axis]) // how.stride[axis])
+    if inside > 0:
+        mask[(*(slice(None),) * (axis + 1), slice(0, inside))] = False
