@@ -1,6 +1,6 @@
 """Max-pooling on NumPy: as over `xp`, axis after axis, but groups of images at a time.
 
-All that one group needs stays in the cache between the steps, and groups are shared among threads.
+Groups are shared among threads, each with a workspace of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Array = Any
 Geometry = Any  # of xptorch/ops/window.py
 Key = tuple[Any, ...]
 
-_GROUP = 1 << 17  # elements
+_GROUP = 1 << 20  # elements: smaller ones lose more to calls than the cache gains
 _WORDS = {4: np.int32, 8: np.int64}
 
 
@@ -38,7 +38,7 @@ def _keys(how: Geometry) -> list[list[Key]]:
 def _groups(how: Geometry, n: int, c: int) -> int:
     """How many groups of images there are: one for each thread, if not more."""
     elements = n * c * math.prod(how.padded)
-    return min(max(elements // _GROUP, min(threads(), elements >> 14), 1), n)
+    return min(max(elements // _GROUP, min(threads(), 2 * elements // _GROUP), 1), n)
 
 
 def _declined(x: Array, how: Geometry) -> bool:
@@ -86,7 +86,7 @@ def max_pool(x: Array, *, how: Geometry, lowest: float) -> Any:
                 _maximum(y, axis, most[images])
                 y = most[images]
 
-    share(part, groups, 1.5 * n * c * math.prod(how.padded))
+    share(part, groups, 1.2 * n * c * math.prod(how.padded))
     return maxima[-1].transpose(FIRST[x.ndim]), maxima[:-1]
 
 
@@ -114,28 +114,29 @@ def spread_max(g: Array, x: Array, *, maxima: list[Array], how: Geometry, lowest
                 most = x
             out[images] = back[middle]
 
-    share(part, groups, 6 * n * c * math.prod(how.padded))
+    share(part, groups, 3 * n * c * math.prod(how.padded))
     return out.transpose(FIRST[x.ndim])
 
 
 def _spread_axis(g: Array, x: Array, most: Array, how: Geometry, axis: int) -> Array:
     """g where along one axis of x its maxima were met first (NaN: by the last tap)."""
     keys, step = _keys(how)[axis], how.stride[axis]
-    out = np.zeros(x.shape, x.dtype)
-    words = _WORDS[x.itemsize]
-    bits = np.empty(g.shape, words)
-    left = np.ones(g.shape, bool)
+    shapes = x.shape, g.shape
+    out, bits, mask, left = workspace((how, axis, shapes, x.dtype), _rooms, *shapes, x.dtype)
+    out[...] = 0
+    left[...] = True
     met = set()
     for tap, key in enumerate(keys):
-        mask = left
         if tap < len(keys) - 1:
-            mask = x[key] == most
+            np.equal(x[key], most, out=mask)
             mask &= left
             _leave_padding(mask, how, axis, tap)
             left ^= mask
+        else:
+            mask = left
         # All bits of g or none: what is left out may be infinite.
-        np.negative(mask.view(np.int8), out=bits, dtype=words)
-        bits &= g.view(words)
+        np.negative(mask.view(np.int8), out=bits, dtype=bits.dtype)
+        bits &= g.view(bits.dtype)
         residue = tap * how.dilation[axis] % step
         if residue in met:
             out[key] += bits.view(x.dtype)
@@ -143,6 +144,11 @@ def _spread_axis(g: Array, x: Array, most: Array, how: Geometry, axis: int) -> A
             out[key] = bits.view(x.dtype)
             met.add(residue)
     return out
+
+
+def _rooms(whole: tuple[int, ...], part: tuple[int, ...], dtype: Any) -> tuple[Array, ...]:
+    bits = np.empty(part, _WORDS[dtype.itemsize])
+    return np.empty(whole, dtype), bits, np.empty(part, bool), np.empty(part, bool)
 
 
 def _leave_padding(mask: Array, how: Geometry, axis: int, tap: int) -> None:
