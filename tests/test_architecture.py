@@ -26,7 +26,7 @@ LAYERS = (
     ("_graph", "_inplace", "_backprop", "_engine", "_bfloat16", "random", "_rejection"),
     ("ops", "_tensor", "_transfer", "_methods", "_printing", "_interop", "_legacy"),
     ("autograd", "linalg", "special", "signal", "masked", "fft", "cuda", "testing"),
-    ("nn.functional",),
+    ("nn.functional", "functional"),
     ("nn",),
     ("optim", "utils", "func", "distributions"),
     ("serialization", "_archive", "_storage", "_torch_pickle", "_unpickler"),

@@ -79,7 +79,7 @@ from xptorch.ops.random import *
 from xptorch.ops.recurrence import *
 from xptorch.ops.reduce import *
 from xptorch.ops.scatter import *
-from xptorch.ops.segments import *
+from xptorch.ops.segments import segment_reduce as segment_reduce
 from xptorch.ops.shape import *
 from xptorch.ops.slicing import *
 from xptorch.ops.softmax import *
@@ -147,14 +147,15 @@ short, int, long = int16, int32, int64
 cfloat, cdouble = complex64, complex128
 e, pi, inf, nan = _math.e, _math.pi, _math.inf, _math.nan
 newaxis = None
+_segment_reduce = segment_reduce
 
 
 # what few programs use is loaded when asked for
 _LAZY = {
     "__config__", "_dynamo", "accelerator", "amp", "backends", "compiler", "cpu", "distributed",
-    "distributions", "fft", "func", "hub", "jit", "linalg", "masked", "mps", "multiprocessing",
-    "onnx", "overrides", "profiler", "signal", "special", "storage", "testing", "types", "version",
-    "xpu",
+    "distributions", "fft", "func", "functional", "hub", "jit", "linalg", "masked", "mps",
+    "multiprocessing", "onnx", "overrides", "profiler", "signal", "special", "storage", "testing",
+    "types", "version", "xpu",
 }  # fmt: skip
 _LAZY_NAMES = {
     **{"as_torch": "_as_torch", "compile": "compiler", "vmap": "func"},

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
-    "channels_last", "channels_last_3d", "contiguous_format", "layout", "memory_format",
-    "preserve_format", "strided",
+    "channels_last", "channels_last_3d", "contiguous_format", "layout", "legacy_contiguous_format",
+    "memory_format", "preserve_format", "strided",
 ]  # fmt: skip
 
 
@@ -42,5 +42,6 @@ def _made(cls: Any, name: str) -> Any:
 strided: layout = _made(layout, "strided")
 contiguous_format: memory_format = _made(memory_format, "contiguous_format")
 preserve_format: memory_format = _made(memory_format, "preserve_format")
+legacy_contiguous_format = contiguous_format
 channels_last: memory_format = _made(memory_format, "channels_last")
 channels_last_3d: memory_format = _made(memory_format, "channels_last_3d")

@@ -107,10 +107,11 @@ METHODS: dict[ModuleType, str] = {
     """,
     histogram: "histogram",
     incomplete: "igamma+ igammac+",
-    storage: "new resize resize_as set_ storage untyped_storage",
+    storage: "new resize resize_as set_ storage storage_type untyped_storage",
     query: """
         apply_ as_subclass dim_order is_complex is_conj is_distributed is_floating_point is_neg
-        is_nonzero is_same_size is_set_to is_shared is_signed map_ record_stream
+        is_nonzero is_same_size is_set_to is_shared is_signed map2_ map_
+        record_stream
     """,
     strided: "as_strided as_strided_scatter new_empty_strided",
     linalg: """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from xptorch.ops import shape, slicing
+from xptorch.ops import complex, shape, slicing
 from xptorch.ops._common import at_axis, deliver, need_tensor, wrap_dim
 from xptorch.ops._makers import named
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 __all__ = [
     "alias_copy", "detach_copy", "diagonal_copy", "expand_copy", "narrow_copy", "permute_copy",
     "select_copy", "slice_copy", "split_copy", "split_with_sizes_copy", "squeeze_copy", "t_copy",
-    "transpose_copy", "unbind_copy", "unfold_copy", "unsqueeze_copy", "view_copy",
+    "transpose_copy", "unbind_copy", "unfold_copy", "unsqueeze_copy", "view_as_complex_copy",
+    "view_as_real_copy", "view_copy",
 ]  # fmt: skip
 
 
@@ -90,6 +91,8 @@ t_copy = _copying(shape.t, "t_copy")
 transpose_copy = _copying(shape.transpose, "transpose_copy")
 unfold_copy = _copying(slicing.unfold, "unfold_copy")
 unsqueeze_copy = _copying(shape.unsqueeze, "unsqueeze_copy")
+view_as_complex_copy = _copying(complex.view_as_complex, "view_as_complex_copy")
+view_as_real_copy = _copying(complex.view_as_real, "view_as_real_copy")
 view_copy = _copying(shape.view, "view_copy")
 split_copy = _several(shape.split, "split_copy")
 split_with_sizes_copy = _several(shape.split_with_sizes, "split_with_sizes_copy")

@@ -136,6 +136,12 @@ def map_(self: Tensor, tensor: Tensor, callable: Any) -> Tensor:
     return _mapped("map_", self, tensor, callable)
 
 
+def map2_(self: Tensor, x: Tensor, y: Tensor, callable: Any) -> Tensor:
+    """Replace each element by ``callable(element, a, b)``, a and b from two other tensors."""
+    others = iter(y.expand(self._data.shape).reshape(-1).tolist())
+    return _mapped("map2_", self, x, lambda a, b: callable(a, b, next(others)))
+
+
 def _mapped(name: str, t: Tensor, other: Tensor, function: Any) -> Tensor:
     if t._device.type != "cpu":
         raise TypeError(f"{name} is only implemented on CPU tensors")

@@ -15,6 +15,7 @@ from xptorch.nn.functional import (
     margin_loss,
     norm,
     pool,
+    vision,
 )
 from xptorch.ops import create, memory, norms, random
 from xptorch.ops._common import need_tensor, shape_text, to_dtype
@@ -27,8 +28,9 @@ __all__ = [
     "affine_grid_generator", "binary_cross_entropy_with_logits", "constant_pad_nd", "conv_tbc",
     "cosine_embedding_loss", "ctc_loss", "embedding_renorm_", "grid_sampler", "grid_sampler_2d",
     "grid_sampler_3d", "hinge_embedding_loss", "kl_div", "margin_ranking_loss",
-    "max_pool1d_with_indices", "native_batch_norm", "native_dropout", "native_group_norm",
-    "native_layer_norm", "norm_except_dim", "poisson_nll_loss", "triplet_margin_loss",
+    "max_pool1d_with_indices", "native_batch_norm", "native_channel_shuffle", "native_dropout",
+    "native_group_norm", "native_layer_norm", "norm_except_dim", "poisson_nll_loss",
+    "triplet_margin_loss",
 ]  # fmt: skip
 
 _REDUCTIONS = ("none", "mean", "sum")
@@ -173,6 +175,11 @@ def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
 
 
 # ---- the rest
+
+
+def native_channel_shuffle(input: Tensor, groups: int) -> Tensor:
+    """`channel_shuffle`."""
+    return vision.channel_shuffle(input, groups)
 
 
 def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
