@@ -16,10 +16,10 @@ _FEW_ROWS = 256  # up to which a product of that shape takes a quarter less the 
 
 def _work(a: Array, weight: Array, *others: Any) -> int:
     """Multiplications, 0 for what is left to the generic functions."""
-    if any(x is not None and x.dtype != a.dtype for x in (weight, *others)):
-        return 0
     work = a.size * weight.shape[0]
-    return work if work >= PAYS_FROM and a.dtype.kind == "f" and a.dtype.itemsize > 2 else 0
+    if work < PAYS_FROM or a.dtype.kind != "f" or a.dtype.itemsize == 2:
+        return 0
+    return 0 if any(x is not None and x.dtype != a.dtype for x in (weight, *others)) else work
 
 
 def _cut(length: int, start: int, stop: int) -> slice:
