@@ -373,6 +373,7 @@ def _taps(kernel: tuple[int, ...]) -> list[tuple[tuple[slice, ...], tuple[Any, .
 
 _DEVICE_OF = {"numpy": "cpu", "cupy": "cuda"}
 _BACKEND_OF = {d: b for b, d in _DEVICE_OF.items()}
+_NAMED_ONLY = ("meta", "mps", "xpu", "hpu", "xla", "mtia")  # PyTorch's, which no backend drives
 _loaded: dict[str, Backend] = {}
 _default: list[device] = []  # the stack of `with device(...)`, under it the one set for good
 
@@ -415,7 +416,8 @@ class device:
         found = cls._interned.get(key)
         if found is not None:
             return found
-        if _BACKEND_OF.get(name, name) not in backend_names() or name in _DEVICE_OF:
+        known_here = _BACKEND_OF.get(name, name) in backend_names() and name not in _DEVICE_OF
+        if not known_here and name not in _NAMED_ONLY:
             known = ", ".join(_DEVICE_OF.get(b, b) for b in backend_names())
             raise RuntimeError(f"Expected one of {known} device type: {name!r}")
         found = cls._interned[key] = object.__new__(cls)
@@ -465,6 +467,8 @@ def resolve(spec: Any = None) -> device:
     d = spec if isinstance(spec, device) else device(spec)
     if hasattr(d, "xp"):
         return d
+    if d.type in _NAMED_ONLY:
+        raise NotImplementedError(f"no backend of xptorch drives the device type {d.type!r}")
     backend = load(_BACKEND_OF.get(d.type, d.type))
     index = d.index if d.index is not None else backend.current_index()
     if index is not None and backend.current_index() is None:

@@ -1,13 +1,11 @@
-"""Which release this is: PyTorch's first, whose API it has, then ours."""
+"""Which release this is: PyTorch's first, whose API this has, marked as ours."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from xptorch import _version
-
-__version__ = f"2.13.0+xptorch{_version.__version__}"
+__version__ = "2.13.0+xptorch"  # no more dots: programs split it at them
 debug = False
 cuda: str | None = None
 hip: str | None = None

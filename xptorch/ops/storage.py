@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _graph
+from xptorch import _dtype, _graph
 from xptorch.ops import create, memory
 from xptorch.ops._common import as_shape, is_tensor
 
@@ -22,6 +22,10 @@ class UntypedStorage:
         self._whole = tensor if tensor._base is None else tensor._base
         self.device = self._whole.device
 
+    def untyped(self) -> UntypedStorage:
+        """The storage itself."""
+        return self
+
     def nbytes(self) -> int:
         """How many bytes there are."""
         return self._whole.numel() * self._whole.element_size()
@@ -36,6 +40,31 @@ class UntypedStorage:
     def is_cuda(self) -> bool:
         """Whether it is memory of a CUDA device."""
         return self.device.type == "cuda"
+
+    @staticmethod
+    def from_file(filename: Any, shared: bool = False, nbytes: int = 0) -> UntypedStorage:
+        """The first bytes of a file, read into memory.
+
+        Raises:
+            NotImplementedError: `shared` is asked for: changes would have to reach the file.
+        """
+        if shared:
+            raise NotImplementedError("UntypedStorage.from_file(shared=True) is not supported")
+        with open(filename, "rb") as file:
+            data = bytearray(file.read(nbytes))
+        return UntypedStorage(create.frombuffer(data, dtype=_dtype.uint8))
+
+    def __getitem__(self, index: Any) -> Any:
+        found = self._bytes()[index]
+        if not isinstance(index, slice):
+            return int(found)
+        return UntypedStorage(_graph.wrap(found, self.device))
+
+    def _bytes(self) -> Any:
+        return self._flat()._host().view("uint8")
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return self._bytes()
 
     def tolist(self) -> list[int]:
         """The bytes."""
