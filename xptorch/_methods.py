@@ -59,7 +59,7 @@ METHODS: dict[ModuleType, str] = {
         addcdiv+ addcmul+ arctan2+ atan2+ deg2rad+ frexp gcd+ heaviside+ hypot+ lcm+ ldexp+ lerp+
         logaddexp logaddexp2 logit+ nextafter+ rad2deg+ sinc+ xlogy+
     """,
-    complex: "adjoint angle conj conj_physical is_conj is_neg isreal resolve_conj resolve_neg",
+    complex: "adjoint angle conj conj_physical+ is_conj is_neg isreal resolve_conj resolve_neg",
     gamma: "digamma+ lgamma+ mvlgamma+",
     bessel: "i0+",
     normal: "erfinv+",
@@ -143,7 +143,7 @@ IN_PLACE = """
     asinh_ atan_ atanh_ ceil_ clamp_ clamp_max_ clamp_min_ clip_ cos_ cosh_ deg2rad_ detach_ erf_
     erfc_ exp2_ exp_ expm1_ fix_ floor_ frac_ gcd_ i0_ index_put_ lcm_ ldexp_ log10_ log1p_ log2_
     log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ round_ rsqrt_ sigmoid_ sin_ sinc_
-    sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_
+    sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ conj_physical_
 """  # methods that are functions at the top as well
 
 CASTS = {

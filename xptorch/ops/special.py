@@ -51,8 +51,8 @@ _logaddexp = op(
     "logaddexp",
     lambda xp, a, b: xp.logaddexp(a, b),
     broadcast=True,
-    a=lambda xp, g, a, b: g / (1 + xp.exp(b - a)),
-    b=lambda xp, g, a, b: g / (1 + xp.exp(a - b)),
+    a=lambda xp, g, a, b: g * elementwise.sigmoid_of(xp, a - b),
+    b=lambda xp, g, a, b: g * elementwise.sigmoid_of(xp, b - a),
 )
 
 
@@ -85,8 +85,8 @@ _logaddexp2 = op(
     "logaddexp2",
     _logaddexp2_forward,
     broadcast=True,
-    a=lambda xp, g, a, b: g / (1 + 2.0 ** (b - a)),
-    b=lambda xp, g, a, b: g / (1 + 2.0 ** (a - b)),
+    a=lambda xp, g, a, b: g * elementwise.sigmoid_of(xp, (a - b) * _LN2),
+    b=lambda xp, g, a, b: g * elementwise.sigmoid_of(xp, (b - a) * _LN2),
 )
 
 
