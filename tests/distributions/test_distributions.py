@@ -58,6 +58,8 @@ CASES: dict[str, Make] = {
     "Gumbel of numbers": lambda t, d: d.Gumbel(0.5, 2.0),
     "Weibull": lambda t, d: d.Weibull(t.tensor(V), t.tensor(1.6)),
     "Pareto": lambda t, d: d.Pareto(t.tensor(V), t.tensor(2.6)),
+    "FisherSnedecor": lambda t, d: d.FisherSnedecor(t.tensor(V) * 2, t.tensor(5.0)),
+    "Kumaraswamy": lambda t, d: d.Kumaraswamy(t.tensor([0.6, 1.3, 2.2]), t.tensor(1.6)),
     "RelaxedBernoulli": lambda t, d: d.RelaxedBernoulli(
         t.tensor(0.7), probs=t.tensor([0.2, 0.5, 0.9])
     ),

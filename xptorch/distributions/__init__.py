@@ -14,6 +14,7 @@ from xptorch.distributions.dirichlet import Dirichlet
 from xptorch.distributions.distribution import Distribution
 from xptorch.distributions.exp_family import ExponentialFamily
 from xptorch.distributions.exponential import Exponential
+from xptorch.distributions.fishersnedecor import FisherSnedecor
 from xptorch.distributions.gamma import Gamma
 from xptorch.distributions.geometric import Geometric
 from xptorch.distributions.gumbel import Gumbel
@@ -22,6 +23,7 @@ from xptorch.distributions.half_normal import HalfNormal
 from xptorch.distributions.independent import Independent
 from xptorch.distributions.inverse_gamma import InverseGamma
 from xptorch.distributions.kl import kl_divergence, register_kl
+from xptorch.distributions.kumaraswamy import Kumaraswamy
 from xptorch.distributions.laplace import Laplace
 from xptorch.distributions.log_normal import LogNormal
 from xptorch.distributions.logistic_normal import LogisticNormal
@@ -81,6 +83,7 @@ __all__ = [
     "ExpTransform",
     "Exponential",
     "ExponentialFamily",
+    "FisherSnedecor",
     "Gamma",
     "Geometric",
     "Gumbel",
@@ -89,6 +92,7 @@ __all__ = [
     "Independent",
     "IndependentTransform",
     "InverseGamma",
+    "Kumaraswamy",
     "Laplace",
     "LogNormal",
     "LogisticNormal",
