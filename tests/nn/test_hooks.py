@@ -169,3 +169,35 @@ def test_backward_hooks_want_tensors_out() -> None:
 def test_the_old_backward_hook_is_refused() -> None:
     with pytest.raises(NotImplementedError, match="use register_full_backward_hook"):
         xptorch.nn.Linear(1, 1).register_backward_hook(lambda *a: None)
+
+
+@both
+def test_hooks_on_what_modules_are_given(torch: Any) -> Any:
+    nn, home = torch.nn, torch.nn.modules.module
+    log: list[Any] = []
+
+    def note(module: Any, name: str, value: Any) -> None:
+        log.append([type(module).__name__, name, type(value).__name__])
+
+    kinds = ("parameter", "buffer", "module")
+    hooks = [getattr(home, f"register_module_{kind}_registration_hook") for kind in kinds]
+    handles = [register(note) for register in hooks]
+    net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    net.x = nn.ReLU()
+    net.x = None
+    net.y = nn.Parameter(torch.ones(1))
+    net.y = None
+    net.register_buffer("z", torch.ones(1))
+    net.z = torch.ones(2)
+    net.z = None
+    net.add_module("q", None)
+    for handle in handles:
+        handle.remove()
+    handles = [
+        hooks[1](lambda module, name, buffer: buffer + 1),
+        hooks[2](lambda module, name, child: nn.Identity()),
+    ]
+    net.other, norm = nn.ReLU(), nn.BatchNorm1d(2, affine=False)
+    for handle in handles:
+        handle.remove()
+    return [log, repr(net), norm.num_batches_tracked]

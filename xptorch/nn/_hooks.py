@@ -16,6 +16,17 @@ from xptorch.utils.hooks import RemovableHandle
 if TYPE_CHECKING:
     from xptorch.nn.module import Module
 
+__all__ = [
+    "register_module_backward_hook",
+    "register_module_buffer_registration_hook",
+    "register_module_forward_hook",
+    "register_module_forward_pre_hook",
+    "register_module_full_backward_hook",
+    "register_module_full_backward_pre_hook",
+    "register_module_module_registration_hook",
+    "register_module_parameter_registration_hook",
+]
+
 Hook = Callable[..., Any]
 Hooks = dict[int, Hook]
 
@@ -45,6 +56,55 @@ def _add(
 
 def _add_everywhere(hooks: Hooks, hook: Hook, *marks: dict[int, Any]) -> RemovableHandle:
     return _add(hooks, hook, marks=(_everywhere, *marks))
+
+
+# Hooks that see what modules are given: parameters, buffers, modules.
+_registered: dict[str, Hooks] = {"parameter": {}, "buffer": {}, "module": {}}
+
+
+def registered(kind: str, module: Module, name: str, value: Any) -> Any:
+    """What a module registers under that name, after the hooks on its kind have seen it."""
+    for hook in _registered[kind].values():
+        changed = hook(module, name, value)
+        if changed is not None:
+            value = changed
+    return value
+
+
+def register_module_parameter_registration_hook(hook: Hook) -> RemovableHandle:
+    """Call ``hook(module, name, param)`` when a module registers a parameter.
+
+    It may return another parameter.
+    """
+    return _add(_registered["parameter"], hook)
+
+
+def register_module_buffer_registration_hook(hook: Hook) -> RemovableHandle:
+    """Call ``hook(module, name, buffer)`` when a module registers a buffer.
+
+    It may return another buffer.
+    """
+    return _add(_registered["buffer"], hook)
+
+
+def register_module_module_registration_hook(hook: Hook) -> RemovableHandle:
+    """Call ``hook(module, name, submodule)`` when a module registers a module below it.
+
+    It may return another module.
+    """
+    return _add(_registered["module"], hook)
+
+
+def register_module_backward_hook(hook: Hook) -> RemovableHandle:
+    """Not available: see `register_backward_hook`.
+
+    Raises:
+        NotImplementedError: always.
+    """
+    raise NotImplementedError(
+        "register_module_backward_hook() shows the gradients of modules' last operations only and "
+        "is not supported: use register_module_full_backward_hook()"
+    )
 
 
 def register_module_forward_pre_hook(hook: Hook) -> RemovableHandle:

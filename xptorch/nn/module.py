@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 from xptorch import _tensor
 from xptorch.nn import _hooks
 from xptorch.nn._convert import ConvertMixin, _type_name
+from xptorch.nn._hooks import *  # noqa: F403
 from xptorch.nn._hooks import HookMixin
 from xptorch.nn._state import StateMixin
 from xptorch.nn.parameter import Buffer, Parameter
@@ -74,6 +75,8 @@ class Module(HookMixin, StateMixin, ConvertMixin):
             return _hooks.call(self, args, kwargs)
         return self.forward(*args, **kwargs)
 
+    _call_impl = _wrapped_call_impl = __call__  # the names that some programs call or replace
+
     # ---- attributes
 
     def __getattr__(self, name: str) -> Any:
@@ -101,11 +104,11 @@ class Module(HookMixin, StateMixin, ConvertMixin):
             self.register_parameter(name, None)
         elif isinstance(value, Module):
             self._forget(name, "module")
-            self._modules[name] = value
+            self._modules[name] = _hooks.registered("module", self, name, value)
         elif name in members.get("_modules", ()):
             if value is not None:
                 raise _cannot_assign(value, "child module", name, "xptorch.nn.Module")
-            self._modules[name] = None
+            self._modules[name] = _hooks.registered("module", self, name, None)
         elif isinstance(value, Buffer):
             self._forget(name, "buffer")
             self.register_buffer(name, value, value.persistent)
@@ -113,7 +116,7 @@ class Module(HookMixin, StateMixin, ConvertMixin):
             if value is not None and not isinstance(value, _tensor.Tensor):
                 expected = "xptorch.nn.Buffer, xptorch.Tensor"
                 raise _cannot_assign(value, "buffer", name, expected)
-            self._buffers[name] = value
+            self._buffers[name] = _hooks.registered("buffer", self, name, value)
         else:
             super().__setattr__(name, value)
 
@@ -167,6 +170,8 @@ class Module(HookMixin, StateMixin, ConvertMixin):
                 f"created explicitly. To express '{name}' as a function of another Tensor, "
                 "compute the value in the forward() method."
             )
+        if param is not None:
+            param = _hooks.registered("parameter", self, name, param)
         self._parameters[name] = param
 
     def register_buffer(
@@ -185,7 +190,7 @@ class Module(HookMixin, StateMixin, ConvertMixin):
                 f"cannot assign '{_type_name(tensor)}' object to buffer '{name}' "
                 "(xptorch Tensor or None required)"
             )
-        self._buffers[name] = tensor
+        self._buffers[name] = _hooks.registered("buffer", self, name, tensor)
         if persistent:
             self._non_persistent_buffers_set.discard(name)
         else:
@@ -196,7 +201,7 @@ class Module(HookMixin, StateMixin, ConvertMixin):
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{_type_name(module)} is not a Module subclass")
         self._check_name(name, "module")
-        self._modules[name] = module
+        self._modules[name] = _hooks.registered("module", self, name, module)
 
     def register_module(self, name: str, module: Module | None) -> None:
         """The same as `add_module`."""
