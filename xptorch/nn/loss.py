@@ -352,6 +352,10 @@ class LinearCrossEntropyLoss(_WeightedLoss):
             raise RuntimeError(
                 f"expected weight shape to be ({num_classes},), got {tuple(weight.shape)}"
             )
+        if not 0 <= label_smoothing <= 1:
+            raise RuntimeError(
+                f"expected label_smoothing to be in range [0, 1], got {label_smoothing}"
+            )
         self.num_classes = num_classes
         self.out_features = out_features
         self.ignore_index = ignore_index
