@@ -8,6 +8,7 @@ from typing import Any
 from xptorch._tensor import Tensor
 from xptorch.nn import functional as F
 from xptorch.nn import init as _init
+from xptorch.nn.attention import MultiheadAttention as MultiheadAttention
 from xptorch.nn.module import Module
 from xptorch.nn.parameter import empty_parameter
 

@@ -9,7 +9,7 @@ from xptorch.nn import *  # noqa: F403
 __path__: list[str] = []
 
 _HERE = "activation batchnorm container conv distance dropout flatten fold lazy linear loss module"
-_HERE += " normalization padding pixelshuffle pooling sparse upsampling"
+_HERE += " normalization padding pixelshuffle pooling rnn sparse transformer upsampling"
 _ELSEWHERE = {
     "adaptive": "adaptive_softmax",
     "channelshuffle": "pixelshuffle",
