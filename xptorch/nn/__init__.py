@@ -5,7 +5,6 @@ import importlib as _importlib
 from xptorch.nn import functional as functional
 from xptorch.nn import init as init
 from xptorch.nn import utils as utils
-from xptorch.nn._factory import factory_kwargs as factory_kwargs
 from xptorch.nn.activation import *  # noqa: F403
 from xptorch.nn.adaptive_softmax import *  # noqa: F403
 from xptorch.nn.attention import *  # noqa: F403
@@ -25,6 +24,7 @@ from xptorch.nn.module import *  # noqa: F403
 from xptorch.nn.normalization import *  # noqa: F403
 from xptorch.nn.padding import *  # noqa: F403
 from xptorch.nn.parameter import *  # noqa: F403
+from xptorch.nn.parameter import factory_kwargs as factory_kwargs
 from xptorch.nn.parameter_container import *  # noqa: F403
 from xptorch.nn.pixelshuffle import *  # noqa: F403
 from xptorch.nn.pooling import *  # noqa: F403

@@ -1,4 +1,4 @@
-"""A module called with other parameters and buffers than its own."""
+"""A module called with other parameters and buffers than its own, or with those of several."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any
 
 from xptorch.nn.module import Module
+from xptorch.ops import shape
 from xptorch.ops._common import is_tensor
 
 Tensors = dict[str, Any]
@@ -117,3 +118,34 @@ def _swapped(module: Module, given: Tensors) -> Iterator[None]:
     finally:
         for members, last, before, _ in reversed(places):
             members[last] = before
+
+
+def stack_module_state(models: Sequence[Module]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The parameters and the buffers of models of the same kind, each stacked along a new axis.
+
+    With them ``vmap`` of ``functional_call`` evaluates an ensemble.
+
+    Raises:
+        RuntimeError: there is no model, or they differ in class or mode.
+    """
+    if not len(models):
+        raise RuntimeError("stack_module_state: Expected at least one model, got 0.")
+    if len({m.training for m in models}) > 1:
+        raise RuntimeError(
+            "stack_module_state: Expected all models to have the same training/eval mode."
+        )
+    if len({type(m) for m in models}) > 1:
+        raise RuntimeError("stack_module_state: Expected all models to be of the same class.")
+    parameters = [dict(m.named_parameters()) for m in models]
+    buffers = [dict(m.named_buffers()) for m in models]
+    return (
+        {k: _leaf([p[k] for p in parameters]) for k in parameters[0]},
+        {k: shape.stack([b[k] for b in buffers]) for k in buffers[0]},
+    )
+
+
+def _leaf(tensors: Sequence[Any]) -> Any:
+    wanted = {t.requires_grad for t in tensors}
+    if len(wanted) > 1:
+        raise RuntimeError("Expected each parameter to have the same requires_grad for all models")
+    return shape.stack(tensors).detach().requires_grad_(wanted.pop())
