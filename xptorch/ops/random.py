@@ -401,6 +401,8 @@ def _count(input: Tensor, num_samples: Any, replacement: bool, out: Tensor | Non
         raise RuntimeError(
             "cannot sample n_sample > prob_dist.size(-1) samples without replacement"
         )
+    if input._data.shape[-1] > 2**24:
+        raise RuntimeError("number of categories cannot exceed 2^24")
     return num_samples.__index__()
 
 
