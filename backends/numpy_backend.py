@@ -11,8 +11,9 @@ from xptorch.backends._memory import keep_freed_memory
 from xptorch.backends._scatter import accumulate
 from xptorch.backends._threads import threads
 from xptorch.backends.numpy_kernels import KERNELS
+from xptorch.backends.numpy_kernels._layout import windows
 
-from xptorch._backend import Array, Backend, window_count
+from xptorch._backend import Array, Backend
 
 
 class NumpyBackend(Backend):
@@ -101,16 +102,7 @@ class NumpyBackend(Backend):
     def unfold(
         self, x: Array, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
     ) -> Array:
-        n, *size, c = x.shape
-        sn, *steps, sc = x.strides
-        counts = map(window_count, size, kernel, stride, dilation)
-        shape = (n, *counts, *kernel, c)
-        hops = [s * t for s, t in zip(steps, stride, strict=True)]
-        gaps = [s * t for s, t in zip(steps, dilation, strict=True)]
-        strides = (sn, *hops, *gaps, sc)
-        if x.flags.c_contiguous:  # the constructor costs a fifth of as_strided
-            return np.ndarray(shape, x.dtype, x, 0, strides)
-        return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
+        return windows(x, kernel, stride, dilation)
 
     def weigh(self, windows: Array, w: Array) -> Array:
         *kernel, c = w.shape

@@ -343,6 +343,11 @@ def element_positions(
     return total
 
 
+# The axes of (n, c, s…) with the channels moved behind the others, and back.
+LAST = {2: (0, 1), 3: (0, 2, 1), 4: (0, 2, 3, 1), 5: (0, 2, 3, 4, 1)}
+FIRST = {2: (0, 1), 3: (0, 2, 1), 4: (0, 3, 1, 2), 5: (0, 4, 1, 2, 3)}
+
+
 def window_count(size: int, kernel: int, stride: int, dilation: int) -> int:
     """How many windows fit along an axis of `size`."""
     return (size - dilation * (kernel - 1) - 1) // stride + 1

@@ -161,7 +161,8 @@ class iinfo(_TypeInfo):
 class finfo(_TypeInfo):
     """Limits of a floating-point dtype: bits, eps, max, min, tiny, smallest_normal, resolution."""
 
-    _formats = {0: (7, 127, 2), 2: (10, 15, 3), 4: (23, 127, 6), 8: (52, 1023, 15)}
+    _formats = {"bfloat16": (7, 127, 2), "float16": (10, 15, 3), "float32": (23, 127, 6)}
+    _formats["float64"] = (52, 1023, 15)
 
     def __init__(self, type: dtype | None = None) -> None:
         type = (type or _default).to_real()
@@ -171,8 +172,7 @@ class finfo(_TypeInfo):
                 f"'{type!r}'"
             )
         super().__init__(type)
-        size = 0 if type is bfloat16 else type.itemsize
-        mantissa, exponent, digits = self._formats[size]
+        mantissa, exponent, digits = self._formats[type.name]
         self.eps = 2.0**-mantissa
         self.max = math.ldexp(2.0 - self.eps, exponent)
         self.min = -self.max

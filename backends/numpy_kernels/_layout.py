@@ -8,14 +8,25 @@ elementwise functions keep it, so that from layer to layer nothing is moved.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-Array = Any
+from xptorch._backend import LAST, Array, window_count
 
-LAST = {2: (0, 1), 3: (0, 2, 1), 4: (0, 2, 3, 1), 5: (0, 2, 3, 4, 1)}
-FIRST = {2: (0, 1), 3: (0, 2, 1), 4: (0, 3, 1, 2), 5: (0, 4, 1, 2, 3)}
+
+def windows(
+    x: Array, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
+) -> Array:
+    """The windows (n, o…, k…, c) of x (n, s…, c), a view that is not to be written to."""
+    n, *size, c = x.shape
+    sn, *steps, sc = x.strides
+    counts = map(window_count, size, kernel, stride, dilation)
+    hops = [s * t for s, t in zip(steps, stride, strict=True)]
+    gaps = [s * t for s, t in zip(steps, dilation, strict=True)]
+    shape, strides = (n, *counts, *kernel, c), (sn, *hops, *gaps, sc)
+    if x.flags.c_contiguous:  # the constructor costs a fifth of as_strided
+        return np.ndarray(shape, x.dtype, x, 0, strides)
+    return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
 
 
 def copy_last(to: Array, x: Array) -> None:
@@ -40,10 +51,17 @@ def channels_last(x: Array) -> Array:
     return out
 
 
+def tiling(rows: int, width: int) -> int:
+    """How many rows to lay side by side where a row vector is applied to them all."""
+    if rows * width <= 16384 or width > 512:
+        return 1
+    return math.gcd(rows, 1 << (10 - width.bit_length()))
+
+
 def repeated(x: Array, v: Array) -> tuple[Array, Array]:
     """A matrix and a vector for its rows, both wider where rows are short: loops run along rows."""
     rows, width = x.shape
-    if rows * width < 16384 or width > 512:
+    count = tiling(rows, width)
+    if count == 1:
         return x, v
-    count = math.gcd(rows, 1 << (10 - width.bit_length()))
     return x.reshape(rows // count, width * count), np.concatenate([v] * count)

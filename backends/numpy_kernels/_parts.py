@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 import numpy as np
 from xptorch.backends._threads import share
+from xptorch.backends._workspace import workspace
 
 from xptorch._backend import Array
 
 # Numbers of one NumPy call. With fewer the threads wait for each other's turn in Python; that the
 # intermediate results leave a core's own cache costs less.
 _PART = 1 << 19
+_SCRATCH = 8 * _PART  # bytes
 _PASS = 0.1  # nanoseconds for a number in a multiplication of arrays
 
 SMALL = 1 << 15  # numbers below which the generic functions are as fast
@@ -33,21 +34,21 @@ def by_rows(work: Callable[[slice], None], rows: int, width: int, passes: float)
     share(part, rows, rows * width * passes * _PASS)
 
 
-class _Scratch(threading.local):
-    buffer = np.empty(0, np.uint8)
-
-
-_scratch = _Scratch()
-
-
 def scratch(like: Array) -> Array:
     """An array of that shape, dtype and order, valid until the next one is asked for."""
-    size = like.nbytes
-    if size > _PART * 8:
+    if like.nbytes > _SCRATCH:
         return np.empty_like(like)
-    if _scratch.buffer.size < size:
-        _scratch.buffer = np.empty(size, np.uint8)
-    return _scratch.buffer[:size].view(like.dtype).reshape(like.shape)
+    (buffer,) = workspace("scratch", lambda: (np.empty(_SCRATCH, np.uint8),))
+    return buffer[: like.nbytes].view(like.dtype).reshape(like.shape)
+
+
+def summed(found: dict[int, Array]) -> Array:
+    """The sum of what the parts from those starts on gave: in one order, so that it repeats."""
+    first, *others = sorted(found)
+    result = found[first]
+    for start in others:
+        result += found[start]
+    return result
 
 
 def takes(x: Array) -> bool:

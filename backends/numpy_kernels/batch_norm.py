@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 from xptorch.backends._threads import share, threads
 from xptorch.backends._workspace import workspace
-from xptorch.backends.numpy_kernels._layout import FIRST, LAST, copy_last
+from xptorch.backends.numpy_kernels._layout import copy_last, tiling
+
+from xptorch._backend import FIRST, LAST
 
 Array = Any
 
@@ -72,9 +74,8 @@ def _chunks(a: Array) -> tuple[Array, _Chunks]:
     if a.ndim > 2 and a.flags.c_contiguous and length > 1:
         shape: tuple[int, ...] = (n, c, length)
         return a.reshape(shape), _Chunks(c, 0, shape, _step(n, c * length))
-    rows, tiled = n * length, 1
-    if rows * c > 16384 and c <= 512:
-        tiled = math.gcd(rows, 1 << (10 - c.bit_length()))
+    rows = n * length
+    tiled = tiling(rows, c)
     shape = (rows // tiled, c * tiled)
     return _laid(a, shape), _Chunks(c, tiled, shape, _step(*shape))
 

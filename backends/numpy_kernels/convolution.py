@@ -20,7 +20,10 @@ from xptorch.backends._blas import matmul
 from xptorch.backends._threads import share, threads
 from xptorch.backends._workspace import workspace
 from xptorch.backends.numpy_kernels import depthwise
-from xptorch.backends.numpy_kernels._layout import FIRST, LAST, channels_last, copy_last, repeated
+from xptorch.backends.numpy_kernels._layout import channels_last, copy_last, repeated, windows
+from xptorch.backends.numpy_kernels._parts import summed
+
+from xptorch._backend import FIRST, LAST
 
 Array = Any
 Geometry = Any  # of xptorch/ops/window.py
@@ -74,15 +77,6 @@ def _even(count: int, most: int, workers: int = 1) -> int:
     return -(-count // parts)
 
 
-def _windows(x: Array, how: Geometry) -> Array:
-    """The windows (n, counts…, k…, c) of x (n, s…, c), a view."""
-    n, *steps, c = x.strides
-    hops = [s * t for s, t in zip(steps, how.stride, strict=True)]
-    gaps = [s * t for s, t in zip(steps, how.dilation, strict=True)]
-    shape = (x.shape[0], *how.counts, *how.kernel, x.shape[-1])
-    return np.lib.stride_tricks.as_strided(x, shape, (n, *hops, *gaps, c))
-
-
 def _spaces(plan: _Plan, dtype: Any, direct: bool) -> tuple[Any, ...]:
     """Memory for columns and, unless windows lie directly in x, for a group of padded images:
     that, its middle, and its windows."""
@@ -98,7 +92,12 @@ def _spaces(plan: _Plan, dtype: Any, direct: bool) -> tuple[Any, ...]:
         padded = np.zeros((plan.group, *how.padded, c), dtype)
     ends = zip(how.padded, how.padding, strict=True)
     middle = tuple([slice(max(a, 0), s - max(b, 0)) for s, (a, b) in ends])
-    return columns, padded.base, padded[(slice(None), *middle)], _windows(padded, how)
+    return (
+        columns,
+        padded.base,
+        padded[(slice(None), *middle)],
+        windows(padded, how.kernel, how.stride, how.dilation),
+    )
 
 
 def _blocks(plan: _Plan, x: Array, start: int, stop: int) -> Iterator[tuple[Any, Array]]:
@@ -109,14 +108,14 @@ def _blocks(plan: _Plan, x: Array, start: int, stop: int) -> Iterator[tuple[Any,
         cut = [slice(max(-a, 0), s - max(-b, 0)) for s, (a, b) in ends]
         x = x[(slice(None), *cut)]
     direct = max(map(max, how.padding)) <= 0 and x.strides[-2 if few else -1] == x.itemsize
-    flat, _, middle, windows = workspace((plan, x.dtype, direct), _spaces, plan, x.dtype, direct)
+    flat, _, middle, padded = workspace((plan, x.dtype, direct), _spaces, plan, x.dtype, direct)
     along = (2 * d + 1, *range(d + 1, 2 * d + 1), *range(d + 1))  # (c, k…, n, counts…)
     for i in range(start * plan.group, min(stop * plan.group, plan.n), plan.group):
         images = slice(i, min(i + plan.group, plan.n))
         if direct:
-            here = _windows(x[images], how)
+            here = windows(x[images], how.kernel, how.stride, how.dilation)
         else:
-            here = windows[: images.stop - i]
+            here = padded[: images.stop - i]
             copy_last(middle[: images.stop - i], x[images])
         for r in range(0, how.counts[0], plan.rows):
             rows = slice(r, min(r + plan.rows, how.counts[0]))
@@ -265,16 +264,14 @@ def convolve_weight(x: Array, g: Array, *, how: Geometry) -> Array:
     sums: dict[int, Array] = {}
 
     def part(start: int, stop: int) -> None:
-        total = None
+        found = None
         for where, columns in _blocks(plan, last, start, stop):
             w = matmul(columns.T, g[where].reshape(-1, o))
-            total = w if total is None else np.add(total, w, out=total)
-        sums[start] = total
+            found = w if found is None else np.add(found, w, out=found)
+        sums[start] = found
 
     share(part, plan.groups, plan.time(o))
-    w = sums.pop(0)
-    for start in sorted(sums):  # in one order, so that results repeat
-        w += sums[start]
+    w = summed(sums)
     d = len(how.kernel)
     if plan.few:
         w = w.reshape(c, *how.kernel, o).transpose(d + 1, *range(d + 1))

@@ -17,7 +17,10 @@ from typing import Any
 import numpy as np
 from xptorch.backends._threads import share
 from xptorch.backends._workspace import workspace
-from xptorch.backends.numpy_kernels._layout import LAST, channels_last, copy_last
+from xptorch.backends.numpy_kernels._layout import channels_last, copy_last
+from xptorch.backends.numpy_kernels._parts import summed
+
+from xptorch._backend import LAST
 
 Array = Any
 Geometry = Any  # of xptorch/ops/window.py
@@ -176,7 +179,7 @@ def weight(x: Array, g: Array, how: Geometry) -> Array:
     sums: dict[int, Array] = {}
 
     def part(start: int, stop: int) -> None:
-        total = np.zeros((plan.c, outputs, len(plan.keys)), x.dtype)
+        found = np.zeros((plan.c, outputs, len(plan.keys)), x.dtype)
         for images in plan.images(start, stop):
             space, room = plan.filled(last[images])
             rows = room.reshape(-1, width)
@@ -184,11 +187,8 @@ def weight(x: Array, g: Array, how: Geometry) -> Array:
             for j in range(outputs):
                 for i, key in enumerate(plan.keys):
                     np.multiply(space[key], g[images, ..., j], out=room)
-                    total[:, j, i] += (ones @ rows).reshape(-1, plan.c).sum(0)
-        sums[start] = total
+                    found[:, j, i] += (ones @ rows).reshape(-1, plan.c).sum(0)
+        sums[start] = found
 
     share(part, plan.groups, plan.time * outputs)
-    w = sums.pop(0)
-    for start in sorted(sums):
-        w += sums[start]
-    return w.reshape(plan.c * outputs, 1, *how.kernel)
+    return summed(sums).reshape(plan.c * outputs, 1, *how.kernel)

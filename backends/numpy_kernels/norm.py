@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 import numpy as np
-from xptorch.backends.numpy_kernels._parts import by_rows, scratch, takes
+from xptorch.backends.numpy_kernels._parts import by_rows, scratch, summed, takes
 
 from xptorch._backend import Array
 
@@ -122,14 +122,16 @@ def _backward(
     v = np.ones(width, a.dtype) if weight is None else weight.reshape(-1)
     to_a = np.empty(a.shape, a.dtype) if needs[0] else None
     target = None if to_a is None else to_a.reshape(x.shape)
-    sums = []  # from each part, for weight and bias
+    sums: dict[int, Array] = {}  # from each part, for weight and bias
 
     def work(rows: slice) -> None:
         slope, part, r = g[rows], x[rows], rstd[rows]
         product = np.multiply(slope, part, out=scratch(part))
         if needs[1] or needs[2]:
             shift = 0 if mean is None else mean[rows] * r
-            sums.append((r @ product, _pair(shift, 1, r) @ slope))
+            found = _pair(shift, 1, r) @ slope
+            found[0] = r @ product - found[0]
+            sums[rows.start] = found
         if target is None:
             return
         # The rows' mean and variance depend on the rows: what that takes from the gradient.
@@ -147,8 +149,7 @@ def _backward(
     by_rows(work, *x.shape, 12)
     if not sums:
         return to_a, None, None
-    products, pairs = sum(s[0] for s in sums), sum(s[1] for s in sums)
-    return to_a, products - pairs[0], pairs[1]
+    return to_a, *summed(sums)
 
 
 def _pair(a: Any, b: Any, like: Array) -> Array:

@@ -6,13 +6,14 @@ Groups are shared among threads, each with a workspace of its own.
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from xptorch.backends._threads import share, threads
 from xptorch.backends._workspace import workspace
-from xptorch.backends.numpy_kernels._layout import FIRST, LAST, copy_last
+from xptorch.backends.numpy_kernels._layout import copy_last
+
+from xptorch._backend import FIRST, LAST
 
 Array = Any
 Geometry = Any  # of xptorch/ops/window.py
@@ -20,19 +21,6 @@ Key = tuple[Any, ...]
 
 _GROUP = 1 << 20  # elements: smaller ones lose more to calls than the cache gains
 _WORDS = {4: np.int32, 8: np.int64}
-
-
-@lru_cache(maxsize=1024)
-def _keys(how: Geometry) -> list[list[Key]]:
-    """For each axis of (n, s…, c), what each tap meets of the padded input."""
-    axes = zip(how.kernel, how.stride, how.dilation, how.counts, strict=True)
-    return [
-        [
-            (*(slice(None),) * (axis + 1), slice(t * gap, t * gap + (count - 1) * step + 1, step))
-            for t in range(kernel)
-        ]
-        for axis, (kernel, step, gap, count) in enumerate(axes)
-    ]
 
 
 def _groups(how: Geometry, n: int, c: int) -> int:
@@ -57,7 +45,7 @@ def _padded(x: Array, how: Geometry, lowest: float) -> Array:
     return space
 
 
-def _maximum(x: Array, keys: list[Key], out: Array) -> None:
+def _maximum(x: Array, keys: tuple[Key, ...], out: Array) -> None:
     """The maximum of what the taps along one axis meet."""
     if len(keys) == 1:
         out[...] = x[keys[0]]
@@ -72,7 +60,7 @@ def max_pool(x: Array, *, how: Geometry, lowest: float) -> Any:
         return NotImplemented
     n, c = x.shape[:2]
     last = x.transpose(LAST[x.ndim])
-    keys = _keys(how)
+    keys = how.taps
     maxima = []  # along the last axis, the last two, …
     for axis in reversed(range(len(keys))):
         maxima.append(np.empty((n, *how.padded[:axis], *how.counts[axis:], c), x.dtype))
@@ -105,7 +93,7 @@ def spread_max(g: Array, x: Array, *, maxima: list[Array], how: Geometry, lowest
             images = slice(n * i // groups, n * (i + 1) // groups)
             stages = [_padded(last[images], how, lowest), *[m[images] for m in maxima]]
             back, most = g[images], None
-            for axis, keys in enumerate(_keys(how)):  # in the reverse of the forward's order
+            for axis, keys in enumerate(how.taps):  # in the reverse of the forward's order
                 x = stages.pop()
                 if most is None:  # the last maximum was the result, which the user may change
                     most = np.empty(back.shape, x.dtype)
@@ -120,7 +108,7 @@ def spread_max(g: Array, x: Array, *, maxima: list[Array], how: Geometry, lowest
 
 def _spread_axis(g: Array, x: Array, most: Array, how: Geometry, axis: int) -> Array:
     """g where along one axis of x its maxima were met first (NaN: by the last tap)."""
-    keys, step = _keys(how)[axis], how.stride[axis]
+    keys, step = how.taps[axis], how.stride[axis]
     shapes = x.shape, g.shape
     out, bits, mask, left = workspace((how, axis, shapes, x.dtype), _rooms, *shapes, x.dtype)
     out[...] = 0
@@ -130,7 +118,8 @@ def _spread_axis(g: Array, x: Array, most: Array, how: Geometry, axis: int) -> A
         if tap < len(keys) - 1:
             np.equal(x[key], most, out=mask)
             mask &= left
-            _leave_padding(mask, how, axis, tap)
+            # In a window of nothing but −∞ the padding would be the first.
+            mask[(*(slice(None),) * (axis + 1), slice(how.on_padding(axis, tap)))] = False
             left ^= mask
         else:
             mask = left
@@ -149,10 +138,3 @@ def _spread_axis(g: Array, x: Array, most: Array, how: Geometry, axis: int) -> A
 def _rooms(whole: tuple[int, ...], part: tuple[int, ...], dtype: Any) -> tuple[Array, ...]:
     bits = np.empty(part, _WORDS[dtype.itemsize])
     return np.empty(whole, dtype), bits, np.empty(part, bool), np.empty(part, bool)
-
-
-def _leave_padding(mask: Array, how: Geometry, axis: int, tap: int) -> None:
-    """False where a tap meets padding: in a window of nothing but −∞ it would be the first."""
-    inside = -(-(how.padding[axis][0] - tap * how.dilation[axis]) // how.stride[axis])
-    if inside > 0:
-        mask[(*(slice(None),) * (axis + 1), slice(0, inside))] = False

@@ -9,27 +9,14 @@ it and `pick_max` are each other's derivatives, as `avg_pool` and `spread_avg` a
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import Any
 
+from xptorch._backend import FIRST, LAST
 from xptorch._engine import either, hot, op
 from xptorch.ops._common import at_axis
-from xptorch.ops.window import FIRST, LAST, Geometry, Op, pad
+from xptorch.ops.window import Geometry, Op, pad
 
 Key = tuple[Any, ...]
-
-
-@lru_cache(maxsize=1024)
-def _keys(how: Geometry) -> tuple[tuple[Key, ...], ...]:
-    """For each axis of (n, s…, c), what each tap meets of the padded input."""
-    keys = []
-    for i, (kernel, stride, gap) in enumerate(
-        zip(how.kernel, how.stride, how.dilation, strict=True)
-    ):
-        reach = (how.counts[i] - 1) * stride + 1
-        taps = [slice(t * gap, t * gap + reach, stride) for t in range(kernel)]
-        keys.append(tuple([at_axis(i + 1, tap) for tap in taps]))
-    return tuple(keys)
 
 
 def _last(xp: Any, x: Any, how: Geometry, value: float) -> Any:
@@ -62,7 +49,7 @@ def _max_pool(xp: Any, x: Any, *, how: Geometry, lowest: float) -> Any:
     """x (n, c, s…) → (n, c, counts…), and the maxima along the last axis, the last two, …"""
     y = _last(xp, x, how, lowest)
     maxima = []
-    for keys in reversed(_keys(how)):
+    for keys in reversed(how.taps):
         y = _maximum(xp, y, keys)
         maxima.append(y)
     if math.prod(how.kernel) == 1:
@@ -78,7 +65,7 @@ def _choices(xp: Any, x: Any, maxima: list[Any], how: Geometry, lowest: float) -
     found: list[Any] = []
     for i, before in enumerate([_last(xp, x, how, lowest), *maxima]):
         axis = len(how.kernel) - 1 - i
-        keys = _keys(how)[axis]
+        keys = how.taps[axis]
         most = maxima[i] if i < len(maxima) else _maximum(xp, before, keys)
         masks, left = [], None
         for tap, key in enumerate(keys[:-1]):
@@ -92,16 +79,13 @@ def _choices(xp: Any, x: Any, maxima: list[Any], how: Geometry, lowest: float) -
 
 def _off_padding(xp: Any, mask: Any, how: Geometry, axis: int, tap: int) -> Any:
     """False where a tap meets padding: in a window of nothing but −∞ it would be the first."""
-    inside = -(-(how.padding[axis][0] - tap * how.dilation[axis]) // how.stride[axis])
-    if inside <= 0:
-        return mask
-    outer = slice(0, min(inside, how.counts[axis]))
-    return xp.assign(mask, at_axis(axis + 1, outer), False)
+    outside = how.on_padding(axis, tap)
+    return xp.assign(mask, at_axis(axis + 1, slice(outside)), False) if outside else mask
 
 
 def _put(xp: Any, parts: list[Any], how: Geometry, axis: int) -> Any:
     """The sum of arrays, each at the places that one tap along an axis meets."""
-    keys, step = _keys(how)[axis], how.stride[axis]
+    keys, step = how.taps[axis], how.stride[axis]
     shape = list(parts[0].shape)
     shape[axis + 1] = how.padded[axis]
     out = xp.place(parts[0], tuple(shape), keys[0])
@@ -128,7 +112,7 @@ def _pick_max(xp: Any, u: Any, x: Any, *, maxima: Any, how: Geometry, lowest: fl
     """u (n, c, s…) at the places of the maxima of x, as (n, c, counts…)."""
     y = _last(xp, u, how, 0)
     choices = _choices(xp, x, maxima, how, lowest)
-    for keys, masks in zip(reversed(_keys(how)), reversed(choices), strict=True):
+    for keys, masks in zip(reversed(how.taps), reversed(choices), strict=True):
         rest, y = y, y[keys[-1]]
         for key, mask in zip(keys[:-1], masks[:-1], strict=True):
             y = xp.where(mask, rest[key], y)
@@ -168,7 +152,7 @@ def max_places(xp: Any, x: Any, how: Geometry, lowest: float) -> Any:
     y = _last(xp, x, how, lowest)
     places = xp.arange(math.prod(how.size), dtype=xp.int64, device=x.device)
     places = _last(xp, xp.reshape(places, (1, 1, *how.size)), how, -1)  # −1: padding
-    for first, *others in reversed(_keys(how)):
+    for first, *others in reversed(how.taps):
         rest, numbers = y, places
         y, places = rest[first], numbers[first]
         for key in others:
@@ -190,7 +174,7 @@ def _sum_windows(xp: Any, x: Any, *, how: Geometry) -> Any:
     if how.kernel == how.size == how.padded:
         return _first(xp, _total(xp, y))
     for axis in reversed(range(len(how.kernel))):
-        first, *others = _keys(how)[axis]
+        first, *others = how.taps[axis]
         rest, y = y, y[first]
         for i, key in enumerate(others):
             y = y + rest[key] if i == 0 else xp.iadd(y, rest[key])

@@ -19,16 +19,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
-from xptorch._backend import window_count, window_slices
+from xptorch._backend import FIRST, LAST, window_count, window_slices
 from xptorch._engine import either, hot, op
+from xptorch.ops._common import at_axis
 from xptorch.ops._fused import column_sums
 
 Axes = tuple[int, ...]
 Op = Callable[..., Any]
 Block = tuple[Any, ...]  # indices of some images, and some of their windows along the first axis
 
-LAST = {3: (0, 2, 1), 4: (0, 2, 3, 1), 5: (0, 2, 3, 4, 1)}  # channels moved behind the others
-FIRST = {3: (0, 2, 1), 4: (0, 3, 1, 2), 5: (0, 4, 1, 2, 3)}  # and back
 _FEW_CHANNELS = 4
 
 
@@ -75,6 +74,22 @@ class Geometry:
         """How many windows there are along each axis."""
         axes = zip(self.padded, self.kernel, self.stride, self.dilation, strict=True)
         return tuple([window_count(*axis) for axis in axes])
+
+    @cached_property
+    def taps(self) -> tuple[tuple[Block, ...], ...]:
+        """For each axis of (n, s…, c), what each tap meets of the padded input."""
+        return tuple([self._taps_along(axis) for axis in range(len(self.kernel))])
+
+    def _taps_along(self, axis: int) -> tuple[Block, ...]:
+        step, gap = self.stride[axis], self.dilation[axis]
+        reach = (self.counts[axis] - 1) * step + 1
+        starts = [tap * gap for tap in range(self.kernel[axis])]
+        return tuple([at_axis(axis + 1, slice(start, start + reach, step)) for start in starts])
+
+    def on_padding(self, axis: int, tap: int) -> int:
+        """How many of the first windows along an axis have that tap on the padding before it."""
+        reach = self.padding[axis][0] - tap * self.dilation[axis]
+        return min(max(-(-reach // self.stride[axis]), 0), self.counts[axis])
 
     @cached_property
     def dense(self) -> bool:
