@@ -129,6 +129,14 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
         yield (a, mean, var, weight, bias), {"eps": 1e-5}
 
 
+@cases("fixed_norm_vjp")
+def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+    for a, weight, _ in batches(rng, dtype):
+        mean, var = rng.random((2, a.shape[1])).astype(dtype)
+        needs = (rng.integers(2), False, False, *rng.integers(2, size=2))
+        yield (images(rng, dtype, *a.shape), needs, a, mean, var, weight, 1e-5), {}
+
+
 # ---- max-pooling
 
 

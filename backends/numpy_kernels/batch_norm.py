@@ -147,12 +147,12 @@ def _affine(x: Array, how: _Chunks, scale: Array, mean: Array, bias: Array | Non
     return _combined(how, [(x, scale)], shift)
 
 
-def _combined(how: _Chunks, terms: list[tuple[Array, Array]], shift: Array) -> Array:
+def _combined(how: _Chunks, terms: list[tuple[Array, Array]], shift: Array | None) -> Array:
     """The sum of arrays, each times one number a channel, and of another number a channel."""
     first = terms[0][0]
     y = np.empty(first.shape, first.dtype)
     terms = [(x, how.spread(v.astype(x.dtype))) for x, v in terms]
-    shift = how.spread(shift.astype(first.dtype))
+    constant = None if shift is None else how.spread(shift.astype(first.dtype))
 
     def apply(start: int, stop: int) -> None:
         for _, where in how.within(start, stop):
@@ -163,7 +163,8 @@ def _combined(how: _Chunks, terms: list[tuple[Array, Array]], shift: Array) -> A
                 else:
                     space = _scratch(how, x.dtype)[: len(out)]
                     out += np.multiply(x[where], v, out=space)
-            out += shift
+            if constant is not None:
+                out += constant
 
     share(apply, how.count, 0.7 * len(terms) * y.size)
     return y
@@ -177,15 +178,7 @@ def batch_norm_vjp(
         return NotImplemented
     x, how = _chunks(a)
     g = _laid(g, how.shape)
-    to_biases, products = np.empty((2, how.count, how.channels))
-
-    def measure(start: int, stop: int) -> None:
-        for i, where in how.within(start, stop):
-            to_biases[i], products[i] = how.sums(g[where]), how.products(g[where], x[where])
-
-    share(measure, how.count, 0.8 * a.size)
-    to_bias = to_biases.sum(0)
-    product = (products.sum(0) - mean * to_bias) * rstd
+    to_bias, product = _slopes(g, x, how, mean, rstd)
     to_a = None
     if needs[0]:
         n = a.size // how.channels
@@ -197,6 +190,19 @@ def batch_norm_vjp(
     return to_a, to_weight, to_bias.astype(x.dtype) if needs[2] else None
 
 
+def _slopes(g: Array, x: Array, how: _Chunks, mean: Array, rstd: Array) -> tuple[Array, Array]:
+    """Of each channel the sums of g and of g times the normalised x, in float64."""
+    sums, products = np.empty((2, how.count, how.channels))
+
+    def measure(start: int, stop: int) -> None:
+        for i, where in how.within(start, stop):
+            sums[i], products[i] = how.sums(g[where]), how.products(g[where], x[where])
+
+    share(measure, how.count, 0.8 * x.size)
+    total = sums.sum(0)
+    return total, (products.sum(0) - mean * total) * rstd
+
+
 def fixed_norm_forward(
     a: Array, mean: Array, var: Array, weight: Array | None, bias: Array | None, *, eps: float
 ) -> Any:
@@ -206,3 +212,21 @@ def fixed_norm_forward(
     scale = 1 / np.sqrt(var.astype(np.float64) + eps)
     y = _affine(x, how, scale if weight is None else scale * weight, mean, bias)
     return _as_given(y, a.shape)
+
+
+def fixed_norm_vjp(
+    g: Array, needs: Any, a: Array, mean: Array, var: Array, weight: Array | None, eps: float
+) -> Any:
+    rstd = 1 / np.sqrt(var.astype(np.float64) + eps)
+    if _declined(a, g, mean, var, weight) or np.max(np.abs(mean) * rstd) > _FAR:
+        return NotImplemented
+    x, how = _chunks(a)
+    g = _laid(g, how.shape)
+    to_a = to_weight = to_bias = None
+    if needs[0]:
+        scale = rstd if weight is None else rstd * weight
+        to_a = _as_given(_combined(how, [(g, scale)], None), a.shape)
+    if needs[3] or needs[4]:
+        bias, product = (v.astype(x.dtype) for v in _slopes(g, x, how, mean, rstd))
+        to_weight, to_bias = product if needs[3] else None, bias if needs[4] else None
+    return to_a, None, None, to_weight, to_bias

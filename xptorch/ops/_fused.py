@@ -101,20 +101,3 @@ def column_sums(xp: Any, x: Any) -> Any:
     if x.shape[0] * x.shape[1] < 4096:
         return xp.sum(x, axis=0)
     return xp.matmul(xp.ones((x.shape[0],), dtype=x.dtype, device=x.device), x)
-
-
-# ---- over arrays: narrow rows side by side, since broadcasting runs over the last axis
-
-
-def tiling(rows: int, width: int) -> int:
-    """How many rows of that width to lay side by side when a row vector is applied to them all."""
-    if rows * width <= 16384:
-        return 1
-    return math.gcd(rows, 1 << max(10 - width.bit_length(), 0))
-
-
-def tiled(xp: Any, v: Any, count: int) -> Any:
-    """A vector repeated."""
-    if count == 1:
-        return v
-    return xp.reshape(xp.broadcast_to(v, (count, v.shape[0])), (-1,))

@@ -21,8 +21,6 @@ from xptorch.ops._fused import (
     need_floating,
     per_channel,
     row_sums,
-    tiled,
-    tiling,
 )
 
 if TYPE_CHECKING:
@@ -32,11 +30,10 @@ __all__ = ["batch_norm", "instance_norm"]
 
 
 class _Channels(NamedTuple):
-    """How an array lies: its channels last in memory (`tiled` times side by side), or second."""
+    """How an array lies: its channels last in memory, or second."""
 
     last: bool
     channels: int
-    tiled: int
 
     def sums(self, xp: Any, x: Any) -> Any:
         """The sum of each channel."""
@@ -44,14 +41,11 @@ class _Channels(NamedTuple):
             n, c, length = x.shape
             s = row_sums(xp, xp.reshape(x, (n * c, length)))
             return s if n == 1 else column_sums(xp, xp.reshape(s, (n, c)))
-        s = column_sums(xp, x)
-        return s if self.tiled == 1 else xp.sum(xp.reshape(s, (self.tiled, self.channels)), axis=0)
+        return column_sums(xp, x)
 
     def spread(self, xp: Any, v: Any) -> Any:
         """One number a channel, shaped to broadcast against the array."""
-        if not self.last:
-            return xp.reshape(v, (self.channels, 1))
-        return tiled(xp, v, self.tiled)
+        return v if self.last else xp.reshape(v, (self.channels, 1))
 
 
 def _by_channel(xp: Any, x: Any, like: _Channels | None = None) -> tuple[Any, _Channels]:
@@ -59,14 +53,12 @@ def _by_channel(xp: Any, x: Any, like: _Channels | None = None) -> tuple[Any, _C
     n, c = x.shape[:2]
     if like is None:
         last = x.ndim == 2 or (c > 1 and xp.strides(x)[1] == 1)
-        rows = math.prod(x.shape) // max(c, 1)
-        like = _Channels(last, c, tiling(rows, c) if last else 1)
+        like = _Channels(last, c)
     if not like.last:
         return xp.reshape(x, (n, c, math.prod(x.shape[2:]))), like
     if x.ndim > 2:
         x = xp.permute_dims(x, (0, *range(2, x.ndim), 1))
-    width = c * like.tiled
-    return xp.reshape(x, (math.prod(x.shape) // max(width, 1), width)), like
+    return xp.reshape(x, (math.prod(x.shape) // max(c, 1), c)), like
 
 
 def _as_given(xp: Any, y: Any, shape: tuple[int, ...], how: _Channels) -> Any:
@@ -145,6 +137,7 @@ def _fixed_norm_forward(
     return _as_given(xp, y, a.shape, how)
 
 
+@hot
 def _fixed_norm_vjp(
     xp: Any, g: Any, needs: Any, a: Any, mean: Any, var: Any, weight: Any, eps: float
 ) -> Any:
