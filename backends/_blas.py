@@ -1,11 +1,13 @@
 """The matrix product: small ones on one thread, large ones shared among our own threads.
 
-OpenBLAS, which NumPy's wheels bring, shares even small products among all its threads, and a thread
-of its that has done its part goes on spinning for the next for some 20 ms. Meanwhile our threads,
-and on a busy machine everybody's, would compete with it for the processor.
+OpenBLAS, which NumPy's wheels bring, shares even small products among all its threads, and one that
+has done its part goes on spinning for the next for some 20 ms. Meanwhile our threads, and on a busy
+machine everybody's, would compete with it for the processor.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from xptorch.backends import _openblas
@@ -26,10 +28,25 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
         return np.matmul(a, b, out=out)
     if _openblas.get_threads() == 1:
         return np.matmul(a, b, out=out)
-    if work >= PAYS_FROM and a.ndim == b.ndim == 2 and a.dtype == b.dtype:
-        return _shared(a, b, out, work)
+    if a.dtype == b.dtype and a.ndim == b.ndim > 1 and a.shape[:-2] == b.shape[:-2]:
+        whole = work * math.prod(a.shape[:-2])
+        if whole >= PAYS_FROM:
+            return _shared(a, b, out, whole) if a.ndim == 2 else _batch(a, b, out, whole)
     with _openblas.one_thread:
         return np.matmul(a, b, out=out)
+
+
+def _batch(a: Array, b: Array, out: Array | None, work: int) -> Array:
+    """The products of stacks of matrices in parts of the stacks."""
+    y = np.empty((*a.shape[:-1], b.shape[-1]), a.dtype) if out is None else out
+    axis = max(range(a.ndim - 2), key=a.shape.__getitem__)
+    first, second, result = (x.swapaxes(0, axis) for x in (a, b, y))
+
+    def part(start: int, stop: int) -> None:
+        np.matmul(first[start:stop], second[start:stop], out=result[start:stop])
+
+    share(part, len(first), work * EACH)
+    return y
 
 
 def _shared(a: Array, b: Array, out: Array | None, work: int) -> Array:

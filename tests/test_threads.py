@@ -6,8 +6,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
-from xptorch.backends import _openblas, _threads
+from xptorch.backends import _blas, _openblas, _threads
 
 import xptorch
 
@@ -74,3 +75,15 @@ def test_shared_work_inside_shared_work_stays_on_its_thread(two_threads: None) -
 
     _threads.share(lambda start, stop: _threads.share(inner, 4, 1e9), 2, 1e9)
     assert total == [8]
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [((5, 3, 200, 180), (5, 3, 180, 190)), ((2, 900, 70), (70, 300))]
+)
+def test_shared_products(a: tuple[int, ...], b: tuple[int, ...], two_threads: None) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal(a), rng.standard_normal(b)
+    np.testing.assert_allclose(_blas.matmul(x, y), np.matmul(x, y), rtol=1e-12, atol=1e-12)
+    out = np.empty(np.matmul(x, y).shape)
+    assert _blas.matmul(x.swapaxes(0, -2).copy().swapaxes(0, -2), y, out=out) is out
+    np.testing.assert_allclose(out, np.matmul(x, y), rtol=1e-12, atol=1e-12)
