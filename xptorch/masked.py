@@ -108,16 +108,13 @@ def _count(x: Tensor, dim: Any, keepdim: bool, mask: Tensor | None) -> Tensor:
     return sum(ones, dim, keepdim=keepdim, mask=mask)
 
 
-def _lowest(dt: Dtype, name: str) -> Any:
+def _end(dt: Dtype, name: str, top: bool = False) -> Any:
+    """What any other number beats: the lowest of the dtype for a maximum, the top for a minimum."""
     if dt.category == BOOL:
         raise NotImplementedError(f"identity of {name} on {dt} input")
-    return -math.inf if dt.category >= FLOAT else _dtype.iinfo(dt).min
-
-
-def _highest(dt: Dtype, name: str) -> Any:
-    if dt.category == BOOL:
-        raise NotImplementedError(f"identity of {name} on {dt} input")
-    return math.inf if dt.category >= FLOAT else _dtype.iinfo(dt).max
+    if dt.category >= FLOAT:
+        return math.inf if top else -math.inf
+    return _dtype.iinfo(dt).max if top else _dtype.iinfo(dt).min
 
 
 def amax(
@@ -130,7 +127,7 @@ def amax(
 ) -> Tensor:
     """The maximum of what the mask shows."""
     x = _cast(input, dtype)
-    x = _hidden(x, mask, _lowest(x.dtype, "amax"), "amax")
+    x = _hidden(x, mask, _end(x.dtype, "amax"), "amax")
     return reduce.amax(x, _axes(x, dim), bool(keepdim))
 
 
@@ -144,7 +141,7 @@ def amin(
 ) -> Tensor:
     """The minimum of what the mask shows."""
     x = _cast(input, dtype)
-    x = _hidden(x, mask, _highest(x.dtype, "amin"), "amin")
+    x = _hidden(x, mask, _end(x.dtype, "amin", top=True), "amin")
     return reduce.amin(x, _axes(x, dim), bool(keepdim))
 
 
@@ -158,7 +155,7 @@ def argmax(
 ) -> Tensor:
     """Where the maximum is of what the mask shows, in the dtype of the input."""
     x = _cast(input, dtype)
-    x = _hidden(x, mask, _lowest(x.dtype, "argmax"), "argmax")
+    x = _hidden(x, mask, _end(x.dtype, "argmax"), "argmax")
     return _place(reduce.argmax, x, dim, keepdim)
 
 
@@ -172,7 +169,7 @@ def argmin(
 ) -> Tensor:
     """Where the minimum is of what the mask shows, in the dtype of the input."""
     x = _cast(input, dtype)
-    x = _hidden(x, mask, _highest(x.dtype, "argmin"), "argmin")
+    x = _hidden(x, mask, _end(x.dtype, "argmin", top=True), "argmin")
     return _place(reduce.argmin, x, dim, keepdim)
 
 
@@ -318,7 +315,7 @@ def logsumexp(
 ) -> Tensor:
     """The logarithm of the sum of the exponentials of what the mask shows."""
     x = _cast(input, dtype)
-    shown = _hidden(x, mask, _lowest(x.dtype, "logsumexp"), "logsumexp")
+    shown = _hidden(x, mask, _end(x.dtype, "logsumexp"), "logsumexp")
     return to_dtype(softmaxes.logsumexp(shown, _axes(x, dim), bool(keepdim)), x.dtype)
 
 

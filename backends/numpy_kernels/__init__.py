@@ -7,36 +7,15 @@ Each takes the arguments of the function that it stands in for (`hot` in xptorch
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
-from xptorch.backends.numpy_kernels import (
-    activation,
-    attention,
-    batch_norm,
-    convolution,
-    linear,
-    norm,
-    pooling,
-    softmax,
-    threads,
-)
-
-_FAMILIES = (
-    activation,
-    attention,
-    batch_norm,
-    convolution,
-    linear,
-    norm,
-    pooling,
-    softmax,
-    threads,
-)
+_FAMILIES = "activation attention batch_norm convolution linear norm pooling softmax threads"
 
 # The public functions of a family are its kernels.
 KERNELS: dict[str, Callable[..., Any]] = {
     name: function
-    for family in _FAMILIES
+    for family in [import_module(f"{__name__}.{f}") for f in _FAMILIES.split()]
     for name, function in vars(family).items()
     if name[0] != "_" and getattr(function, "__module__", "") == family.__name__
 }

@@ -9,17 +9,15 @@ import xptorch
 from xptorch.distributions import constraints
 from xptorch.distributions.exp_family import ExponentialFamily
 from xptorch.distributions.utils import (
+    GivenByOdds,
     broadcast_all,
-    lazy_property,
-    logits_to_probs,
-    one_of,
+    one_given,
     parameter_shape,
-    probs_to_logits,
 )
 from xptorch.nn import functional as F
 
 
-class Bernoulli(ExponentialFamily):
+class Bernoulli(GivenByOdds, ExponentialFamily):
     """1 with the probability `probs`, the sigmoid of `logits`, else 0."""
 
     arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}
@@ -30,31 +28,10 @@ class Bernoulli(ExponentialFamily):
     def __init__(
         self, probs: Any = None, logits: Any = None, validate_args: bool | None = None
     ) -> None:
-        one_of("probs", probs, "logits", logits)
-        given = logits if probs is None else probs
-        name = "logits" if probs is None else "probs"
+        name, given = one_given(probs, logits)
         (self.__dict__[name],) = broadcast_all(given)
         shape = parameter_shape(self.__dict__[name].size(), given)
         super().__init__(shape, validate_args=validate_args)
-
-    @property
-    def _param(self) -> Any:
-        return self.__dict__.get("probs", self.logits)
-
-    @lazy_property
-    def logits(self) -> Any:
-        """The log-odds of 1."""
-        return probs_to_logits(self.probs, is_binary=True)
-
-    @lazy_property
-    def probs(self) -> Any:
-        """The probability of 1."""
-        return logits_to_probs(self.logits, is_binary=True)
-
-    @property
-    def param_shape(self) -> Any:
-        """The parameter's shape."""
-        return self._param.size()
 
     @property
     def mean(self) -> Any:

@@ -8,16 +8,14 @@ import xptorch
 from xptorch.distributions import constraints
 from xptorch.distributions.distribution import Distribution
 from xptorch.distributions.utils import (
+    GivenByOdds,
     broadcast_all,
-    lazy_property,
-    logits_to_probs,
-    one_of,
-    probs_to_logits,
+    one_given,
 )
 from xptorch.nn import functional as F
 
 
-class Binomial(Distribution):
+class Binomial(GivenByOdds, Distribution):
     """How many of `total_count` trials succeed."""
 
     arg_constraints = {
@@ -35,8 +33,7 @@ class Binomial(Distribution):
         logits: Any = None,
         validate_args: bool | None = None,
     ) -> None:
-        one_of("probs", probs, "logits", logits)
-        name, given = ("logits", logits) if probs is None else ("probs", probs)
+        name, given = one_given(probs, logits)
         self.total_count, self.__dict__[name] = broadcast_all(total_count, given)
         self.total_count = self.total_count.type_as(self.__dict__[name])
         super().__init__(self.__dict__[name].size(), validate_args=validate_args)
@@ -44,25 +41,6 @@ class Binomial(Distribution):
     @constraints.dependent_property(is_discrete=True, event_dim=0)
     def support(self) -> Any:
         return constraints.integer_interval(0, self.total_count)
-
-    @lazy_property
-    def logits(self) -> Any:
-        """The log-odds of success."""
-        return probs_to_logits(self.probs, is_binary=True)
-
-    @lazy_property
-    def probs(self) -> Any:
-        """The probability of success."""
-        return logits_to_probs(self.logits, is_binary=True)
-
-    @property
-    def _param(self) -> Any:
-        return self.__dict__.get("probs", self.logits)
-
-    @property
-    def param_shape(self) -> Any:
-        """The parameter's shape."""
-        return self._param.size()
 
     @property
     def mean(self) -> Any:

@@ -9,9 +9,10 @@ import xptorch
 from xptorch.distributions import constraints
 from xptorch.distributions.distribution import Distribution
 from xptorch.distributions.utils import (
+    given_of,
     lazy_property,
     logits_to_probs,
-    one_of,
+    one_given,
     probs_to_logits,
 )
 
@@ -30,8 +31,7 @@ class Categorical(Distribution):
     def __init__(
         self, probs: Any = None, logits: Any = None, validate_args: bool | None = None
     ) -> None:
-        one_of("probs", probs, "logits", logits)
-        name, given = ("logits", logits) if probs is None else ("probs", probs)
+        name, given = one_given(probs, logits)
         if given.dim() < 1:
             raise ValueError(f"`{name}` parameter must be at least one-dimensional.")
         if probs is None:
@@ -42,7 +42,7 @@ class Categorical(Distribution):
 
     @property
     def _param(self) -> Any:
-        return self.__dict__.get("probs", self.logits)
+        return given_of(self)
 
     @property
     def _num_events(self) -> int:

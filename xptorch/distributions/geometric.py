@@ -8,17 +8,15 @@ import xptorch
 from xptorch.distributions import constraints
 from xptorch.distributions.distribution import Distribution
 from xptorch.distributions.utils import (
+    GivenByOdds,
     broadcast_all,
-    lazy_property,
-    logits_to_probs,
-    one_of,
+    one_given,
     parameter_shape,
-    probs_to_logits,
 )
 from xptorch.nn import functional as F
 
 
-class Geometric(Distribution):
+class Geometric(GivenByOdds, Distribution):
     """How many failures come before the first success: P(k) = (1 − probs)ᵏ probs."""
 
     arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}
@@ -28,9 +26,7 @@ class Geometric(Distribution):
     def __init__(
         self, probs: Any = None, logits: Any = None, validate_args: bool | None = None
     ) -> None:
-        one_of("probs", probs, "logits", logits)
-        given = logits if probs is None else probs
-        name = "logits" if probs is None else "probs"
+        name, given = one_given(probs, logits)
         (self.__dict__[name],) = broadcast_all(given)
         shape = parameter_shape(self.__dict__[name].size(), given)
         super().__init__(shape, validate_args=validate_args)
@@ -40,16 +36,6 @@ class Geometric(Distribution):
                 f"{tuple(self.probs.shape)}) of distribution {self!r} to be positive but found "
                 f"invalid values:\n{self.probs}"
             )
-
-    @lazy_property
-    def logits(self) -> Any:
-        """The log-odds of success."""
-        return probs_to_logits(self.probs, is_binary=True)
-
-    @lazy_property
-    def probs(self) -> Any:
-        """The probability of success."""
-        return logits_to_probs(self.logits, is_binary=True)
 
     @property
     def mean(self) -> Any:

@@ -46,9 +46,10 @@ class MixtureSameFamily(Distribution):
                     "not compatible with `component_distribution.batch_shape`({batch})"
                 )
         self._num_component = component_distribution.batch_shape[-1]
-        if mixture_distribution.param_shape[-1] != self._num_component:
+        count = mixture_distribution.logits.shape[-1]
+        if count != self._num_component:
             raise ValueError(
-                f"`mixture_distribution component` ({mixture_distribution.param_shape[-1]}) does "
+                f"`mixture_distribution component` ({count}) does "
                 f"not equal `component_distribution.batch_shape[-1]` ({self._num_component})"
             )
         event = component_distribution.event_shape

@@ -9,7 +9,7 @@ from xptorch.distributions import constraints
 from xptorch.distributions.binomial import Binomial
 from xptorch.distributions.categorical import Categorical
 from xptorch.distributions.distribution import Distribution
-from xptorch.distributions.utils import broadcast_all
+from xptorch.distributions.utils import broadcast_all, taken_from
 
 
 class Multinomial(Distribution):
@@ -46,20 +46,9 @@ class Multinomial(Distribution):
     def support(self) -> Any:
         return constraints.multinomial(self.total_count)
 
-    @property
-    def probs(self) -> Any:
-        """The probabilities."""
-        return self._categorical.probs
-
-    @property
-    def logits(self) -> Any:
-        """The logarithms of the probabilities."""
-        return self._categorical.logits
-
-    @property
-    def param_shape(self) -> Any:
-        """The parameter's shape."""
-        return self._categorical.param_shape
+    probs = taken_from("_categorical", "probs", "The probabilities.")
+    logits = taken_from("_categorical", "logits", "The logarithms of the probabilities.")
+    param_shape = taken_from("_categorical", "param_shape", "The parameter's shape.")
 
     @property
     def mean(self) -> Any:

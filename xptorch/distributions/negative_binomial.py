@@ -9,16 +9,14 @@ from xptorch.distributions import constraints
 from xptorch.distributions.distribution import Distribution
 from xptorch.distributions.gamma import Gamma
 from xptorch.distributions.utils import (
+    GivenByOdds,
     broadcast_all,
-    lazy_property,
-    logits_to_probs,
-    one_of,
-    probs_to_logits,
+    one_given,
 )
 from xptorch.nn import functional as F
 
 
-class NegativeBinomial(Distribution):
+class NegativeBinomial(GivenByOdds, Distribution):
     """How many successes come before `total_count` failures."""
 
     arg_constraints = {
@@ -36,21 +34,10 @@ class NegativeBinomial(Distribution):
         logits: Any = None,
         validate_args: bool | None = None,
     ) -> None:
-        one_of("probs", probs, "logits", logits)
-        name, given = ("logits", logits) if probs is None else ("probs", probs)
+        name, given = one_given(probs, logits)
         self.total_count, self.__dict__[name] = broadcast_all(total_count, given)
         self.total_count = self.total_count.type_as(self.__dict__[name])
         super().__init__(self.__dict__[name].size(), validate_args=validate_args)
-
-    @lazy_property
-    def logits(self) -> Any:
-        """The log-odds of success."""
-        return probs_to_logits(self.probs, is_binary=True)
-
-    @lazy_property
-    def probs(self) -> Any:
-        """The probability of success."""
-        return logits_to_probs(self.logits, is_binary=True)
 
     @property
     def mean(self) -> Any:

@@ -8,6 +8,7 @@ import xptorch
 from xptorch.distributions import constraints
 from xptorch.distributions.categorical import Categorical
 from xptorch.distributions.distribution import Distribution
+from xptorch.distributions.utils import taken_from
 
 
 class OneHotCategorical(Distribution):
@@ -31,20 +32,9 @@ class OneHotCategorical(Distribution):
         new._validate_args = self._validate_args
         return new
 
-    @property
-    def probs(self) -> Any:
-        """The probabilities."""
-        return self._categorical.probs
-
-    @property
-    def logits(self) -> Any:
-        """The logarithms of the probabilities."""
-        return self._categorical.logits
-
-    @property
-    def param_shape(self) -> Any:
-        """The parameter's shape."""
-        return self._categorical.param_shape
+    probs = taken_from("_categorical", "probs", "The probabilities.")
+    logits = taken_from("_categorical", "logits", "The logarithms of the probabilities.")
+    param_shape = taken_from("_categorical", "param_shape", "The parameter's shape.")
 
     @property
     def mean(self) -> Any:

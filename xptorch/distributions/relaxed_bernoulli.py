@@ -10,17 +10,16 @@ from xptorch.distributions.distribution import Distribution
 from xptorch.distributions.transformed_distribution import TransformedDistribution
 from xptorch.distributions.transforms import SigmoidTransform
 from xptorch.distributions.utils import (
+    GivenByOdds,
     broadcast_all,
     clamp_probs,
-    lazy_property,
-    logits_to_probs,
-    one_of,
+    one_given,
     parameter_shape,
-    probs_to_logits,
+    taken_from,
 )
 
 
-class LogitRelaxedBernoulli(Distribution):
+class LogitRelaxedBernoulli(GivenByOdds, Distribution):
     """The log-odds of a relaxed Bernoulli number."""
 
     arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}
@@ -35,24 +34,13 @@ class LogitRelaxedBernoulli(Distribution):
         validate_args: bool | None = None,
     ) -> None:
         self.temperature = temperature
-        one_of("probs", probs, "logits", logits)
-        name, given = ("logits", logits) if probs is None else ("probs", probs)
+        name, given = one_given(probs, logits)
         (self.__dict__[name],) = broadcast_all(given)
         shape = parameter_shape(self.__dict__[name].size(), given)
         super().__init__(shape, validate_args=validate_args)
 
     def _expand_rest(self, new: Any, batch_shape: Any) -> None:
         new.temperature = self.temperature
-
-    @lazy_property
-    def logits(self) -> Any:
-        """The log-odds of 1."""
-        return probs_to_logits(self.probs, is_binary=True)
-
-    @lazy_property
-    def probs(self) -> Any:
-        """The probability of 1."""
-        return logits_to_probs(self.logits, is_binary=True)
 
     def rsample(self, sample_shape: Any = ()) -> Any:
         shape = self._extended_shape(sample_shape)
@@ -86,17 +74,6 @@ class RelaxedBernoulli(TransformedDistribution):
         base = LogitRelaxedBernoulli(temperature, probs, logits)
         super().__init__(base, SigmoidTransform(), validate_args=validate_args)
 
-    @property
-    def temperature(self) -> Any:
-        """How far from 0 and 1 the numbers stay."""
-        return self.base_dist.temperature
-
-    @property
-    def logits(self) -> Any:
-        """The log-odds of 1."""
-        return self.base_dist.logits
-
-    @property
-    def probs(self) -> Any:
-        """The probability of 1."""
-        return self.base_dist.probs
+    temperature = taken_from("base_dist", "temperature", "How far from 0 and 1 the numbers stay.")
+    logits = taken_from("base_dist", "logits", "The log-odds of 1.")
+    probs = taken_from("base_dist", "probs", "The probability of 1.")

@@ -10,7 +10,7 @@ from xptorch.distributions.categorical import Categorical
 from xptorch.distributions.distribution import Distribution
 from xptorch.distributions.transformed_distribution import TransformedDistribution
 from xptorch.distributions.transforms import ExpTransform
-from xptorch.distributions.utils import broadcast_all, clamp_probs
+from xptorch.distributions.utils import broadcast_all, clamp_probs, taken_from
 
 
 class ExpRelaxedCategorical(Distribution):
@@ -40,15 +40,8 @@ class ExpRelaxedCategorical(Distribution):
         new._validate_args = self._validate_args
         return new
 
-    @property
-    def logits(self) -> Any:
-        """The logarithms of the probabilities."""
-        return self._categorical.logits
-
-    @property
-    def probs(self) -> Any:
-        """The probabilities."""
-        return self._categorical.probs
+    logits = taken_from("_categorical", "logits", "The logarithms of the probabilities.")
+    probs = taken_from("_categorical", "probs", "The probabilities.")
 
     def rsample(self, sample_shape: Any = ()) -> Any:
         shape = self._extended_shape(sample_shape)
@@ -85,17 +78,6 @@ class RelaxedOneHotCategorical(TransformedDistribution):
         base = ExpRelaxedCategorical(temperature, probs, logits, validate_args=validate_args)
         super().__init__(base, ExpTransform(), validate_args=validate_args)
 
-    @property
-    def temperature(self) -> Any:
-        """How far from one-hot the vectors stay."""
-        return self.base_dist.temperature
-
-    @property
-    def logits(self) -> Any:
-        """The logarithms of the probabilities."""
-        return self.base_dist.logits
-
-    @property
-    def probs(self) -> Any:
-        """The probabilities."""
-        return self.base_dist.probs
+    temperature = taken_from("base_dist", "temperature", "How far from one-hot the vectors stay.")
+    logits = taken_from("base_dist", "logits", "The logarithms of the probabilities.")
+    probs = taken_from("base_dist", "probs", "The probabilities.")

@@ -70,10 +70,15 @@ def probs_to_logits(probs: Any, is_binary: bool = False) -> Any:
     return clamped.log() - (-clamped).log1p() if is_binary else clamped.log()
 
 
-def one_of(first: str, a: Any, second: str, b: Any) -> None:
-    """Raise unless exactly one of two parameters was given."""
-    if (a is None) == (b is None):
-        raise ValueError(f"Either `{first}` or `{second}` must be specified, but not both.")
+def one_given(probs: Any, logits: Any) -> tuple[str, Any]:
+    """The name and the value of the one that was given.
+
+    Raises:
+        ValueError: both were, or neither.
+    """
+    if (probs is None) == (logits is None):
+        raise ValueError("Either `probs` or `logits` must be specified, but not both.")
+    return ("logits", logits) if probs is None else ("probs", probs)
 
 
 class lazy_property:
@@ -91,6 +96,40 @@ class lazy_property:
             value = self.function(instance)
         instance.__dict__[self.name] = value
         return value
+
+
+class GivenByOdds:
+    """Given by probabilities or by their log-odds; the other is worked out when asked for."""
+
+    @lazy_property
+    def logits(self) -> Any:
+        """The log-odds."""
+        return probs_to_logits(self.probs, is_binary=True)
+
+    @lazy_property
+    def probs(self) -> Any:
+        """The probabilities."""
+        return logits_to_probs(self.logits, is_binary=True)
+
+    @property
+    def _param(self) -> Any:
+        return given_of(self)
+
+    @property
+    def param_shape(self) -> Any:
+        """The parameter's shape."""
+        return self._param.size()
+
+
+def given_of(distribution: Any) -> Any:
+    """Its `probs` or, where only they are there, its `logits`."""
+    known = distribution.__dict__
+    return known["probs"] if "probs" in known else known["logits"]
+
+
+def taken_from(holder: str, name: str, doc: str) -> property:
+    """A property that an attribute of the distribution has."""
+    return property(lambda self: getattr(getattr(self, holder), name), doc=doc)
 
 
 def tril_matrix_to_vec(mat: Any, diag: int = 0) -> Any:
