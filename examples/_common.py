@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -26,6 +28,23 @@ class Digits(NamedTuple):
 def missing(error: ImportError) -> NoReturn:
     """End the program with one sentence that says what to install."""
     sys.exit(f"{error.name or error} is missing; install what the examples use: {INSTALL}")
+
+
+def launch(run: Callable[[Any], int], args: Any) -> NoReturn:
+    """Run a program on the backend that was asked for, and end with its exit status.
+
+    Where the backend does not work, end with the sentence that says why.
+    """
+    from xptorch import BackendError
+
+    if args.backend:
+        os.environ["XPTORCH_BACKEND"] = args.backend  # read when the first device is asked for
+    try:
+        sys.exit(run(args))
+    except BackendError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def conv_block(torch: Any, channels: int, features: int, stride: int) -> Any:

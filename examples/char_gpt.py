@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import sys
 import time
 from pathlib import Path
 from pydoc_data.topics import topics
 from typing import Any
 
-from _common import missing
+from _common import launch, missing
 
 import xptorch as torch
 from xptorch import nn
@@ -169,8 +168,6 @@ def parse() -> argparse.Namespace:
 
 def run(args: argparse.Namespace) -> int:
     """Train, write, draw; return the exit status."""
-    if args.backend:
-        os.environ["XPTORCH_BACKEND"] = args.backend  # read when the first device is asked for
     device = torch.get_default_device()
     args.out.mkdir(parents=True, exist_ok=True)
     text = Text("\n".join(topics.values()), device)
@@ -194,9 +191,4 @@ def run(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(run(parse()))
-    except torch.BackendError as error:
-        sys.exit(str(error))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    launch(run, parse())

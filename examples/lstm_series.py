@@ -15,14 +15,12 @@ It needs: pip install "xptorch[examples]"
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _common import missing
+from _common import launch, missing
 
 import xptorch as torch
 from xptorch import nn
@@ -160,8 +158,6 @@ def parse() -> argparse.Namespace:
 
 def run(args: argparse.Namespace) -> int:
     """Train, measure, forecast, draw; return the exit status."""
-    if args.backend:
-        os.environ["XPTORCH_BACKEND"] = args.backend  # read when the first device is asked for
     device = torch.get_default_device()
     args.out.mkdir(parents=True, exist_ok=True)
     series = mackey_glass(KNOWN + UNSEEN)
@@ -190,9 +186,4 @@ def run(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(run(parse()))
-    except torch.BackendError as error:
-        sys.exit(str(error))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    launch(run, parse())

@@ -13,14 +13,13 @@ It needs: pip install "xptorch[examples]"
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _common import Digits, build_net, load_digits, missing
+from _common import Digits, build_net, launch, load_digits, missing
 
 import xptorch as torch
 from xptorch import nn
@@ -137,10 +136,8 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def run(args: argparse.Namespace) -> bool:
-    """Train, measure, save; return whether the training was interrupted."""
-    if args.backend:
-        os.environ["XPTORCH_BACKEND"] = args.backend  # read when the first device is asked for
+def run(args: argparse.Namespace) -> int:
+    """Train, measure, save; return the exit status."""
     device = torch.get_default_device()
     args.out.mkdir(parents=True, exist_ok=True)
     digits = load_digits(args.data, args.data_root, args.seed)
@@ -171,13 +168,8 @@ def run(args: argparse.Namespace) -> bool:
     if again != accuracy:
         sys.exit(f"{checkpoint} does not give the same net: accuracy {again:.4f} after reloading")
     print(f"saved {picture} and {checkpoint} (reloaded: accuracy {again:.4f})")
-    return interrupted
+    return 130 if interrupted else 0
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(130 if run(parse()) else 0)
-    except torch.BackendError as error:
-        sys.exit(str(error))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    launch(run, parse())

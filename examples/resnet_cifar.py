@@ -14,14 +14,12 @@ It needs: pip install "xptorch[examples]"
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from _common import missing
+from _common import launch, missing
 from _images import Images, load_images, normalized
 
 import xptorch as torch
@@ -186,10 +184,8 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def run(args: argparse.Namespace) -> None:
-    """Load, train, measure, draw."""
-    if args.backend:
-        os.environ["XPTORCH_BACKEND"] = args.backend  # read when the first device is asked for
+def run(args: argparse.Namespace) -> int:
+    """Load, train, measure, draw; return the exit status."""
     device = torch.get_default_device()
     args.out.mkdir(parents=True, exist_ok=True)
     data = load_images(args.data, args.train, args.test, args.seed)
@@ -208,12 +204,8 @@ def run(args: argparse.Namespace) -> None:
     print(f"accuracy {accuracy:.3f} on {len(guesses):,} test images, {seconds:.1f} s")
     draw(args.out / "resnet_cifar.png", history, guesses, data)
     print(f"saved {args.out / 'resnet_cifar.png'}")
+    return 0
 
 
 if __name__ == "__main__":
-    try:
-        run(parse())
-    except torch.BackendError as error:
-        sys.exit(str(error))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    launch(run, parse())
