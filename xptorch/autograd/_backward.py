@@ -176,3 +176,41 @@ def _roots(outputs: Sequence[Tensor], given: Any) -> list[Tensor]:
             g = create.ones_like(t)
         roots.append(g if g.dtype is t.dtype else g.to(t.dtype))
     return roots
+
+
+def linearized(outputs: Sequence[Any], inputs: Sequence[Any]) -> tuple[Sequence[Any], Any]:
+    """For tangents along with a computation: vᵀJ is linear in v, and its derivative by v is J.
+
+    Returns:
+        For each input vᵀJ for some v, None where no output depends on it; and a function
+        ``push(tangents, create_graph)``: for each output its tangent, None where it is 0.
+    """
+    vectors = [create.zeros_like(y, requires_grad=True) for y in outputs]
+    reached = [(y, v) for y, v in zip(outputs, vectors, strict=True) if y.requires_grad]
+    pulled: Sequence[Any] = [None] * len(inputs)
+    if reached and inputs:
+        ys, vs = zip(*reached, strict=True)
+        pulled = grad(ys, inputs, vs, retain_graph=True, create_graph=True, allow_unused=True)
+
+    def push(tangents: Sequence[Any], create_graph: bool) -> Sequence[Any]:
+        for x, t in zip(inputs, tangents, strict=True):
+            check_tangent(x, t)
+        along = zip(pulled, tangents, strict=True)
+        useful = [(g, t) for g, t in along if g is not None and g.requires_grad]
+        if not useful:
+            return [None] * len(vectors)
+        gs, ts = zip(*useful, strict=True)
+        keep = {"retain_graph": True, "create_graph": create_graph, "allow_unused": True}
+        return grad(gs, vectors, ts, **keep)
+
+    return pulled, push
+
+
+def check_tangent(x: Any, tangent: Any) -> None:
+    """Raise PyTorch's error for a tangent of another shape than the tensor's."""
+    if x.shape != tangent.shape:
+        raise RuntimeError(
+            "Trying to set a forward gradient that has a different size than that of the original "
+            f"Tensor, this is not supported. Tensor is of size {list(x.shape)} while the given "
+            f"forward gradient is of size {list(tangent.shape)}."
+        )

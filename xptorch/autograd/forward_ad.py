@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from xptorch._backprop import leaves_of
 from xptorch._grad_mode import enable_grad, is_grad_enabled
-from xptorch.autograd._backward import grad
+from xptorch.autograd._backward import check_tangent, linearized
 from xptorch.ops import create
 from xptorch.ops._common import is_tensor
 
@@ -95,12 +95,7 @@ def make_dual(tensor: Any, tangent: Any, *, level: int | None = None) -> Any:
     for name, t in (("primal", tensor), ("tangent", tangent)):
         if not (t.is_floating_point() or t.is_complex()):
             raise ValueError(f"Expected {name} to be floating point or complex, but got: {t.dtype}")
-    if tensor.shape != tangent.shape:
-        raise RuntimeError(
-            "Trying to set a forward gradient that has a different size than that of the original "
-            f"Tensor, this is not supported. Tensor is of size {list(tensor.shape)} while the "
-            f"given forward gradient is of size {list(tangent.shape)}."
-        )
+    check_tangent(tensor, tangent)
     with enable_grad():
         tied = tensor.requires_grad
         dual = tensor.view_as(tensor) if tied else tensor.detach().requires_grad_()
@@ -119,15 +114,8 @@ def unpack_dual(tensor: Any, *, level: int | None = None) -> UnpackedDualTensor:
     record = is_grad_enabled() and any(id(t) not in made for t in leaves_of([tensor, *tangents]))
     primal = tensor if record else tensor.detach()
     with enable_grad():
-        seed = create.zeros_like(tensor, requires_grad=True)
-        pulled = grad(tensor, duals, seed, create_graph=True, retain_graph=True, allow_unused=True)
-        pairs = [(g, v) for g, v in zip(pulled, tangents, strict=True) if g is not None]
-        if not pairs:
+        pulled, push = linearized([tensor], duals)
+        if all(g is None for g in pulled):
             return UnpackedDualTensor(primal, None)
-        linear = [(g, v) for g, v in pairs if g.requires_grad]
-        tangent = create.zeros_like(tensor)
-        if linear:
-            gs, vs = zip(*linear, strict=True)
-            found = grad(gs, seed, vs, create_graph=record, retain_graph=True, allow_unused=True)[0]
-            tangent = tangent if found is None else found
-    return UnpackedDualTensor(primal, tangent)
+        found = push(tangents, record)[0]
+    return UnpackedDualTensor(primal, create.zeros_like(tensor) if found is None else found)

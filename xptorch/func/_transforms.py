@@ -14,6 +14,7 @@ from typing import Any
 from xptorch._backprop import leaves_of
 from xptorch._grad_mode import enable_grad, is_grad_enabled
 from xptorch.autograd._backward import grad as backward
+from xptorch.autograd._backward import linearized
 from xptorch.ops import create, shape
 from xptorch.ops._common import is_tensor
 from xptorch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_structure
@@ -238,35 +239,21 @@ def _pusher(run: _Pass, value: Any, strict: bool = False) -> Callable[[list[Any]
     """What turns tangents, one for each input's leaf, into those of the outputs."""
     outputs, rebuild = tree_flatten(value)
     _need_tensors(outputs, "jvp(f, primals, tangents)")
-    dummies = [create.zeros_like(y, requires_grad=True) for y in outputs]
-    pulled = run.pull(outputs, dummies, True)
+    with enable_grad():
+        _, along = linearized(outputs, run.inputs)
 
     def push(tangents: list[Any]) -> Any:
-        for x, v in zip(run.inputs, tangents, strict=True):
-            if x.shape != v.shape:
-                raise RuntimeError(
-                    "Trying to set a forward gradient that has a different size than that of the "
-                    f"original Tensor, this is not supported. Tensor is of size {list(x.shape)} "
-                    f"while the given forward gradient is of size {list(v.shape)}."
-                )
         outside = run.wanted_outside(outputs) or any(v.requires_grad for v in tangents)
         record = is_grad_enabled() and outside
-        useful = [(g, v) for g, v in zip(pulled, tangents, strict=True) if g.requires_grad]
-        found: Sequence[Any] = [None] * len(outputs)
-        if useful:
-            gs, vs = zip(*useful, strict=True)
-            with enable_grad():
-                found = backward(
-                    gs, dummies, vs, retain_graph=True, create_graph=record, allow_unused=True
-                )
+        with enable_grad():
+            found = along(tangents, record)
         if strict and any(p is None for p in found):
             raise RuntimeError(
                 "jvp(f, primals, tangents, strict=True): The output of f is independent of the "
                 "inputs. This is not allowed with strict=True."
             )
-        filled = [
-            create.zeros_like(y) if p is None else p for p, y in zip(found, dummies, strict=True)
-        ]
+        pairs = zip(found, outputs, strict=True)
+        filled = [create.zeros_like(y) if p is None else p for p, y in pairs]
         return rebuild.unflatten(filled if record else [p.detach() for p in filled])
 
     return push
