@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from xptorch._grad_mode import enable_grad, is_grad_enabled, set_grad_enabled
-from xptorch.autograd._backward import grad
+from xptorch.autograd._backward import grad, linearized
 from xptorch.ops import create, shape
 from xptorch.ops._common import is_tensor
 
@@ -57,11 +57,9 @@ def jvp(
         ins = _fresh(ins, create_graph)
         result = func(*ins)
         outs = _outputs(result, "jvp", strict)
-        dummies = tuple(create.zeros_like(t, requires_grad=True) for t in outs)
-        grads = _filled(_grad(outs, ins, dummies, True), ins, strict, "jvp", True)
-        products = _filled(
-            _grad(grads, dummies, vectors, create_graph), outs, strict, "jvp", create_graph
-        )
+        pulled, push = linearized(outs, ins)
+        _filled(pulled, ins, strict, "jvp", True)
+        products = _filled(push(vectors, create_graph), outs, strict, "jvp", create_graph)
     one_out = is_tensor(result)
     return _given(outs, one_out, create_graph), _given(products, one_out, create_graph)
 
@@ -310,7 +308,7 @@ def _grad(outs: Sequence[Any], ins: Tensors, vectors: Any, create_graph: bool) -
 
 
 def _filled(
-    grads: Tensors, likes: Tensors, strict: bool, function: str, create_graph: bool
+    grads: Sequence[Any], likes: Tensors, strict: bool, function: str, create_graph: bool
 ) -> Tensors:
     """Zeros in place of what is missing, or in strict mode an error."""
     if strict:
