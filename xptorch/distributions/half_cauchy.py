@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 import xptorch
-from xptorch.distributions._half import Half
 from xptorch.distributions.cauchy import Cauchy
+from xptorch.distributions.half_normal import Half
 from xptorch.distributions.transforms import AbsTransform
 
 
