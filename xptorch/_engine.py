@@ -401,7 +401,10 @@ def _same_shapes(arrays: Sequence[Any]) -> bool:
         x, y = arrays
         if y.__class__ is float or y.__class__ is complex:  # a number has no gradient
             return True
-        return bool(x.shape == y.shape) if hasattr(x, "shape") else False
+        try:
+            return x.shape == y.shape
+        except AttributeError:  # the other is a number
+            return False
     return len({getattr(x, "shape", None) for x in arrays}) == 1
 
 

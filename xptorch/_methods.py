@@ -59,7 +59,7 @@ METHODS: dict[ModuleType, str] = {
         addcdiv+ addcmul+ arctan2+ atan2+ deg2rad+ frexp gcd+ heaviside+ hypot+ lcm+ ldexp+ lerp+
         logaddexp logaddexp2 logit+ nextafter+ rad2deg+ sinc+ xlogy+
     """,
-    complex: "adjoint angle conj conj_physical+ is_conj is_neg isreal resolve_conj resolve_neg",
+    complex: "adjoint angle conj conj_physical+ isreal resolve_conj resolve_neg",
     gamma: "digamma+ lgamma+ mvlgamma+",
     bessel: "i0+",
     normal: "erfinv+",

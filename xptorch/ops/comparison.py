@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import operator
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -42,44 +44,22 @@ def _counted(xp: Any, *operands: Any) -> Any:
     return [xp.astype(x, xp.uint8) if hasattr(x, "shape") else int(x) for x in operands]
 
 
-def _less_forward(xp: Any, a: Any, b: Any) -> Any:
-    try:
-        return a < b
-    except TypeError:
-        a, b = _counted(xp, a, b)
-        return a < b
+def _ordered(compare: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    def forward(xp: Any, a: Any, b: Any) -> Any:
+        try:
+            return compare(a, b)
+        except TypeError:
+            return compare(*_counted(xp, a, b))
 
-
-def _less_equal_forward(xp: Any, a: Any, b: Any) -> Any:
-    try:
-        return a <= b
-    except TypeError:
-        a, b = _counted(xp, a, b)
-        return a <= b
-
-
-def _greater_forward(xp: Any, a: Any, b: Any) -> Any:
-    try:
-        return a > b
-    except TypeError:
-        a, b = _counted(xp, a, b)
-        return a > b
-
-
-def _greater_equal_forward(xp: Any, a: Any, b: Any) -> Any:
-    try:
-        return a >= b
-    except TypeError:
-        a, b = _counted(xp, a, b)
-        return a >= b
+    return forward
 
 
 _equal = _pairs("equal", lambda xp, a, b: a == b)
 _not_equal = _pairs("not_equal", lambda xp, a, b: a != b)
-_less = _pairs("less", _less_forward)
-_less_equal = _pairs("less_equal", _less_equal_forward)
-_greater = _pairs("greater", _greater_forward)
-_greater_equal = _pairs("greater_equal", _greater_equal_forward)
+_less = _pairs("less", _ordered(operator.lt))
+_less_equal = _pairs("less_equal", _ordered(operator.le))
+_greater = _pairs("greater", _ordered(operator.gt))
+_greater_equal = _pairs("greater_equal", _ordered(operator.ge))
 _logical_and = _pairs("logical_and", lambda xp, a, b: xp.logical_and(a, b))
 _logical_or = _pairs("logical_or", lambda xp, a, b: xp.logical_or(a, b))
 _logical_xor = _pairs("logical_xor", lambda xp, a, b: xp.logical_xor(a, b))

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from xptorch._tensor import Tensor
 
 __all__ = [
-    "adjoint", "angle", "complex", "conj", "conj_physical", "imag", "is_conj", "is_neg", "isreal",
-    "numel", "polar", "real", "resolve_conj", "resolve_neg", "view_as_complex", "view_as_real",
+    "adjoint", "angle", "complex", "conj", "conj_physical", "imag", "isreal", "polar", "real",
+    "resolve_conj", "resolve_neg", "view_as_complex", "view_as_real",
 ]  # fmt: skip
 
 
@@ -198,16 +198,6 @@ def resolve_neg(input: Tensor) -> Tensor:
     return input
 
 
-def is_conj(input: Tensor) -> bool:
-    """False: no conjugation is ever put off."""
-    return False
-
-
-def is_neg(input: Tensor) -> bool:
-    """False: no negation is ever put off."""
-    return False
-
-
 def adjoint(input: Tensor) -> Tensor:
     """The conjugate transposes of matrices."""
     return input.mH
@@ -263,9 +253,3 @@ def isreal(input: Tensor) -> Tensor:
     if input.dtype.is_complex:
         return _imag(input) == 0
     return create.ones_like(input, dtype=_dtype.bool_)
-
-
-def numel(input: Tensor) -> int:
-    """How many elements the tensor has."""
-    need_tensor(input, "numel")
-    return input.numel()

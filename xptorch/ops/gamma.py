@@ -74,22 +74,21 @@ def digamma_of(xp: Any, x: Any) -> Any:
     return xp.where(xp.logical_and(left, x == xp.floor(x)), pole, result)
 
 
-def _zeta(xp: Any, s: int, q: Any) -> Any:
-    """Σ (q + k)^−s over k ≥ 0, by the sum of its first terms and the Euler-Maclaurin series."""
-    low = float(xp.min(q)) if math.prod(q.shape) else 0.0
+def zeta_sum(xp: Any, s: Any, q: Any) -> Any:
+    """Σ (q + k)^−s over k ≥ 0: the first terms, then the Euler-Maclaurin series."""
+    finite = xp.where(xp.isfinite(q), q, xp.ones_like(q))
+    low = float(xp.min(finite)) if math.prod(q.shape) else 0.0
     steps = _SHIFT + (math.ceil(-low) if -1e6 < low < 0 else 0)
     total = xp.zeros_like(q)
     for k in range(steps):
         total = total + (q + k) ** -s
     z = q + steps
-    factors, factor = [], float(s)
+    square, factor = 1 / (z * z), s
+    tail, power = xp.zeros_like(q), xp.ones_like(q)
     for k, b in enumerate(BERNOULLI, 1):
-        factors.append(b * factor / math.factorial(2 * k))
-        factor *= (s + 2 * k - 1) * (s + 2 * k)
-    square = 1 / (z * z)
-    tail = z ** (1 - s) / (s - 1) + 0.5 * z**-s + z ** (-s - 1) * _series(xp, square, factors)
-    pole = xp.logical_and(q <= 0, q == xp.floor(q))
-    return xp.where(pole, xp.full_like(q, math.inf), total + tail)
+        tail = tail + b / math.factorial(2 * k) * factor * power
+        factor, power = factor * (s + 2 * k - 1) * (s + 2 * k), power * square
+    return total + z ** (1 - s) / (s - 1) + 0.5 * z**-s + z ** (-s - 1) * tail
 
 
 def _polygamma_forward(xp: Any, a: Any, *, n: int) -> Any:
@@ -97,7 +96,9 @@ def _polygamma_forward(xp: Any, a: Any, *, n: int) -> Any:
     if n == 0:
         return xp.astype(digamma_of(xp, x), a.dtype)
     sign = 1 if n % 2 else -1
-    return xp.astype(sign * math.factorial(n) * _zeta(xp, n + 1, x), a.dtype)
+    pole = xp.logical_and(x <= 0, x == xp.floor(x))
+    zeta = xp.where(pole, xp.full_like(x, math.inf), zeta_sum(xp, float(n + 1), x))
+    return xp.astype(sign * math.factorial(n) * zeta, a.dtype)
 
 
 _polygamma = op(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xptorch._engine import either, op
 from xptorch.ops._common import BOOL, COMPLEX, FLOAT, INTEGER, deliver, is_tensor, promote, refuse
 from xptorch.ops._makers import need_wide
-from xptorch.ops.gamma import BERNOULLI, lgamma_either, log_gamma
+from xptorch.ops.gamma import lgamma_either, log_gamma, zeta_sum
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -167,27 +167,10 @@ def igammac(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tenso
 # ---- zeta
 
 
-def _zeta_sum(xp: Any, s: Any, q: Any) -> Any:
-    """Σ (q + k)^−s over k ≥ 0: the first terms, then the Euler-Maclaurin series."""
-    finite = xp.where(xp.isfinite(q), q, xp.ones_like(q))
-    low = float(xp.min(finite)) if math.prod(q.shape) else 0.0
-    total = xp.zeros_like(q)
-    steps = 10 + (math.ceil(-low) if -1e6 < low < 0 else 0)
-    for k in range(steps):
-        total = total + (q + k) ** -s
-    z = q + steps
-    square, factor = 1 / (z * z), s
-    tail, power = xp.zeros_like(q), xp.ones_like(q)
-    for k, b in enumerate(BERNOULLI, 1):
-        tail = tail + b / math.factorial(2 * k) * factor * power
-        factor, power = factor * (s + 2 * k - 1) * (s + 2 * k), power * square
-    return total + z ** (1 - s) / (s - 1) + 0.5 * z**-s + z ** (-s - 1) * tail
-
-
 def _zeta_forward(xp: Any, a: Any, b: Any) -> Any:
     s, q = xp.broadcast_arrays(xp.astype(a, xp.float64), xp.astype(b, xp.float64))
     nan, inf = xp.full_like(q, math.nan), xp.full_like(q, math.inf)
-    value = _zeta_sum(xp, xp.where(s > 1, s, xp.full_like(s, 2.0)), q)
+    value = zeta_sum(xp, xp.where(s > 1, s, xp.full_like(s, 2.0)), q)
     value = xp.where((q <= 0) & (s != xp.floor(s)), nan, value)
     value = xp.where((q <= 0) & (q == xp.floor(q)), inf, value)
     value = xp.where(xp.isinf(q), nan, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
@@ -80,7 +81,7 @@ def _lu_forward(xp: Any, a: Any) -> tuple[Any, Any, Any]:
         flat = (
             xp.reshape(a, (-1, m, n))
             if m * n
-            else xp.zeros((_count(batch), m, n), dtype=a.dtype, device=a.device)
+            else xp.zeros((math.prod(batch), m, n), dtype=a.dtype, device=a.device)
         )
     packed, pivots = _eliminate(xp, flat)
     places = xp.astype(_places(xp, pivots, m), a.dtype)
@@ -89,13 +90,6 @@ def _lu_forward(xp: Any, a: Any) -> tuple[Any, Any, Any]:
         xp.reshape(places, (*batch, m, m)),
         xp.reshape(xp.astype(pivots + 1, xp.int32), (*batch, min(m, n))),
     )
-
-
-def _count(sizes: Any) -> int:
-    result = 1
-    for s in sizes:
-        result *= s
-    return result
 
 
 def _lu_back(xp: Any, g: Any, a: Any) -> Any:
@@ -240,7 +234,7 @@ def lu_unpack(
 def _permutation(packed: Tensor, pivots: Tensor) -> Tensor:
     on, m = packed._device, packed._data.shape[-2]
     batch, k = pivots._data.shape[:-1], pivots._data.shape[-1]
-    flat = on.xp.reshape(pivots._data, (_count(batch), k)) - 1
+    flat = on.xp.reshape(pivots._data, (math.prod(batch), k)) - 1
     places = on.xp.astype(_places(on.xp, flat, m), packed._data.dtype)
     return wrap(on.xp.reshape(places, (*batch, m, m)), on)
 

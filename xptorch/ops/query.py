@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "get_device", "is_complex", "is_conj", "is_distributed", "is_floating_point", "is_neg",
-    "is_nonzero", "is_same_size", "is_signed", "to_dlpack", "typename",
+    "is_nonzero", "is_same_size", "is_signed", "numel", "to_dlpack", "typename",
 ]  # fmt: skip
 
 
@@ -68,6 +68,12 @@ def is_distributed(input: Tensor) -> bool:
     """False: no tensor is spread over processes."""
     need_tensor(input, "is_distributed")
     return False
+
+
+def numel(input: Tensor) -> int:
+    """How many elements the tensor has."""
+    need_tensor(input, "numel")
+    return input.numel()
 
 
 def get_device(input: Tensor) -> int:
