@@ -236,3 +236,58 @@ def test_functional_call_ties_and_restores() -> None:
         return tied, call(module, {"a.weight": w}, x, tie_weights=False)
 
     compare(program(xptorch), program(torch))
+
+
+def test_functional_call_gives_back_what_the_call_changed() -> None:
+    def program(t: Any) -> Any:
+        class Counter(t.nn.Module):  # type: ignore[misc, name-defined]
+            def __init__(self) -> None:
+                super().__init__()
+                self.register_buffer("seen", t.zeros(1))
+                self.scale = t.nn.Parameter(t.ones(1))
+
+            def forward(self, x: Any, fail: bool = False) -> Any:
+                self.seen = self.seen + 1
+                assert not fail
+                return x * self.seen * self.scale * getattr(self, "extra", 1.0)
+
+        module, call, x = Counter(), t.func.functional_call, t.ones(2)
+        state, more = {"seen": t.full((1,), 5.0)}, {"extra": t.full((1,), 3.0)}
+        results = [call(module, state, x), state["seen"], module.seen]
+        results += [call(module, (state, more), x), state["seen"], hasattr(module, "extra")]
+        with pytest.raises(AssertionError):
+            call(module, state, (x, True))
+        results += [state["seen"], list(module.state_dict())]
+        norm = t.nn.BatchNorm1d(2)
+        state = {k: v.detach().clone() for k, v in norm.state_dict().items()}
+        call(norm, state, t.arange(6.0).reshape(3, 2))
+        return [*results, state, norm.state_dict()]
+
+    compare(program(xptorch), program(torch))
+
+
+def test_functional_call_wants_names_of_tensors_and_one_value_for_each() -> None:
+    def program(t: Any) -> Any:
+        module = t.nn.Sequential(t.nn.Linear(2, 2), t.nn.Linear(2, 2, bias=False))
+        module[1].weight = module[0].weight
+        w, x, errors = t.ones(2, 2), t.ones(1, 2), []
+        for given in (
+            *({"0.weight": w, "1.weight": w + 1}, {"0": w}, {"": w}, {"training": w}),
+            [{"0.weight": w}, 3],
+        ):
+            with pytest.raises((ValueError, TypeError, KeyError)) as caught:
+                t.func.functional_call(module, given, x)
+            errors.append(f"{caught.type.__name__}: {caught.value}".replace("xptorch", "torch"))
+        same = t.func.functional_call(module, {"0.weight": w, "1.weight": w}, x)
+        bias = {"0.weight": w, "0.bias": t.ones(2)}
+        return errors, [same, t.func.functional_call(module, bias, x, strict=True)]
+
+    (mine, numbers), (theirs, reference) = program(xptorch), program(torch)
+    assert mine == theirs
+    compare([n.detach() for n in numbers], [n.detach() for n in reference])
+
+
+def test_functional_call_says_that_a_computed_tensor_cannot_be_replaced() -> None:
+    layer = xptorch.nn.utils.parametrizations.weight_norm(xptorch.nn.Linear(2, 2))
+    with pytest.raises(NotImplementedError, match="parametrizations.weight.original"):
+        xptorch.func.functional_call(layer, {"weight": xptorch.ones(2, 2)}, xptorch.ones(2))

@@ -12,6 +12,7 @@ from xptorch.ops import shape
 from xptorch.ops._common import is_tensor
 
 Tensors = dict[str, Any]
+_ABSENT = object()
 
 
 def functional_call(
@@ -27,16 +28,17 @@ def functional_call(
 
     Args:
         parameter_and_buffer_dicts: tensors by the names of `named_parameters` and
-            `named_buffers`, in one dict or several; those left out are the module's own.
+            `named_buffers`, in one dict or several; those left out are the module's own. A single
+            dict gets what the call has put in their place: batch norm's new statistics.
         args: the positional arguments, a tuple, or the only one.
-        tie_weights: a tensor that stands at several names is replaced at all of them, unless
-            another is given there.
+        tie_weights: a tensor that stands at several names is replaced at all of them.
         strict: every name must be given, and no other.
 
     Raises:
-        ValueError: a name stands in several dicts, or the dicts are none.
+        ValueError: a name stands in several dicts, the names of one tensor have several values,
+            or the dicts are none.
         RuntimeError: `strict`, and names are missing or unknown.
-        TypeError: what is given is no tensor.
+        TypeError: what is given, or what has that name, is no tensor.
 
     Example:
         >>> import xptorch as torch
@@ -46,26 +48,24 @@ def functional_call(
     """
     given = _merged(parameter_and_buffer_dicts)
     names = _names(module)
+    put = {**_tied(given, names), **given} if tie_weights else given
     if strict:
-        _need_all(module, given, set(chain.from_iterable(names)))
-    if tie_weights:
-        for group in names:
-            present = [n for n in group if n in given]
-            for name in group if present else ():
-                given.setdefault(name, given[present[0]])
+        _need_all(module, put, set(chain.from_iterable(names)))
     inputs = () if args is None else args if isinstance(args, tuple) else (args,)
-    with _swapped(module, given):
+    with _swapped(module, put, given):
         return module(*inputs, **(kwargs or {}))
 
 
 def _merged(dicts: Any) -> Tensors:
     if isinstance(dicts, dict):
-        return dict(dicts)
-    if not isinstance(dicts, list | tuple) or not all(isinstance(d, dict) for d in dicts):
+        return dicts
+    if not isinstance(dicts, list | tuple):
         raise ValueError(
             "Expected parameter_and_buffer_dicts to be a dict, or a list/tuple of dicts, but got "
             f"{type(dicts)}"
         )
+    if not all(isinstance(d, dict) for d in dicts):
+        raise ValueError("Expected all elements of parameter_and_buffer_dicts to be dictionaries")
     keys = [k for d in dicts for k in d]
     repeated = [k for k in dict.fromkeys(keys) if keys.count(k) > 1]
     if repeated:
@@ -87,6 +87,20 @@ def _names(module: Module) -> list[list[str]]:
     return list(groups.values())
 
 
+def _tied(given: Tensors, names: list[list[str]]) -> Tensors:
+    """What is given for a tensor, under all of its names."""
+    found: Tensors = {}
+    for group in names:
+        present = sorted(n for n in group if n in given)
+        if len({id(given[n]) for n in present}) > 1:
+            raise ValueError(
+                f"functional_call got multiple values for keys {present}, which are tied. "
+                "Consider using tie_weights=False"
+            )
+        found |= dict.fromkeys(group, given[present[0]]) if present else {}
+    return found
+
+
 def _need_all(module: Module, given: Tensors, known: set[str]) -> None:
     unknown, missing = sorted(set(given) - known), sorted(known - set(given))
     lines = [
@@ -100,24 +114,44 @@ def _need_all(module: Module, given: Tensors, known: set[str]) -> None:
 
 
 @contextmanager
-def _swapped(module: Module, given: Tensors) -> Iterator[None]:
-    """A block in which the module holds the given tensors."""
-    places: list[tuple[dict[str, Any], str, Any, Any]] = []
-    for name, t in given.items():
+def _swapped(module: Module, put: Tensors, given: Tensors) -> Iterator[None]:
+    """A block in which the module holds other tensors; what it made of them goes into `given`."""
+    places = []
+    for name, t in put.items():
         if t is not None and not is_tensor(t):
             raise TypeError(f"{t!r} is not an instance of xptorch.Tensor")
-        path, _, last = name.rpartition(".")
-        owner = module.get_submodule(path)
-        for members in (owner._parameters, owner._buffers):
-            if last in members:
-                places.append((members, last, members[last], t))
+        members, last = _place(module, name)
+        places.append((name, members, last, members.get(last, _ABSENT)))
     try:
-        for members, last, _, t in places:
-            members[last] = t
+        for name, members, last, _ in places:
+            members[last] = put[name]
         yield
     finally:
-        for members, last, before, _ in reversed(places):
+        for name, members, last, before in places:
+            if name in given and last in members:
+                given[name] = members[last]
             members[last] = before
+            if before is _ABSENT:
+                del members[last]
+
+
+def _place(module: Module, name: str) -> tuple[Tensors, str]:
+    """The dict that holds a tensor of a module or of one below it, and its key."""
+    path, _, last = name.rpartition(".")
+    if not last:
+        raise KeyError('tensor name can\'t be empty string ""')
+    owner = module.get_submodule(path)
+    for members in (owner._parameters, owner._buffers):
+        if last in members:
+            return members, last
+    value = getattr(owner, last, None)
+    if value is not None and not is_tensor(value):
+        raise TypeError(f"attribute `{last}`: {value} is not an instance of xptorch.Tensor")
+    if hasattr(type(owner), last):
+        raise NotImplementedError(
+            f"functional_call: {name!r} is computed: give parametrizations.{last}.original"
+        )
+    return owner.__dict__, last
 
 
 def stack_module_state(models: Sequence[Module]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -139,13 +173,13 @@ def stack_module_state(models: Sequence[Module]) -> tuple[dict[str, Any], dict[s
     parameters = [dict(m.named_parameters()) for m in models]
     buffers = [dict(m.named_buffers()) for m in models]
     return (
-        {k: _leaf([p[k] for p in parameters]) for k in parameters[0]},
+        {k: _leaf(k, [p[k] for p in parameters]) for k in parameters[0]},
         {k: shape.stack([b[k] for b in buffers]) for k in buffers[0]},
     )
 
 
-def _leaf(tensors: Sequence[Any]) -> Any:
+def _leaf(name: str, tensors: Sequence[Any]) -> Any:
     wanted = {t.requires_grad for t in tensors}
     if len(wanted) > 1:
-        raise RuntimeError("Expected each parameter to have the same requires_grad for all models")
+        raise RuntimeError(f"Expected {name} from each model to have the same .requires_grad")
     return shape.stack(tensors).detach().requires_grad_(wanted.pop())
