@@ -289,5 +289,5 @@ def test_functional_call_wants_names_of_tensors_and_one_value_for_each() -> None
 
 def test_functional_call_says_that_a_computed_tensor_cannot_be_replaced() -> None:
     layer = xptorch.nn.utils.parametrizations.weight_norm(xptorch.nn.Linear(2, 2))
-    with pytest.raises(NotImplementedError, match="parametrizations.weight.original"):
+    with pytest.raises(NotImplementedError, match="give parametrizations"):
         xptorch.func.functional_call(layer, {"weight": xptorch.ones(2, 2)}, xptorch.ones(2))

@@ -47,6 +47,24 @@ def test_weights_of_samples(torch: Any) -> Any:
     return [y.detach(), w.grad, bag.weight.grad]
 
 
+@pytest.mark.parametrize("mode", ["sum", "mean"])
+@pytest.mark.parametrize("padding_idx", [None, 0, 2])
+def test_gradients_by_frequency(mode: str, padding_idx: int | None) -> None:
+    @close
+    def scenario(torch: Any) -> Any:
+        results = []
+        for indices in ([0, 1, 1, 2, 5, 5, 5, 2], [7, 7, 7, 7, 2, 2, 1, 3], [4] * 8, [3, 2, 1, 0]):
+            bag = torch.nn.EmbeddingBag(
+                10, 3, mode=mode, scale_grad_by_freq=True, padding_idx=padding_idx
+            )
+            y = bag(torch.tensor(indices), torch.tensor([0, 2, 2]))
+            (y * torch.randn(y.shape)).sum().backward()
+            results += [y.detach(), bag.weight.grad]
+        return results
+
+    scenario()
+
+
 @close
 def test_settings(torch: Any) -> Any:
     bag, table = torch.nn.EmbeddingBag, torch.arange(6.0).view(3, 2)

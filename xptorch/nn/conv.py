@@ -10,7 +10,7 @@ from xptorch._tensor import Tensor
 from xptorch.nn import functional as F
 from xptorch.nn import init
 from xptorch.nn._shapes import for_each_axis
-from xptorch.nn.module import Module
+from xptorch.nn.module import Module, unusual
 from xptorch.nn.parameter import empty_parameter
 
 __all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
@@ -115,10 +115,7 @@ class _ConvNd(Module):
         ones, zeros = (1,) * len(self.stride), (0,) * len(self.output_padding)
         usual = {"padding": zeros, "dilation": ones, "output_padding": zeros, "groups": 1}
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"
-        text += f", stride={self.stride}"
-        for name, default in usual.items():
-            if getattr(self, name) != default:
-                text += f", {name}={getattr(self, name)}"
+        text += f", stride={self.stride}{unusual(self, usual)}"
         if self.bias is None:
             text += ", bias=False"
         if self.padding_mode != "zeros":

@@ -461,6 +461,12 @@ def _indent(text: str) -> str:
     return text.replace("\n", "\n  ")
 
 
+def unusual(module: Module, usual: dict[str, Any]) -> str:
+    """The settings of a module that are not the usual ones, as `extra_repr` lists them."""
+    found = {name: getattr(module, name) for name in usual}
+    return "".join(f", {name}={x}" for name, x in found.items() if x != usual[name])
+
+
 def _cannot_assign(value: Any, kind: str, name: str, expected: str) -> TypeError:
     return TypeError(
         f"cannot assign '{_type_name(value)}' as {kind} '{name}' ({expected} or None expected)"

@@ -9,7 +9,7 @@ from typing import Any
 
 from xptorch._tensor import Tensor
 from xptorch.nn import init
-from xptorch.nn.module import Module
+from xptorch.nn.module import Module, unusual
 from xptorch.nn.parameter import Parameter, empty_parameter
 from xptorch.nn.utils.rnn import PackedSequence
 from xptorch.ops import create, recurrence
@@ -232,13 +232,9 @@ class RNNBase(Module):
         return output, tuple(last) if isinstance(hx, tuple) else last[0]
 
     def extra_repr(self) -> str:
-        text = f"{self.input_size}, {self.hidden_size}"
         usual = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False}
         usual |= {"dropout": 0, "bidirectional": False}
-        for name, default in usual.items():
-            if getattr(self, name) != default:
-                text += f", {name}={getattr(self, name)}"
-        return text
+        return f"{self.input_size}, {self.hidden_size}{unusual(self, usual)}"
 
 
 def _each(hx: Any, function: Any) -> Any:

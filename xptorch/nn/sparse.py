@@ -8,21 +8,53 @@ from xptorch._grad_mode import no_grad
 from xptorch._tensor import Tensor
 from xptorch.nn import functional as F
 from xptorch.nn import init
-from xptorch.nn.module import Module
+from xptorch.nn.module import Module, unusual
 from xptorch.nn.parameter import Parameter, empty_parameter
 
 __all__ = ["Embedding", "EmbeddingBag"]
 
 
-def draw_table(weight: Tensor, padding_idx: int | None) -> None:
-    """Draw a table from the standard normal distribution; the padding row is zero."""
-    init.normal_(weight)
-    if padding_idx is not None:
-        with no_grad():
-            weight[padding_idx].fill_(0)
+class _Table(Module):
+    """What Embedding and EmbeddingBag share: the table, which may have a padding row."""
+
+    _padding_name: str
+
+    def _make_table(
+        self, padding_idx: int | None, given: Tensor | None, frozen: bool, device: Any, dtype: Any
+    ) -> None:
+        rows, columns = self.num_embeddings, self.embedding_dim
+        if padding_idx is not None:
+            if not -rows <= padding_idx < rows:
+                raise AssertionError(f"{self._padding_name} must be within num_embeddings")
+            padding_idx %= rows
+        self.padding_idx = padding_idx
+        if given is None:
+            self.weight = empty_parameter(rows, columns, device=device, dtype=dtype)
+            self.weight.requires_grad_(not frozen)
+            self.reset_parameters()
+        elif list(given.shape) != [rows, columns]:
+            raise AssertionError("Shape of weight does not match num_embeddings and embedding_dim")
+        else:
+            self.weight = Parameter(given, requires_grad=not frozen)
+
+    def reset_parameters(self) -> None:
+        """Draw the table anew from the standard normal distribution; the padding row is zero."""
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            with no_grad():
+                self.weight[self.padding_idx].fill_(0)
+
+    def _repr_with(self, **usual: Any) -> str:
+        return f"{self.num_embeddings}, {self.embedding_dim}{unusual(self, usual)}"
 
 
-class Embedding(Module):
+def _sizes(embeddings: Tensor) -> Any:
+    if embeddings.ndim != 2:
+        raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
+    return embeddings.shape
+
+
+class Embedding(_Table):
     r"""A table of vectors, looked up by index: :math:`y_i = W[x_i]`.
 
     Args:
@@ -50,6 +82,8 @@ class Embedding(Module):
     xptorch.Size([2, 2, 3])
     """
 
+    _padding_name = "Padding_idx"
+
     def __init__(
         self,
         num_embeddings: int,
@@ -65,29 +99,13 @@ class Embedding(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        if padding_idx is not None:
-            if not -num_embeddings <= padding_idx < num_embeddings:
-                raise AssertionError("Padding_idx must be within num_embeddings")
-            padding_idx %= num_embeddings
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
-        self.padding_idx = padding_idx
         self.max_norm = max_norm
         self.norm_type = norm_type
         self.scale_grad_by_freq = scale_grad_by_freq
         self.sparse = sparse
-        if _weight is None:
-            self.weight = empty_parameter(num_embeddings, embedding_dim, device=device, dtype=dtype)
-            self.weight.requires_grad_(not _freeze)
-            self.reset_parameters()
-        elif list(_weight.shape) != [num_embeddings, embedding_dim]:
-            raise AssertionError("Shape of weight does not match num_embeddings and embedding_dim")
-        else:
-            self.weight = Parameter(_weight, requires_grad=not _freeze)
-
-    def reset_parameters(self) -> None:
-        """Draw the table anew; the padding row is zero."""
-        draw_table(self.weight, self.padding_idx)
+        self._make_table(padding_idx, _weight, _freeze, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.embedding(
@@ -96,13 +114,9 @@ class Embedding(Module):
         )
 
     def extra_repr(self) -> str:
-        text = f"{self.num_embeddings}, {self.embedding_dim}"
-        usual = {"padding_idx": None, "max_norm": None, "norm_type": 2}
-        usual |= {"scale_grad_by_freq": False, "sparse": False}
-        for name, default in usual.items():
-            if getattr(self, name) != default:
-                text += f", {name}={getattr(self, name)}"
-        return text
+        return self._repr_with(
+            padding_idx=None, max_norm=None, norm_type=2, scale_grad_by_freq=False, sparse=False
+        )
 
     @classmethod
     def from_pretrained(
@@ -122,9 +136,7 @@ class Embedding(Module):
             freeze: whether it stays as it is in training.
             padding_idx: as in the constructor, and so the others.
         """
-        if embeddings.ndim != 2:
-            raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
-        rows, columns = embeddings.shape
+        rows, columns = _sizes(embeddings)
         return cls(
             *(rows, columns, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse),
             _weight=embeddings,
@@ -132,7 +144,7 @@ class Embedding(Module):
         )
 
 
-class EmbeddingBag(Module):
+class EmbeddingBag(_Table):
     r"""Sums, means or maxima of rows of a table: :math:`y_i = \sum_{j \in bag_i} W[x_j]`.
 
     Args:
@@ -163,6 +175,8 @@ class EmbeddingBag(Module):
     xptorch.Size([2, 3])
     """
 
+    _padding_name = "padding_idx"
+
     def __init__(
         self,
         num_embeddings: int,
@@ -179,30 +193,15 @@ class EmbeddingBag(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        if padding_idx is not None:
-            if not -num_embeddings <= padding_idx < num_embeddings:
-                raise AssertionError("padding_idx must be within num_embeddings")
-            padding_idx %= num_embeddings
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         self.max_norm = max_norm
         self.norm_type = norm_type
         self.scale_grad_by_freq = scale_grad_by_freq
-        self.padding_idx = padding_idx
-        if _weight is None:
-            self.weight = empty_parameter(num_embeddings, embedding_dim, device=device, dtype=dtype)
-            self.reset_parameters()
-        elif list(_weight.shape) != [num_embeddings, embedding_dim]:
-            raise AssertionError("Shape of weight does not match num_embeddings and embedding_dim")
-        else:
-            self.weight = Parameter(_weight)
         self.mode = mode
         self.sparse = sparse
         self.include_last_offset = include_last_offset
-
-    def reset_parameters(self) -> None:
-        """Draw the table anew; the padding row is zero."""
-        draw_table(self.weight, self.padding_idx)
+        self._make_table(padding_idx, _weight, False, device, dtype)
 
     def forward(
         self,
@@ -217,13 +216,8 @@ class EmbeddingBag(Module):
         )
 
     def extra_repr(self) -> str:
-        text = f"{self.num_embeddings}, {self.embedding_dim}"
-        usual = {"max_norm": None, "norm_type": 2, "scale_grad_by_freq": False}
-        for name, default in usual.items():
-            if getattr(self, name) != default:
-                text += f", {name}={getattr(self, name)}"
-        text += f", mode={self.mode!r}"
-        return text if self.padding_idx is None else f"{text}, padding_idx={self.padding_idx}"
+        text = self._repr_with(max_norm=None, norm_type=2, scale_grad_by_freq=False)
+        return f"{text}, mode={self.mode!r}{unusual(self, {'padding_idx': None})}"
 
     @classmethod
     def from_pretrained(
@@ -245,9 +239,7 @@ class EmbeddingBag(Module):
             freeze: whether it stays as it is in training.
             max_norm: as in the constructor, and so the others.
         """
-        if embeddings.ndim != 2:
-            raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
-        rows, columns = embeddings.shape
+        rows, columns = _sizes(embeddings)
         bag = cls(
             *(rows, columns, max_norm, norm_type, scale_grad_by_freq, mode, sparse),
             _weight=embeddings,

@@ -128,39 +128,35 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
 
 
 def _embedding_forward(
-    xp: Any, weight: Any, index: Any, *, padding: int | None, by_freq: bool
+    xp: Any, weight: Any, index: Any, shares: Any, *, padding: int | None
 ) -> Any:
     rows = xp.take(weight, xp.reshape(index, (-1,)), axis=0)
     return xp.reshape(rows, (*index.shape, weight.shape[1]))
 
 
 def _embedding_vjp(
-    xp: Any, g: Any, needs: Any, weight_shape: Any, index: Any, padding: Any, by_freq: Any
+    xp: Any, g: Any, needs: Any, weight_shape: Any, index: Any, shares: Any, padding: Any
 ) -> Any:
     count, width = weight_shape
     index = xp.reshape(index, (-1,))
     g = xp.reshape(g, (math.prod(index.shape), width))
-    if by_freq:
-        ones = xp.ones((index.shape[0], 1), dtype=g.dtype, device=g.device)
-        g = g / xp.take(xp.add_rows(ones, index, count), index, axis=0)
+    if shares is not None:
+        g = g / shares
     if padding is not None:
         real = xp.expand_dims(index != padding, axis=1)
         g = xp.keep(g, xp.broadcast_to(real, g.shape))
-    return xp.add_rows(g, index, count), None
+    return xp.add_rows(g, index, count), None, None
 
 
 def _embedding_reference(
-    weight: Tensor, index: Tensor, *, padding: int | None, by_freq: bool
+    weight: Tensor, index: Tensor, shares: Tensor | None, *, padding: int | None
 ) -> Tensor:
     flat = index.reshape(-1)
     rows = weight[flat]
     if padding is not None:
         rows = where((flat == padding).unsqueeze(1), rows.detach(), rows)
-    if by_freq:
-        ones = weight.new_ones(flat.shape)
-        counts = weight.new_zeros(weight.shape[0]).index_add(0, flat, ones)[flat].unsqueeze(1)
-        # The value stays; only its gradient is divided.
-        rows = rows.detach() * (1 - 1 / counts) + rows / counts
+    if shares is not None:  # the value stays, only its gradient is divided
+        rows = rows.detach() * (1 - 1 / shares) + rows / shares
     return rows.reshape(*index.shape, weight.shape[1])
 
 
@@ -175,6 +171,18 @@ def embedding(
     sparse: bool = False,
 ) -> Tensor:
     """Rows of `weight` by index; the row `padding_idx`, if not negative, gets no gradient."""
+    return look_up(weight, indices, padding_idx, scale_grad_by_freq, sparse)
+
+
+def look_up(
+    weight: Tensor,
+    indices: Tensor,
+    padding_idx: int,
+    by_freq: bool,
+    sparse: bool,
+    counted: Tensor | None = None,
+) -> Tensor:
+    """`embedding`; `by_freq` may go by other indices than those looked up."""
     need_tensor(weight, "embedding", "weight")
     need_tensor(indices, "embedding", "indices", 2)
     if sparse:
@@ -191,7 +199,13 @@ def embedding(
         raise RuntimeError("index_select(): self indexing axis dim should be positive")
     check_rows(indices, weight.shape[0])
     padding = padding_idx if padding_idx >= 0 else None
-    return _embedding(weight, indices, padding=padding, by_freq=scale_grad_by_freq)
+    shares = None
+    if by_freq:
+        flat = indices.reshape(-1).long()
+        counts = flat.new_zeros(weight.shape[0]).index_add(0, flat, flat.new_ones(flat.shape))
+        counts = counts[flat if counted is None else counted]
+        shares = to_dtype(counts, weight.dtype).unsqueeze(1)
+    return _embedding(weight, indices, shares, padding=padding)
 
 
 def check_rows(indices: Tensor, count: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype, _inplace
 from xptorch._grad_mode import no_grad
@@ -12,6 +12,7 @@ from xptorch.ops import linear as ops
 from xptorch.ops._common import to_dtype, type_name
 from xptorch.ops.comparison import where
 from xptorch.ops.linear import one_hot
+from xptorch.ops.sort import sort, unique
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -50,12 +51,22 @@ def embedding(
         if not -rows <= padding_idx < rows:
             raise AssertionError("Padding_idx must be within num_embeddings")
         padding_idx %= rows
-    if max_norm is not None and rows:
-        ops.check_rows(input, rows)
+    return _rows(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+
+
+def _rows(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None,
+    max_norm: float | None,
+    norm_type: float,
+    *more: Any,
+) -> Tensor:
+    if max_norm is not None and weight.ndim and weight._data.shape[0]:
+        ops.check_rows(input, weight._data.shape[0])
         with no_grad():
             shorten(weight, input, max_norm, norm_type)
-    padding = -1 if padding_idx is None else padding_idx
-    return ops.embedding(weight, input, padding, scale_grad_by_freq, sparse)
+    return ops.look_up(weight, input, -1 if padding_idx is None else padding_idx, *more)
 
 
 def shorten(weight: Tensor, indices: Tensor, max_norm: float, p: float) -> None:
@@ -115,7 +126,13 @@ def embedding_bag(
         ops.check_rows(flat, rows)
     except IndexError as error:
         raise RuntimeError(f"embedding_bag: {error}") from None
-    found = embedding(flat, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+    counted = None
+    if scale_grad_by_freq:
+        # As PyTorch on the CPU: the gradient of the n-th smallest row that occurs is divided by
+        # how often the row occurs that the n-th smallest index names.
+        counted = sort(flat).values[unique(flat, return_inverse=True)[1]]
+    table = (weight, padding_idx, max_norm, norm_type)
+    found = _rows(flat, *table, scale_grad_by_freq, sparse, counted)
     if per_sample_weights is not None:
         if per_sample_weights.dtype is not weight.dtype:
             raise RuntimeError(
