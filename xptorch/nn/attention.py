@@ -1,14 +1,15 @@
-"""Multi-head attention."""
+"""Multi-head attention, and which implementation it takes: there is one, the mathematical."""
 
 from __future__ import annotations
 
+import contextlib
+import enum
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from xptorch._tensor import Tensor
 from xptorch.nn import functional as F
 from xptorch.nn import init
-from xptorch.nn._sdp import SDPBackend as SDPBackend
-from xptorch.nn._sdp import sdpa_kernel as sdpa_kernel
 from xptorch.nn.linear import Linear
 from xptorch.nn.module import Module
 from xptorch.nn.parameter import empty_parameter
@@ -148,3 +149,37 @@ class MultiheadAttention(Module):
             is_causal=is_causal,
         )
         return output.transpose(0, 1) if turned else output, weights
+
+
+class SDPBackend(enum.IntEnum):
+    """PyTorch's implementations of scaled dot product attention."""
+
+    ERROR = -1
+    MATH = 0
+    FLASH_ATTENTION = 1
+    EFFICIENT_ATTENTION = 2
+    CUDNN_ATTENTION = 3
+    OVERRIDEABLE = 4
+
+    __repr__, __str__ = enum.Enum.__repr__, enum.Enum.__str__
+
+
+@contextlib.contextmanager
+def sdpa_kernel(
+    backends: Sequence[SDPBackend] | SDPBackend, set_priority: bool = False
+) -> Iterator[None]:
+    """A block whose attention may take any of these implementations: all give the same numbers.
+
+    Args:
+        backends: one, or several.
+        set_priority: whether their order matters; here it does not.
+
+    Raises:
+        AssertionError: it is no backend.
+    """
+    if not isinstance(backends, (SDPBackend, list, tuple)):
+        raise AssertionError(
+            "Backend must be an instance of SDPBackend or a list of SDPBackend instances, got "
+            f"{type(backends).__name__}"
+        )
+    yield

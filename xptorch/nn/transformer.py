@@ -52,31 +52,44 @@ def _copies(layer: Module, count: int) -> ModuleList:
 
 
 class _Layer(Module):
-    """What layers of encoder and decoder share: feed-forward net, norms, dropout."""
+    """What layers of encoder and decoder share: attentions, feed-forward net, norms, dropout."""
 
-    def _build(
+    _attentions: tuple[str, ...]
+
+    def __init__(
         self,
-        attentions: tuple[str, ...],
-        sizes: tuple[int, int, int],
-        dropout: float,
-        eps: float,
-        batch_first: bool,
-        **settings: Any,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: Activation = F.relu,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
-        d_model, nhead, width = sizes
-        for name in attentions:
+        super().__init__()
+        settings: dict[str, Any] = {"bias": bias, "device": device, "dtype": dtype}
+        for name in self._attentions:
             attention = MultiheadAttention(
                 d_model, nhead, dropout, batch_first=batch_first, **settings
             )
             setattr(self, name, attention)
-        self.linear1 = Linear(d_model, width, **settings)
+        self.linear1 = Linear(d_model, dim_feedforward, **settings)
         self.dropout = Dropout(dropout)
-        self.linear2 = Linear(width, d_model, **settings)
-        count = len(attentions) + 1
+        self.linear2 = Linear(dim_feedforward, d_model, **settings)
+        self.norm_first = norm_first
+        count = len(self._attentions) + 1
         for i in range(count):
-            setattr(self, f"norm{i + 1}", LayerNorm(d_model, eps, **settings))
+            setattr(self, f"norm{i + 1}", LayerNorm(d_model, layer_norm_eps, **settings))
         for i in range(count):
             setattr(self, f"dropout{i + 1}", Dropout(dropout))
+        self._set_activation(_activation(activation))
+
+    def _set_activation(self, chosen: Any) -> None:
+        self.activation = chosen
 
     def _through(self, x: Tensor, *blocks: Callable[[Tensor], Tensor]) -> Tensor:
         """Each block with a sum around it, and a norm before it or behind the sum."""
@@ -129,28 +142,11 @@ class TransformerEncoderLayer(_Layer):
     xptorch.Size([5, 3, 8])
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: Activation = F.relu,
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__()
-        settings = {"bias": bias, "device": device, "dtype": dtype}
-        sizes = (d_model, nhead, dim_feedforward)
-        self._build(("self_attn",), sizes, dropout, layer_norm_eps, batch_first, **settings)
-        self.norm_first = norm_first
-        chosen = _activation(activation)
+    _attentions = ("self_attn",)
+
+    def _set_activation(self, chosen: Any) -> None:
         self.activation_relu_or_gelu = _kind(chosen)
-        self.activation = chosen
+        super()._set_activation(chosen)
 
     def forward(
         self,
@@ -207,26 +203,7 @@ class TransformerDecoderLayer(_Layer):
     xptorch.Size([5, 3, 8])
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: Activation = F.relu,
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__()
-        settings = {"bias": bias, "device": device, "dtype": dtype}
-        sizes, names = (d_model, nhead, dim_feedforward), ("self_attn", "multihead_attn")
-        self._build(names, sizes, dropout, layer_norm_eps, batch_first, **settings)
-        self.norm_first = norm_first
-        self.activation = _activation(activation)
+    _attentions = ("self_attn", "multihead_attn")
 
     def forward(
         self,

@@ -20,11 +20,11 @@ _HOMES = {
     "fuse_conv_bn_weights": "fusion",
     "fuse_linear_bn_eval": "fusion",
     "fuse_linear_bn_weights": "fusion",
-    "remove_spectral_norm": "_spectral_norm",
-    "remove_weight_norm": "_weight_norm",
+    "remove_spectral_norm": "_norms",
+    "remove_weight_norm": "_norms",
     "skip_init": "_init",
-    "spectral_norm": "_spectral_norm",
-    "weight_norm": "_weight_norm",
+    "spectral_norm": "_norms",
+    "weight_norm": "_norms",
 }
 
 
