@@ -202,11 +202,15 @@ def _permute_dims(x: Array, axes: tuple[int, ...]) -> Array:
 
 # These methods cost half of the functions np.sum and so on.
 _total: Any = np.add.reduce
+_HALF = np.dtype(np.float16)
 _largest: Any = np.maximum.reduce
 _least: Any = np.minimum.reduce
 
 
 def _sum(x: Array, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Array:
+    if x.dtype is _HALF and (dtype is None or dtype is _HALF):
+        # NumPy's loop rounds every sum but those along the last axis: from 2048 on, ones are lost.
+        return _total(x, axis, np.float32, None, keepdims).astype(_HALF)
     return _total(x, axis, dtype, None, keepdims)
 
 

@@ -118,9 +118,11 @@ def _names(x: Any) -> bool:
 
 
 def _widened(xp: Any, x: Any) -> Any:
+    if not _is_bfloat16(x):
+        return x
     if isinstance(x, (list, tuple)):
         return type(x)([_widened(xp, part) for part in x])
-    return x.astype(xp.float32) if _is_bfloat16(x) else x
+    return x.astype(xp.float32)
 
 
 def _rounded(xp: Any, y: Any) -> Any:

@@ -22,6 +22,7 @@ torch.set_num_threads(1)  # the samples are tiny
 # rtol, and atol for results of magnitude 1: sums of large terms are as exact as their largest
 TOLERANCES = {
     "float16": (4e-3, 2e-3),  # PyTorch rounds once, at the end
+    "bfloat16": (2e-2, 1e-2),
     "float32": (1e-5, 3e-6),
     "float64": (1e-8, 1e-10),
     "complex64": (1e-5, 3e-6),

@@ -136,9 +136,11 @@ def _tensor(value: torch.Tensor) -> Any:
     _constant(value.dtype)
     raw = value.detach().resolve_conj().resolve_neg()
     flat = raw.as_strided((raw.untyped_storage().nbytes() // raw.itemsize,), (1,), 0)
-    strides = tuple(s * raw.itemsize for s in raw.stride())
     data = host(flat).copy()[raw.storage_offset() :]
+    strides = tuple(s * data.itemsize for s in raw.stride())
     ours = xptorch.from_numpy(np.lib.stride_tricks.as_strided(data, tuple(value.shape), strides))
+    if value.dtype is torch.bfloat16:
+        ours = ours.bfloat16()
     if isinstance(value, torch.nn.Parameter):
         ours = xptorch.nn.Parameter(ours, requires_grad=value.requires_grad)
     elif value.requires_grad:

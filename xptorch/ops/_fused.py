@@ -20,9 +20,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 def in_float32(function: Callable[..., Tensor], *inputs: Any, **static: Any) -> Tensor:
     """Call on tensors of half precision as PyTorch does: computed in float32, rounded once."""
     dt = inputs[0].dtype
-    if dt is not _dtype.float16:
+    if dt.itemsize != 2 or not dt.is_floating_point:
         return function(*inputs, **static)
-    wide = [to_dtype(t, _dtype.float32) if _is_half(t) else t for t in inputs]
+    wide = [to_dtype(t, _dtype.float32) if getattr(t, "dtype", None) is dt else t for t in inputs]
     return to_dtype(function(*wide, **static), dt)
 
 
@@ -37,10 +37,6 @@ def widened(function: F) -> F:
         return function(*args, **kwargs)
 
     return loss  # type: ignore[return-value]
-
-
-def _is_half(t: Any) -> bool:
-    return getattr(t, "dtype", None) is _dtype.float16
 
 
 def need_floating(kernel: str, *tensors: Any) -> None:

@@ -311,7 +311,9 @@ def gradient(
             "torch.gradient expected each dimension size to be at least edge_order+1"
         )
     pairs = zip(axes, spacings, strict=True)
-    return tuple(_slope(input, a, s, edge_order) for a, s in pairs)
+    return tuple(
+        in_float32(_slope, input, axis=a, spacing=s, edge_order=edge_order) for a, s in pairs
+    )
 
 
 def _slope(x: Tensor, axis: int, spacing: Any, edge_order: int) -> Tensor:

@@ -10,7 +10,7 @@ from xptorch._engine import hot, op
 from xptorch._grad_mode import mode
 from xptorch.ops import linalg
 from xptorch.ops._common import need_tensor, shape_text, to_dtype, type_name
-from xptorch.ops._fused import column_sums
+from xptorch.ops._fused import column_sums, in_float32
 from xptorch.ops.comparison import where
 
 if TYPE_CHECKING:
@@ -62,22 +62,25 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if mode.casting is not None:
         input, weight, bias = mode.casting(input, weight, bias)
     x, w = input._data, weight._data
-    if x.dtype != w.dtype or (bias is not None and bias._data.dtype != w.dtype):
-        other = weight if x.dtype != w.dtype else bias
+    dt, shape = w.dtype, w.shape
+    if x.dtype != dt or (bias is not None and bias._data.dtype != dt):
+        other = weight if x.dtype != dt else bias
         raise RuntimeError(
             "expected mat1 and mat2 to have the same dtype, but got: "
             f"{type_name(input.dtype)} != {type_name(other.dtype)}"  # type: ignore[union-attr]
         )
-    if w.ndim != 2 or x.ndim == 0 or (bias is not None and bias._data.ndim != 1):
+    if len(shape) != 2 or x.ndim == 0:
         return _odd_linear(input, weight, bias)
-    if x.shape[-1] != w.shape[1]:
+    if x.shape[-1] != shape[1]:
         rows = math.prod(x.shape[:-1])
         raise RuntimeError(
             f"mat1 and mat2 shapes cannot be multiplied ({rows}x{x.shape[-1]} and "
-            f"{w.shape[1]}x{w.shape[0]})"
+            f"{shape[1]}x{shape[0]})"
         )
-    if bias is not None and bias._data.shape[0] != w.shape[0]:
+    if bias is not None and bias._data.shape != shape[:1]:
         return _odd_linear(input, weight, bias)
+    if input._device.dtype_of[dt] is _dtype.float16:
+        return in_float32(_linear, input, weight, bias)
     return _linear(input, weight, bias)
 
 
@@ -111,12 +114,17 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
             "bilinear(): input batch dimensions do not match: got "
             f"{shape_text(input1.shape)} and {shape_text(input2.shape)}"
         )
-    n_out, n1, n2 = weight._data.shape
+    n1, n2 = weight._data.shape[1:]
     if input1.shape[-1] != n1 or input2.shape[-1] != n2:
         raise RuntimeError(
             f"bilinear(): the inputs have {input1.shape[-1]} and {input2.shape[-1]} features, "
             f"but weight has shape {shape_text(weight.shape)}"
         )
+    return in_float32(_bilinear, input1, input2, weight, bias)
+
+
+def _bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    n_out, n1, n2 = weight._data.shape
     rows = input1.reshape(-1, n1) if n1 else input1.new_zeros(math.prod(input1.shape[:-1]), 0)
     through = linear(rows, weight.transpose(1, 2).reshape(n_out * n2, n1))
     through = through.reshape(*input1.shape[:-1], n_out, n2)

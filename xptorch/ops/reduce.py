@@ -245,8 +245,12 @@ def std(
     out: Tensor | None = None,
 ) -> Tensor:
     """The standard deviation: the root of `var`."""
-    variance = var(input, dim, unbiased, keepdim, correction=correction)
-    return deliver(_root(variance), out, "std")
+    need_tensor(input, "std")
+
+    def root(x: Tensor) -> Tensor:
+        return _root(var(x, dim, unbiased, keepdim, correction=correction))
+
+    return deliver(in_float32(root, input), out, "std")
 
 
 # A constant input has no direction to grow in: slope 0, not infinite.
@@ -284,11 +288,13 @@ def prod(
     """The product of all elements, or along one axis."""
     input = widened(input, dtype, out, "prod")
     if dim is None:
-        return deliver(_prod(input.reshape(-1), axis=(0,), keepdims=False), out, "prod")
-    axis = wrap_dim(dim, input.ndim)
+        input, axis, keepdim = input.reshape(-1), 0, False
+    else:
+        axis = wrap_dim(dim, input.ndim)
     if input.ndim == 0:
         return deliver(input.clone(), out, "prod")
-    return deliver(_prod(input, axis=(axis,), keepdims=keepdim), out, "prod")
+    result = in_float32(_prod, input, axis=(axis,), keepdims=keepdim)
+    return deliver(result, out, "prod")
 
 
 def _prod_back(xp: Any, g: Any, a: Any, y: Any, a_shape: Axes, axis: Axes, keepdims: bool) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
@@ -144,7 +145,9 @@ atan2 = arctan2 = binary(
     _atan2, "The angle of the point (other, input).", "atan2", least=FLOAT, tensors=2
 )
 hypot = binary(_hypot, "√(input² + other²).", tensors=2)
-_logaddexp_of_two = binary(_logaddexp, "log(exp(input) + exp(other)).", tensors=2)
+_logaddexp_of_two = binary(
+    partial(in_float32, _logaddexp), "log(exp(input) + exp(other)).", "logaddexp", tensors=2
+)
 
 
 def logaddexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -155,7 +158,9 @@ def logaddexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Ten
     return _logaddexp_of_two(input, other, out=out)
 
 
-logaddexp2 = binary(_logaddexp2, "log₂(2^input + 2^other).", tensors=2)
+logaddexp2 = binary(
+    partial(in_float32, _logaddexp2), "log₂(2^input + 2^other).", "logaddexp2", tensors=2
+)
 
 
 def _x_log(core: Function, name: str, doc: str) -> Function:

@@ -12,6 +12,7 @@ from xptorch._dtype import BOOL, COMPLEX
 from xptorch.nn.functional.pool import maxima, means
 from xptorch.ops import shape
 from xptorch.ops._common import need_tensor, refuse, shape_text, to_dtype
+from xptorch.ops._fused import in_float32
 from xptorch.ops.resample import Taps, resample
 from xptorch.ops.window import Axes, Geometry
 
@@ -88,6 +89,10 @@ def _adaptive_avg(name: str, x: Tensor, output_size: Any) -> Tensor:
     need_tensor(x, name)
     sizes = _output_size(name, x._data.shape, output_size)
     refuse(name, x, BOOL, COMPLEX, _dtype.INTEGER)
+    return in_float32(_adapted_means, x, sizes=sizes)
+
+
+def _adapted_means(x: Tensor, sizes: Axes) -> Tensor:
     how, uneven = _adapted(x._data.shape, sizes)
     for axis, out in uneven:
         size = x._data.shape[axis]

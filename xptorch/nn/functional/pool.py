@@ -10,6 +10,7 @@ from xptorch import _dtype, _graph
 from xptorch._dtype import BOOL, COMPLEX, FLOAT
 from xptorch.ops import elementwise, shape
 from xptorch.ops._common import need_tensor, refuse, shape_text, to_dtype, type_name
+from xptorch.ops._fused import in_float32
 from xptorch.ops.pooling import avg_pool, max_places, max_pool
 from xptorch.ops.window import Axes, Geometry
 
@@ -222,8 +223,8 @@ def means(x: Tensor, how: Geometry, divide: Any) -> Tensor:
         exact = means(to_dtype(x, _dtype.float64), how, divide)
         return to_dtype(exact, x.dtype)
     if x._data.ndim == len(how.size) + 2:
-        return avg_pool(x, how=how, divide=divide)
-    return shape.squeeze(avg_pool(shape.unsqueeze(x, 0), how=how, divide=divide), 0)
+        return in_float32(avg_pool, x, how=how, divide=divide)
+    return shape.squeeze(means(shape.unsqueeze(x, 0), how, divide), 0)
 
 
 def _counts(how: Geometry, padding: Any, include_pad: bool) -> Any:
