@@ -114,6 +114,27 @@ def test_conversions_before_the_first_input(torch: Any) -> Any:
 
 
 @both
+def test_what_needs_values_is_refused_before_the_first_input(torch: Any) -> Any:
+    notes: list[Any] = []
+    for make in (lambda: torch.nn.LazyLinear(2), lambda: torch.nn.LazyBatchNorm1d()):
+        for change in (
+            *(lambda m: m.share_memory(), lambda m: m.requires_grad_(False)),
+            *(lambda m: m.to_empty(device="cpu"), lambda m: m.bfloat16()),
+            *(lambda m: m.type(torch.float64), lambda m: m.weight.requires_grad_()),
+        ):
+            error = _error(lambda: change(make()))
+            notes.append([type(error).__name__, str(error)[:39]])
+        for change in (
+            *(lambda m: m.double(), lambda m: m.half(), lambda m: m.to(torch.float64)),
+            *(lambda m: m.to("cpu"), lambda m: m.cpu(), lambda m: m.zero_grad(), lambda m: m),
+        ):
+            module = make()
+            change(module)
+            notes.append([repr(module.weight), str(module.weight.dtype)])
+    return notes
+
+
+@both
 def test_optimizers_take_lazy_parameters(torch: Any) -> Any:
     net = torch.nn.Sequential(torch.nn.LazyLinear(3), torch.nn.ReLU(), torch.nn.LazyLinear(1))
     optimizer = torch.optim.SGD(net.parameters(), lr=0.5)

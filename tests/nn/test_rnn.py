@@ -127,6 +127,55 @@ def test_wrong_arguments(torch: Any) -> Any:
     ]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_packed_input_of_the_wrong_kind(kind: str) -> None:
+    @close
+    def scenario(torch: Any) -> Any:
+        module, pack = getattr(torch.nn, kind)(3, 4), torch.nn.utils.rnn.pack_sequence
+
+        def error(x: Any) -> Any:
+            return said(lambda: module(pack([x])))
+
+        return [
+            error(torch.ones(2, 3).double()),
+            error(torch.ones(2, 3).half()),
+            error(torch.ones(2, 4)),
+        ]
+
+    scenario()
+
+
+@close
+def test_projections_of_others_than_lstm(torch: Any) -> Any:
+    gru, rnn = torch.nn.GRU, torch.nn.RNN
+    settings = (True, False, 0.0, False, 2)
+    made = gru(3, 4, 1, *settings)
+    return [
+        *(repr(made), repr(rnn(3, 4, 1, "tanh", *settings)), list(made.state_dict())),
+        said(lambda: made(torch.ones(2, 2, 3))),
+        said(lambda: made(torch.ones(2, 2, 3), torch.ones(1, 2, 2))),
+        said(lambda: made(torch.ones(2, 2, 3), torch.ones(1, 2, 4))),
+        said(lambda: gru(3, 4, 1, *settings[:4], 5)),
+    ]
+
+
+@close
+def test_states_in_a_list_and_lengths_of_any_dtype(torch: Any) -> Any:
+    lstm, pack, x = (
+        torch.nn.LSTM(3, 4),
+        torch.nn.utils.rnn.pack_padded_sequence,
+        torch.ones(2, 2, 3),
+    )
+    lengths = [torch.tensor([2, 1], dtype=torch.int32), torch.tensor([2.0, 1.5])]
+    packed = [pack(x, n) for n in lengths]
+    states = [[torch.ones(1, 2, 4)] * 2, [torch.ones(1, 4)] * 2]
+    return [
+        *(lstm(x, states[0])[0].detach(), lstm(x[0], states[1])[0].detach()),
+        *(lstm(p, states[0])[0].data.detach() for p in packed),
+        *(p.batch_sizes for p in packed),
+    ]
+
+
 @close
 def test_cells_check_their_input(torch: Any) -> Any:
     nn, r = torch.nn, torch.ones

@@ -28,9 +28,9 @@ class ConvertMixin:
             for param in self._parameters.values():
                 if param is None:
                     continue
-                param.data = fn(param.data)
+                param.data = fn(param)
                 if param.grad is not None:
-                    param.grad.data = fn(param.grad.data)
+                    param.grad.data = fn(param.grad)
             for name, buffer in self._buffers.items():
                 if buffer is not None:
                     self._buffers[name] = fn(buffer)

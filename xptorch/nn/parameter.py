@@ -106,7 +106,7 @@ class UninitializedTensorMixin(Tensor):
 
     @data.setter
     def data(self, value: Tensor) -> None:
-        self._data, self._device = value._data, value._device
+        self._data, self._device = value.data._data, value._device
 
     @property
     def dtype(self) -> Any:
@@ -127,6 +127,11 @@ class UninitializedTensorMixin(Tensor):
 
     def to(self, *args: Any, **kwargs: Any) -> Any:
         return self._stub(self.data.to(*args, **kwargs))
+
+    def _refused(self, *args: Any, **kwargs: Any) -> Any:
+        return self._data
+
+    requires_grad_ = type = bfloat16 = is_pinned = pin_memory = _refused  # as PyTorch refuses them
 
     def _stub(self, converted: Tensor) -> Any:
         new = copy.copy(self)

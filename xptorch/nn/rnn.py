@@ -173,7 +173,8 @@ class RNNBase(Module):
 
     def _first(self, input: Tensor, batch_sizes: Tensor | None) -> Any:
         """Zeros as the first state."""
-        shape = self.get_expected_hidden_size(input, batch_sizes)
+        layers, n, _ = self.get_expected_hidden_size(input, batch_sizes)
+        shape = (layers, n, self.hidden_size)
         return create.zeros(shape, dtype=input.dtype, device=input._device)
 
     def _check_rank(self, hx: Any, batched: bool) -> None:
@@ -206,6 +207,7 @@ class RNNBase(Module):
         packed = input if isinstance(input, PackedSequence) else None
         sizes, order, back = None, None, None
         batched = True
+        hx = tuple(hx) if isinstance(hx, list) else hx
         if packed is not None:
             input, sizes, order, back = packed
         else:
@@ -278,8 +280,6 @@ def _check_settings(module: RNNBase, dropout: Any) -> None:
         raise ValueError("proj_size has to be smaller than hidden_size")
     if module.mode not in _GATES:
         raise ValueError(f"Unrecognized RNN mode: {module.mode}")
-    if module.proj_size and module.mode != "LSTM":
-        raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
 
 
 class RNN(RNNBase):
@@ -310,7 +310,7 @@ class RNN(RNNBase):
             self.nonlinearity = kwargs.pop("nonlinearity", "tanh")
         if self.nonlinearity not in ("tanh", "relu"):
             raise ValueError(
-                f"Unknown nonlinearity {self.nonlinearity!r}. Select from 'tanh' or 'relu'."
+                f"Unknown nonlinearity '{self.nonlinearity}'. Select from 'tanh' or 'relu'."
             )
         super().__init__(f"RNN_{self.nonlinearity.upper()}", *args, **kwargs)
 
@@ -369,6 +369,10 @@ class LSTM(RNNBase):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__("LSTM", *args, **kwargs)
+
+    def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
+        if batch_sizes is None:  # rows of packed sequences are left to the product, as in PyTorch
+            super().check_input(input, batch_sizes)
 
     def get_expected_cell_size(
         self, input: Tensor, batch_sizes: Tensor | None

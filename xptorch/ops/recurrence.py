@@ -87,6 +87,8 @@ def _layers(
         raise RuntimeError("Expected more hidden states in stacked_rnn")
     first = list(zip(*(s.unbind(0) for s in states), strict=True))
     each = len(params) // len(first)
+    if each - (4 if has_biases else 2) not in ((0, 1) if kind == "lstm" else (0,)):
+        raise RuntimeError("got an incorrect number of RNN parameters")
     last: list[list[Tensor]] = []
     for layer in range(num_layers):
         outs = []

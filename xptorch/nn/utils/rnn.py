@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, Self
 from xptorch import _dtype
 from xptorch._tensor import Tensor
 from xptorch.ops import create, shape
-from xptorch.ops._common import type_name
 from xptorch.ops.sort import sort
 
 __all__ = [
@@ -164,9 +163,10 @@ def pack_padded_sequence(
     >>> p.data, p.batch_sizes, p.sorted_indices
     (tensor([3, 1, 4, 2, 5]), tensor([2, 2, 1]), tensor([1, 0]))
     """
-    sizes = lengths
-    if not isinstance(sizes, Tensor):
-        sizes = create.tensor(sizes, dtype=_dtype.int64, device="cpu")
+    if isinstance(lengths, Tensor):
+        sizes = lengths.to(_dtype.int64)
+    else:
+        sizes = create.tensor(lengths, dtype=_dtype.int64, device="cpu")
     order = None
     if not enforce_sorted:
         sizes, order = sort(sizes, descending=True)
@@ -182,10 +182,10 @@ def _counts(rows: Tensor, lengths: Tensor) -> list[Any]:
     """How many sequences have each step."""
     if not rows.numel():
         raise RuntimeError("Cannot pack empty tensors.")
-    if lengths.ndim != 1 or lengths.dtype is not _dtype.int64 or lengths._device.type != "cpu":
+    if lengths.ndim != 1 or lengths._device.type != "cpu":
         raise RuntimeError(
             f"'lengths' argument should be a 1D CPU int64 tensor, but got {lengths.ndim}D "
-            f"{lengths._device.type} {type_name(lengths.dtype)} tensor"
+            f"{lengths._device.type} Long tensor"
         )
     listed, n = lengths.tolist(), rows.shape[1]
     if len(listed) != n:
