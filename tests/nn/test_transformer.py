@@ -156,3 +156,15 @@ def test_reasons_against_nested_tensors(torch: Any) -> Any:
         built(4, 2, 8, bias=False),
         built(6, 3, 8),
     ]
+
+
+@close
+def test_attention_over_nothing(torch: Any) -> Any:
+    attend = torch.nn.MultiheadAttention(4, 2)
+    shapes = []
+    for n, length in ((0, 2), (3, 0), (0, 0)):
+        x, padding = torch.ones(length, n, 4), torch.zeros(n, length).bool()
+        for settings in ({}, {"key_padding_mask": padding}, {"need_weights": False}):
+            y, shares = attend(x, x, x, **settings)
+            shapes.append([shape_of(y), None if shares is None else shape_of(shares)])
+    return shapes

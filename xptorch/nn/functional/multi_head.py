@@ -77,10 +77,10 @@ def multi_head_attention_forward(
     masks = _masks(mask, key_padding_mask, q, length, k.shape[0], n * num_heads)
     given = ((bias_k, bias_v), (static_k, static_v))
     q, k, v, mask = _by_heads(q, k, v, masks, *given, add_zero_attn, num_heads, head)
-    out, shares = _attend(q, k, v, mask, dropout_p * training, need_weights, is_causal, n)
+    out, shares = _attend(q, k, v, mask, dropout_p * training, need_weights, is_causal, num_heads)
     out = linear(out.transpose(0, 1).reshape(length, n, width), out_proj_weight, out_proj_bias)
     if shares is not None:
-        shares = shares.view(n, num_heads, length, -1)
+        shares = shares.view(n, num_heads, *shares.shape[1:])
         shares = shares.mean(1) if average_attn_weights else shares
     if batched:
         return out, shares
@@ -155,7 +155,7 @@ def _projected(inputs: Triple, weights: Triple, packed: Any, bias: Any) -> Tripl
 
 
 def _attend(
-    q: Tensor, k: Tensor, v: Tensor, mask: Any, p: float, weights: bool, causal: bool, n: int
+    q: Tensor, k: Tensor, v: Tensor, mask: Any, p: float, weights: bool, causal: bool, heads: int
 ) -> tuple[Tensor, Tensor | None]:
     """(n · heads, l, d) each; the weights only where they are wanted."""
     if weights:
@@ -164,11 +164,12 @@ def _attend(
         if p > 0.0:
             shares = dropout(shares, p)
         return linalg.matmul(shares, v), shares
-    q, k, v = (x.view(n, x.shape[0] // n, *x.shape[1:]) for x in (q, k, v))
+    q, k, v = (x.view(x.shape[0] // heads, heads, *x.shape[1:]) for x in (q, k, v))
     if mask is not None:
-        mask = mask.view(-1, 1 if mask.shape[0] == 1 else q.shape[1], *mask.shape[1:])
+        each = 1 if mask.shape[0] == 1 else heads
+        mask = mask.view(mask.shape[0] // each, each, *mask.shape[1:])
     out = scaled_dot_product_attention(q, k, v, mask, p, causal)
-    return out.reshape(-1, *out.shape[2:]), None
+    return out.flatten(0, 1), None
 
 
 def _check_dims(q: Any, k: Any, v: Any, padding: Any, mask: Any, heads: int) -> bool:
@@ -264,5 +265,5 @@ def _joined(mask: Any, padding: Any, n: int, heads: int, source: int) -> Tensor 
         raise AssertionError(
             f"expecting key_padding_mask shape of {(n, source)}, but got {padding.shape}"
         )
-    wide = padding.view(n, 1, 1, source).expand(n, heads, 1, source).reshape(-1, 1, source)
+    wide = padding.view(n, 1, 1, source).expand(n, heads, 1, source).flatten(0, 1)
     return wide if mask is None else mask + wide
