@@ -348,6 +348,14 @@ def _returned(function: str, results: dict[str, Any]) -> Returned:
 # ---- out= and in-place forms
 
 
+def returned(function: str, out: Any, **results: Tensor) -> Returned:
+    """Several named results, stored in the tensors of `out` where they were given."""
+    if out is not None:
+        pairs = zip(results.items(), out, strict=True)
+        results = {name: deliver(t, target, function) for (name, t), target in pairs}
+    return Returned(function, **results)
+
+
 def deliver(result: Tensor, out: Tensor | None, function: str, exact: bool = False) -> Tensor:
     """The result, stored in `out` where one was given.
 

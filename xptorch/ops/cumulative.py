@@ -11,12 +11,12 @@ from xptorch._dtype import COMPLEX, FLOAT
 from xptorch._engine import op
 from xptorch.ops import comparison, create
 from xptorch.ops._common import (
-    Returned,
     at_axis,
     deliver,
     need_tensor,
     numpy_names,
     refuse,
+    returned,
     shape_text,
     to_dtype,
     wrap_dim,
@@ -158,9 +158,7 @@ def _running(name: str, largest: bool, doc: str) -> Callable[..., Any]:
             values = gather(input, axis, indices)
         else:
             values, indices = input.clone(), create.zeros_like(input, dtype=_dtype.int64)
-        if out is not None:
-            values, indices = deliver(values, out[0], name), deliver(indices, out[1], name)
-        return Returned(name, values=values, indices=indices)
+        return returned(name, out, values=values, indices=indices)
 
     return named(function, name, doc)
 

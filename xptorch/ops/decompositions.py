@@ -9,13 +9,7 @@ from xptorch import _dtype
 from xptorch._dtype import FLOAT
 from xptorch._engine import either, op
 from xptorch.ops import create
-from xptorch.ops._common import (
-    Returned,
-    broadcast,
-    deliver,
-    need_tensor,
-    type_name,
-)
+from xptorch.ops._common import broadcast, deliver, need_tensor, returned, type_name
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -285,7 +279,7 @@ def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
     q, r = _qr(A, mode="complete" if mode == "complete" else "reduced")
     if mode == "r":
         q = A.new_empty(0)
-    return Returned("linalg_qr", Q=q, R=r)
+    return returned("linalg_qr", out, Q=q, R=r)
 
 
 # ---- singular values
@@ -359,9 +353,18 @@ def _svdvals_back(xp: Any, g: Any, a: Any) -> Any:
 _svdvals = op("svdvals", lambda xp, a: xp.linalg.svdvals(a), a=_svdvals_back)
 
 
+def _check_svd(A: Tensor, driver: str | None) -> None:
+    check_matrices(A, "svd", square=False)
+    if driver is not None:
+        raise RuntimeError(
+            "torch.linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with "
+            "cuSOLVER backend."
+        )
+
+
 def svdvals(A: Tensor, *, driver: str | None = None, out: Tensor | None = None) -> Tensor:
     """The singular values of matrices, largest first."""
-    check_matrices(A, "svd", square=False)
+    _check_svd(A, driver)
     return deliver(_svdvals(A), out, "linalg_svdvals")
 
 
@@ -369,16 +372,20 @@ def linalg_svd(
     A: Tensor, full_matrices: bool = True, *, driver: str | None = None, out: Any = None
 ) -> Any:
     """(U, S, Vh): orthogonal U and Vh and the singular values S with A = U diag(S) Vh."""
-    check_matrices(A, "svd", square=False)
+    _check_svd(A, driver)
     square = A._data.shape[-2] == A._data.shape[-1]
     u, s, vh = _svd_complete(A) if full_matrices and not square else _svd(A)
-    return Returned("linalg_svd", U=u, S=s, Vh=vh)
+    return returned("linalg_svd", out, U=u, S=s, Vh=vh)
 
 
 def svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any = None) -> Any:
-    """(U, S, V) with A = U diag(S) Vᵀ; `linalg.svd` gives Vᵀ instead."""
-    u, s, vh = linalg_svd(input, not some)
-    return Returned("svd", U=u, S=s, V=vh.mH)
+    """(U, S, V) with A = U diag(S) Vᵀ; U and V are 0 without `compute_uv`."""
+    if compute_uv:
+        u, s, vh = linalg_svd(input, not some)
+        return returned("svd", out, U=u, S=s, V=vh.mH)
+    *batch, m, n = input._data.shape
+    zeros = [input.detach().new_zeros((*batch, size, size)) for size in (m, n)]
+    return returned("svd", out, U=zeros[0], S=svdvals(input), V=zeros[1])
 
 
 # ---- eigenvalues of symmetric matrices
@@ -418,7 +425,7 @@ def _symmetric(A: Tensor, UPLO: str) -> Tensor:
 def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Any:
     """(eigenvalues, eigenvectors) of symmetric matrices, smallest first."""
     w, v = _eigh(_symmetric(A, UPLO))
-    return Returned("linalg_eigh", eigenvalues=w, eigenvectors=v)
+    return returned("linalg_eigh", out, eigenvalues=w, eigenvectors=v)
 
 
 def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor:

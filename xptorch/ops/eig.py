@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch import _graph
 from xptorch._engine import either, op
-from xptorch.ops._common import Returned, deliver
+from xptorch.ops._common import deliver, returned
 from xptorch.ops.decompositions import (
     adjoint,
     check_matrices,
@@ -132,9 +132,7 @@ def _dtype_of_result(A: Tensor, name: str) -> Any:
 def eig(A: Tensor, *, out: Any = None) -> Any:
     """(eigenvalues, eigenvectors), complex, in no order, with A V = V diag(L)."""
     w, v = _eig(A, dtype=_dtype_of_result(A, "linalg.eig"))
-    if out is not None:
-        w, v = deliver(w, out[0], "linalg_eig"), deliver(v, out[1], "linalg_eig")
-    return Returned("linalg_eig", eigenvalues=w, eigenvectors=v)
+    return returned("linalg_eig", out, eigenvalues=w, eigenvectors=v)
 
 
 def eigvals(A: Tensor, *, out: Tensor | None = None) -> Tensor:

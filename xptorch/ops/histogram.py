@@ -10,10 +10,10 @@ from xptorch._dtype import BOOL, COMPLEX, INTEGER
 from xptorch.ops import comparison, create, scatter
 from xptorch.ops._common import (
     Returned,
-    deliver,
     is_tensor,
     need_tensor,
     refuse,
+    returned,
     shape_text,
     to_dtype,
 )
@@ -50,10 +50,7 @@ def histogram(
     flat = None if weight is None else weight.reshape(-1)
     bins = bins.clone() if is_tensor(bins) else bins
     hist, edges = _counted(input.reshape(-1, 1), [bins], range, flat, density)
-    if out is not None:
-        hist = deliver(hist, out[0], "histogram")
-        edges[0] = deliver(edges[0], out[1], "histogram")
-    return Returned("histogram", hist=hist, bin_edges=edges[0])
+    return returned("histogram", out, hist=hist, bin_edges=edges[0])
 
 
 def histogramdd(

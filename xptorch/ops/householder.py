@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from xptorch import _engine
 from xptorch._graph import wrap
 from xptorch.ops import create
-from xptorch.ops._common import Returned, deliver, need_tensor
+from xptorch.ops._common import deliver, need_tensor, returned
 from xptorch.ops.decompositions import adjoint, check_matrices, is_complex
 from xptorch.ops.decompositions import qr as linalg_qr
 from xptorch.ops.linalg import matmul
@@ -21,9 +21,7 @@ __all__ = ["geqrf", "orgqr", "ormqr", "qr"]
 def qr(input: Tensor, some: bool = True, *, out: Any = None) -> Any:
     """`linalg.qr`, reduced if `some`."""
     q, r = linalg_qr(input, "reduced" if some else "complete")
-    if out is not None:
-        q, r = deliver(q, out[0], "qr"), deliver(r, out[1], "qr")
-    return Returned("qr", Q=q, R=r)
+    return returned("qr", out, Q=q, R=r)
 
 
 def geqrf(input: Tensor, *, out: Any = None) -> Any:
@@ -40,20 +38,15 @@ def geqrf(input: Tensor, *, out: Any = None) -> Any:
         head, tail = a[..., k : k + 1, k : k + 1], a[..., k + 1 :, k : k + 1]
         v, tau, beta = _reflection(xp, head, tail)
         full = xp.concat([xp.zeros((*batch, k, 1), dtype=a.dtype, device=a.device), v], axis=-2)
-        turned = (
-            a - xp.conj(tau) * xp.matmul(full, xp.matmul(adjoint(xp, full), a))
-            if is_complex(xp, a)
-            else a - tau * xp.matmul(full, xp.matmul(adjoint(xp, full), a))
-        )
+        factor = xp.conj(tau) if is_complex(xp, a) else tau
+        turned = a - factor * xp.matmul(full, xp.matmul(adjoint(xp, full), a))
         a = xp.where(cols > k, turned, a)
         a = xp.where(xp.logical_and(cols == k, rows > k), full, a)
         a = xp.where(xp.logical_and(cols == k, rows == k), beta, a)
         taus.append(tau[..., 0, 0])
     empty = xp.zeros((*batch, 0), dtype=a.dtype, device=a.device)
-    found = wrap(a, on), wrap(xp.stack(taus, axis=-1) if taus else empty, on)
-    if out is not None:
-        found = deliver(found[0], out[0], "geqrf"), deliver(found[1], out[1], "geqrf")
-    return Returned("geqrf", a=found[0], tau=found[1])
+    tau = wrap(xp.stack(taus, axis=-1) if taus else empty, on)
+    return returned("geqrf", out, a=wrap(a, on), tau=tau)
 
 
 def _reflection(xp: Any, head: Any, tail: Any) -> tuple[Any, Any, Any]:

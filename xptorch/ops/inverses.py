@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype, _engine
@@ -14,6 +16,7 @@ from xptorch.ops._common import (
     deliver,
     is_tensor,
     need_tensor,
+    returned,
     to_dtype,
     type_name,
 )
@@ -21,6 +24,7 @@ from xptorch.ops._fused import in_float32
 from xptorch.ops.comparison import clamp, where
 from xptorch.ops.decompositions import (
     SINGULAR,
+    LinAlgError,
     adjoint,
     check_matrices,
     check_square,
@@ -35,6 +39,7 @@ from xptorch.ops.decompositions import (
     turn,
 )
 from xptorch.ops.linalg import matmul
+from xptorch.ops.lu import lu_factor_ex
 from xptorch.ops.shape import cat
 
 if TYPE_CHECKING:
@@ -98,10 +103,7 @@ def det(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def slogdet(A: Tensor, *, out: Any = None) -> Any:
     """(sign, logabsdet): the determinants' signs and the logarithms of their magnitudes."""
     check_matrices(A, "slogdet")
-    sign, size = _sign_of_det(A), _logabsdet(A)
-    if out is not None:
-        sign, size = deliver(sign, out[0], "slogdet"), deliver(size, out[1], "slogdet")
-    return Returned("slogdet", sign=sign, logabsdet=size)
+    return returned("slogdet", out, sign=_sign_of_det(A), logabsdet=_logabsdet(A))
 
 
 def logdet(input: Tensor) -> Tensor:
@@ -115,6 +117,10 @@ def logdet(input: Tensor) -> Tensor:
 # ---- systems
 
 
+def _is_vector(A: Tensor, B: Tensor) -> bool:
+    return B.ndim == 1 or (A.ndim - 1 == B.ndim and B._data.shape == A._data.shape[:-1])
+
+
 def solve(A: Tensor, B: Tensor, *, left: bool = True, out: Tensor | None = None) -> Tensor:
     """X with A X = B, or X A = B if not `left`.
 
@@ -122,7 +128,7 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True, out: Tensor | None = None)
         LinAlgError: a matrix is singular.
     """
     check_matrices(A, "solve")
-    vector = B.ndim == 1 or (A.ndim - 1 == B.ndim and B._data.shape == A._data.shape[:-1])
+    vector = _is_vector(A, B)
     if vector and not left:
         raise RuntimeError(
             "linalg.solve: Vector broadcasting of the left hand side is not supported for "
@@ -322,6 +328,10 @@ def _matrix_exp(A: Tensor) -> Tensor:
 def lstsq(A: Tensor, B: Tensor, *, rcond: Any = None, driver: str | None = None) -> Any:
     """(solution, residuals, rank, singular_values) of the least squares problem A X ≈ B."""
     check_matrices(A, "lstsq", square=False)
+    if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
+        raise RuntimeError(
+            "torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss)"
+        )
     rows, cols = A._data.shape[-2:]
     vector = B.ndim == A.ndim - 1
     b = B.unsqueeze(-1) if vector else B
@@ -349,24 +359,69 @@ def lstsq(A: Tensor, B: Tensor, *, rcond: Any = None, driver: str | None = None)
     )
 
 
-def _info(A: Tensor) -> Tensor:
-    return create.zeros(A._data.shape[:-2], dtype=_dtype.int32, device=A._device)
+# ---- results with a note of what failed, in place of an error
+
+
+def _pivot(matrix: Tensor) -> int:
+    """The first pivot, from 1, that is 0: the last one if only the solver rounds it to 0."""
+    return int(lu_factor_ex(matrix)[2]) or matrix._data.shape[-1]
+
+
+def _minor(matrix: Tensor) -> int:
+    """The order of the first leading minor that is not positive-definite."""
+    n = matrix._data.shape[-1]
+    return next((k for k in range(1, n) if _fails(linalg_cholesky, matrix[:k, :k])), n)
+
+
+def _fails(call: Callable[[Tensor], Any], A: Tensor) -> bool:
+    try:
+        call(A)
+    except LinAlgError:
+        return True
+    return False
+
+
+def _with_info(
+    A: Tensor,
+    call: Callable[[Tensor], Tensor],
+    trial: Callable[[Tensor], Tensor],
+    place: Callable[[Tensor], int],
+    check: bool,
+) -> tuple[Tensor, Tensor]:
+    """(result, info): NaN, and the place of the failure, for each matrix that `trial` refuses."""
+    *batch, n, _ = A._data.shape
+    try:
+        return call(A), create.zeros(batch, dtype=_dtype.int32, device=A._device)
+    except LinAlgError:
+        if check:
+            raise
+    each = [place(m) if _fails(trial, m) else 0 for m in A.detach().reshape(-1, n, n)]
+    info = create.tensor(each, dtype=_dtype.int32, device=A._device).reshape(batch)
+    bad = (info != 0)[..., None, None]
+    eye = create.eye(n, dtype=A.dtype, device=A._device)
+    return where(bad, math.nan, call(where(bad, eye, A))), info
 
 
 def inv_ex(A: Tensor, *, check_errors: bool = False, out: Any = None) -> Any:
-    """(inverse, info); what cannot be inverted raises, so that `info` is 0."""
-    return Returned("linalg_inv_ex", inverse=inv(A), info=_info(A))
+    """(inverse, info): `info` is 0, or the pivot, from 1, that is 0 in a singular matrix."""
+    inverse, info = _with_info(A, inv, inv, _pivot, check_errors)
+    return returned("linalg_inv_ex", out, inverse=inverse, info=info)
 
 
 def solve_ex(
     A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False, out: Any = None
 ) -> Any:
-    """(result, info); what cannot be solved raises, so that `info` is 0."""
-    return Returned("linalg_solve_ex", result=solve(A, B, left=left), info=_info(A))
+    """(result, info): `info` is 0, or the pivot, from 1, that is 0 in a singular matrix."""
+    vector = left and _is_vector(A, B)
+    b = B.unsqueeze(-1) if vector else B
+    x, info = _with_info(A, lambda a: solve(a, b, left=left), inv, _pivot, check_errors)
+    return returned("linalg_solve_ex", out, result=x.squeeze(-1) if vector else x, info=info)
 
 
 def cholesky_ex(
     A: Tensor, *, upper: bool = False, check_errors: bool = False, out: Any = None
 ) -> Any:
-    """(L, info); what cannot be decomposed raises, so that `info` is 0."""
-    return Returned("linalg_cholesky_ex", L=linalg_cholesky(A, upper=upper), info=_info(A))
+    """(L, info): `info` is 0, or the order of the first minor that is not positive-definite."""
+    factor = partial(linalg_cholesky, upper=upper)
+    lower, info = _with_info(A, factor, linalg_cholesky, _minor, check_errors)
+    return returned("linalg_cholesky_ex", out, L=lower, info=info)

@@ -9,7 +9,7 @@ from xptorch import _dtype
 from xptorch._engine import either, op
 from xptorch._graph import wrap
 from xptorch.ops import create
-from xptorch.ops._common import Returned, deliver, need_tensor
+from xptorch.ops._common import deliver, need_tensor, returned
 from xptorch.ops.decompositions import (
     LinAlgError,
     adjoint,
@@ -146,14 +146,7 @@ def linalg_lu(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
     """(P, L, U): a permutation, unit lower and upper triangular matrices with A = P L U."""
     packed, places, _ = _decomposed(A, "lu", pivot)
     lower, upper = _split(packed)
-    parts = _delivered((places, lower, upper), out, "linalg_lu")
-    return Returned("linalg_lu", P=parts[0], L=parts[1], U=parts[2])
-
-
-def _delivered(parts: tuple[Tensor, ...], out: Any, name: str) -> tuple[Tensor, ...]:
-    if out is None:
-        return parts
-    return tuple(deliver(t, o, name) for t, o in zip(parts, out, strict=True))
+    return returned("linalg_lu", out, P=places, L=lower, U=upper)
 
 
 def _zeros_of(packed: Tensor) -> Tensor:
@@ -173,8 +166,7 @@ def lu_factor_ex(
     info = _zeros_of(packed)
     if check_errors:
         _refuse_zeros(info, "lu_factor_ex")
-    parts = _delivered((packed, pivots, info), out, "linalg_lu_factor_ex")
-    return Returned("linalg_lu_factor_ex", LU=parts[0], pivots=parts[1], info=parts[2])
+    return returned("linalg_lu_factor_ex", out, LU=packed, pivots=pivots, info=info)
 
 
 def _refuse_zeros(info: Tensor, name: str) -> None:
@@ -196,16 +188,15 @@ def lu_factor(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
     packed, _, pivots = _decomposed(A, "lu_factor", pivot)
     if A._device.type == "cpu":
         _refuse_zeros(_zeros_of(packed), "lu_factor")
-    parts = _delivered((packed, pivots), out, "linalg_lu_factor")
-    return Returned("linalg_lu_factor", LU=parts[0], pivots=parts[1])
+    return returned("linalg_lu_factor", out, LU=packed, pivots=pivots)
 
 
 def lu(A: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = None) -> Any:
     """`linalg.lu_factor_ex`: (LU, pivots), with `info` on request."""
     found = lu_factor_ex(A, pivot=pivot)
-    if get_infos and out is None:
-        return found
-    return _delivered(tuple(found[: 2 + get_infos]), out, "lu")
+    names = ("LU", "pivots", "info")[: 2 + get_infos]
+    result = returned("lu", out, **dict(zip(names, found, strict=False)))
+    return result if get_infos else tuple(result)
 
 
 def lu_unpack(
@@ -227,8 +218,7 @@ def lu_unpack(
     empty = LU_data.new_empty(0)
     places = _permutation(LU_data, LU_pivots) if unpack_pivots else empty
     lower, upper = _split(LU_data) if unpack_data else (empty, empty)
-    parts = _delivered((places, lower, upper), out, "lu_unpack")
-    return Returned("lu_unpack", P=parts[0], L=parts[1], U=parts[2])
+    return returned("lu_unpack", out, P=places, L=lower, U=upper)
 
 
 def _permutation(packed: Tensor, pivots: Tensor) -> Tensor:
@@ -305,5 +295,4 @@ def triangular_solve(
         A = A.expand((*shapes, *A._data.shape[-2:]))
     side = A.mT if transpose else A
     x = solve_triangular(side, b, upper=upper != transpose, unitriangular=unitriangular)
-    parts = _delivered((x, A.clone()), out, "triangular_solve")
-    return Returned("triangular_solve", solution=parts[0], cloned_coefficient=parts[1])
+    return returned("triangular_solve", out, solution=x, cloned_coefficient=A.clone())

@@ -19,6 +19,7 @@ from xptorch.ops._common import (
     need_tensor,
     numpy_names,
     refuse,
+    returned,
     to_dtype,
     type_name,
     wrap_dim,
@@ -434,9 +435,7 @@ def along(
             values, indices = values.squeeze(axis), indices.squeeze(axis)
     else:
         values = input.clone()
-    if out is not None:
-        values, indices = deliver(values, out[0], name), deliver(indices, out[1], name)
-    return Returned(name, values=values, indices=indices)
+    return returned(name, out, values=values, indices=indices)
 
 
 max = _max_or_min(

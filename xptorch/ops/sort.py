@@ -10,12 +10,12 @@ from xptorch._dtype import COMPLEX, FLOAT
 from xptorch._engine import op
 from xptorch.ops import create
 from xptorch.ops._common import (
-    Returned,
     deliver,
     is_tensor,
     need_tensor,
     numpy_names,
     refuse,
+    returned,
     to_dtype,
     wrap_dim,
 )
@@ -91,7 +91,7 @@ def topk(
     if input.ndim:
         indices = indices.narrow(axis, 0, k)
     elif k == 0:
-        return Returned("topk", values=input.reshape(1)[:0], indices=indices.reshape(1)[:0])
+        return returned("topk", out, values=input.reshape(1)[:0], indices=indices.reshape(1)[:0])
     return along(input, indices, dim, True, "topk", out)
 
 

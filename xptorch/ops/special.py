@@ -11,13 +11,13 @@ from xptorch._dtype import FLOAT
 from xptorch._engine import op
 from xptorch.ops import comparison, elementwise
 from xptorch.ops._common import (
-    Returned,
     deliver,
     floating,
     is_tensor,
     need_tensor,
     promote,
     refuse,
+    returned,
     to_dtype,
 )
 from xptorch.ops._fused import in_float32
@@ -249,10 +249,8 @@ def frexp(input: Tensor, *, out: Any = None) -> Any:
     exponent = comparison.where(plain, power - 64.0 * to_dtype(subnormal, power.dtype), 0)
     half = elementwise.trunc(exponent / 2)  # 2^−exponent alone might overflow
     mantissa = x * elementwise.exp2(-half) * elementwise.exp2(half - exponent)
-    found: Any = to_dtype(mantissa, input.dtype), to_dtype(exponent, _dtype.int32)
-    if out is not None:
-        found = tuple(deliver(t, o, "frexp") for t, o in zip(found, out, strict=True))
-    return Returned("frexp", mantissa=found[0], exponent=found[1])
+    mantissa, exponent = to_dtype(mantissa, input.dtype), to_dtype(exponent, _dtype.int32)
+    return returned("frexp", out, mantissa=mantissa, exponent=exponent)
 
 
 def deg2rad(input: Tensor, *, out: Tensor | None = None) -> Tensor:
