@@ -15,6 +15,8 @@ from xptorch._dtype import dtype as Dtype
 from xptorch._engine import op
 from xptorch.ops import create
 from xptorch.ops._common import deliver, need_tensor, shape_text, type_name
+from xptorch.ops.query import axis_order
+from xptorch.ops.shape import memory_strides
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -53,9 +55,22 @@ def sample(
     flat = sampler(n, dt, dense)
     if dense or strides is None:
         return flat.reshape(shape)
-    order = sorted(range(len(shape)), key=lambda axis: -strides[axis])
-    back = sorted(range(len(shape)), key=order.__getitem__)
-    return flat.reshape([shape[axis] for axis in order]).transpose(back)
+    order = axis_order(shape, strides)
+    return flat.reshape([shape[axis] for axis in order]).transpose(_inverse(order))
+
+
+def dense_strides(t: Tensor) -> list[int]:
+    """The strides of a tensor without gaps whose axes lie in the order of this one's."""
+    shape = t._data.shape
+    order, step = axis_order(shape, memory_strides(t)), 1
+    strides = [1] * len(shape)
+    for axis in reversed(order):
+        strides[axis], step = step, step * shape[axis]
+    return strides
+
+
+def _inverse(order: Sequence[int]) -> list[int]:
+    return sorted(range(len(order)), key=order.__getitem__)
 
 
 def _is_contiguous(shape: Sequence[int], strides: Sequence[int]) -> bool:
@@ -113,7 +128,7 @@ def like(function: str, sampler: Sampler, input: Tensor, rest: dict[str, Any]) -
     on = input._device if device is None else resolve(device)
     on.raw_dtype(dt)
     kept = str(rest.get("memory_format") or "preserve_format").endswith("preserve_format")
-    strides = input._device.xp.strides(input._data) if kept else None
+    strides = dense_strides(input) if kept else None
     value = on.backend.from_host(sample(sampler, input._data.shape, dt, strides), on.index)
     return create.leaf(_graph.wrap(value, on), requires_grad)
 
@@ -132,7 +147,7 @@ def writable_strides(input: Tensor) -> tuple[int, ...]:
         RuntimeError: it is a leaf that requires gradients, or several elements share one memory.
     """
     _inplace.check_writable(input)
-    strides: tuple[int, ...] = input._device.xp.strides(input._data)
+    strides = memory_strides(input)
     if any(step == 0 and size > 1 for step, size in zip(strides, input._data.shape, strict=True)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a "

@@ -10,6 +10,7 @@ from xptorch._engine import op
 from xptorch._graph import wrap
 from xptorch.ops import random
 from xptorch.ops._common import check_cast, inplace, need_tensor
+from xptorch.ops._sampling import dense_strides
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -41,11 +42,13 @@ def _drawn(input: Tensor, p: float, features: bool) -> Tensor:
         if input.ndim < 2:
             raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
         shape = (*input._data.shape[:2], *[1] * (input.ndim - 2))
-        noise = input.new_empty(shape)
-    else:
-        xp = input._device.xp
-        noise = wrap(xp.empty_like(input._data), input._device)
-    return random.bernoulli_(noise, 1 - p)
+        return random.bernoulli_(input.new_empty(shape), 1 - p)
+    on, xp = input._device, input._device.xp
+    noise = random.ones_and_zeros(
+        1 - p, input._data.shape, input.dtype, on, dense_strides(input), None
+    )
+    # Drawn in PyTorch's order, but laid where the input's elements lie.
+    return wrap(xp.assign(xp.empty_like(input._data), ..., noise), on)
 
 
 def dropout(input: Tensor, p: float, train: bool) -> Tensor:

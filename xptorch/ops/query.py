@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _graph
@@ -115,9 +116,13 @@ def dim_order(self: Tensor, *, ambiguity_check: Any = False) -> tuple[int, ...]:
     """The axes in the order in which they lie in memory, the outermost first."""
     if ambiguity_check is not False:
         raise NotImplementedError("dim_order: ambiguity_check")
-    steps, sizes = self.stride(), self._data.shape
-    order = list(range(self.ndim))
-    for i in range(1, self.ndim):  # each axis moves outwards past those it lies outside of
+    return tuple(axis_order(self._data.shape, self.stride()))
+
+
+def axis_order(sizes: Sequence[int], steps: Sequence[int]) -> list[int]:
+    """The axes of a memory with these strides, the outermost first."""
+    order = list(range(len(sizes)))
+    for i in range(1, len(sizes)):  # each axis moves outwards past those it lies outside of
         here = i
         for place in range(i - 1, -1, -1):
             a, b = order[place], order[here]
@@ -126,7 +131,7 @@ def dim_order(self: Tensor, *, ambiguity_check: Any = False) -> tuple[int, ...]:
                     break
                 order[place], order[here] = b, a
                 here = place
-    return tuple(order)
+    return order
 
 
 def apply_(self: Tensor, callable: Any) -> Tensor:

@@ -286,14 +286,12 @@ def bernoulli(
     need_tensor(input, "bernoulli")
     target = input if out is None else out
     chance: Any = input if p is None else p
-    value = _ones_and_zeros(
-        chance, input._data.shape, target.dtype, target._device, None, generator
-    )
+    value = ones_and_zeros(chance, input._data.shape, target.dtype, target._device, None, generator)
     result = drawn(input, value=value) if input._needs else _graph.wrap(value, input._device)
     return deliver(result, out, "bernoulli")
 
 
-def _ones_and_zeros(
+def ones_and_zeros(
     p: Any,
     shape: Sequence[int],
     dt: Dtype,
@@ -479,7 +477,7 @@ def random_(
 def bernoulli_(input: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
     """Fill with ones, of the probability `p` (a number or a tensor that expands), and zeros."""
     on, strides = input._device, writable_strides(input)
-    value = _ones_and_zeros(p, input._data.shape, input.dtype, on, strides, generator)
+    value = ones_and_zeros(p, input._data.shape, input.dtype, on, strides, generator)
     return overwrite(input, value)
 
 

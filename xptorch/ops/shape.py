@@ -194,10 +194,38 @@ def _viewed_in_order(t: Tensor, size: tuple[int, ...]) -> bool:
     base: Tensor = t if t._base is None else t._base
     if base.ndim < 3 or base.is_contiguous():
         return False
-    xp, x = base._device.xp, base._data
-    in_order = wrap(xp.zeros(x.shape, dtype=x.dtype, device=base._device.raw), base._device)
     with set_grad_enabled(False):
-        return xp.reshape_view(_graph.replayed(in_order, t._replay)._data, size) is not None
+        again = _graph.replayed(_blank_in_order(base), t._replay)
+        return base._device.xp.reshape_view(again._data, size) is not None
+
+
+def _left_out_of_order(t: Tensor) -> bool:
+    """Whether an op left a tensor's channels last, where PyTorch's leaves memory in order.
+
+    What the user asked for in that order is a view, or a parameter.
+    """
+    return (
+        t.ndim in (4, 5)
+        and t._base is None
+        and (t._node is not None or not t._needs)
+        and not _lies_in(t, range(t.ndim))
+        and _lies_in(t, (0, *range(2, t.ndim), 1))
+    )
+
+
+def memory_strides(t: Tensor) -> tuple[int, ...]:
+    """The strides that the tensor has in PyTorch, whatever order an op left its memory in."""
+    base: Tensor = t if t._base is None else t._base
+    xp = t._device.xp
+    if not _left_out_of_order(base):
+        return xp.strides(t._data)
+    with set_grad_enabled(False):
+        return xp.strides(_graph.replayed(_blank_in_order(base), t._replay)._data)
+
+
+def _blank_in_order(t: Tensor) -> Tensor:
+    on = t._device
+    return wrap(on.xp.zeros(t._data.shape, dtype=t._data.dtype, device=on.raw), on)
 
 
 def _lies_in(t: Tensor, axes: Sequence[int]) -> bool:
