@@ -71,3 +71,58 @@ def test_low_rank_from_the_same_draws() -> None:
             found.append([s.numpy(), (u * s @ v.mT).numpy()])
         for mine, theirs in zip(*found, strict=True):
             np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+def _ex(t: Any) -> list[Any]:
+    good = t.tensor([[4.0, 1, 0], [1, 3, 1], [0, 1, 2]])
+    flat = t.tensor([[1.0, 1, 2], [1, 1, 5], [2, 5, 6]])
+    a = t.stack([good, t.zeros(3, 3), -good, good - 2.5])
+    b, vectors = t.arange(24.0).reshape(4, 3, 2), t.arange(12.0).reshape(4, 3)
+    linalg = t.linalg
+    return [
+        *(*linalg.inv_ex(a), *linalg.solve_ex(a, b), *linalg.solve_ex(a, vectors)),
+        *(*linalg.solve_ex(a, b.mT, left=False), *linalg.solve_ex(good, vectors[0])),
+        *(*linalg.cholesky_ex(a), *linalg.cholesky_ex(flat, upper=True), *linalg.inv_ex(good)),
+    ]
+
+
+def test_what_cannot_be_solved_is_told_or_raised() -> None:
+    for mine, theirs in zip(_ex(xptorch), _ex(torch), strict=True):
+        assert (mine.shape, str(mine.dtype)) == (theirs.shape, f"xp{theirs.dtype}")
+        mine, theirs = mine.numpy(), theirs.numpy()
+        if theirs.ndim > 1:  # what is no result: NaN here, what came out there
+            kept = ~np.isnan(mine)
+            assert 0 in mine.shape or kept.any() or np.isnan(mine).all()
+            mine, theirs = mine[kept], theirs[kept]
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
+    for t in (xptorch, torch):
+        bad, name = t.zeros(2, 2), t.linalg.LinAlgError
+        for call in (
+            *(lambda: t.linalg.inv_ex(bad, check_errors=True),),
+            *(lambda: t.linalg.solve_ex(bad, bad, check_errors=True),),
+            *(lambda: t.linalg.cholesky_ex(bad, check_errors=True),),
+        ):
+            with pytest.raises(name):
+                call()
+
+
+def test_results_are_stored_in_out() -> None:
+    for t in (xptorch, torch):
+        a = t.tensor([[2.0, 1, 0], [1, 3, 1]])
+        square = a @ a.mT
+        for call, count in (
+            *((lambda out, t=t, a=a: t.linalg.qr(a, out=out), 2),),
+            *((lambda out, t=t, a=a: t.linalg.svd(a, out=out), 3),),
+            *((lambda out, t=t, a=a: t.svd(a, out=out), 3),),
+            *((lambda out, t=t, a=square: t.linalg.eigh(a, out=out), 2),),
+            *((lambda out, t=t, a=square: t.linalg.slogdet(a, out=out), 2),),
+        ):
+            out = tuple(t.empty(0) for _ in range(count))
+            found = call(out)
+            assert all(x is y for x, y in zip(found, out, strict=True))
+            assert all(x.numel() for x in out)
+        u, s, v = t.svd(a, compute_uv=False)
+        assert (u.shape, s.shape, v.shape) == ((2, 2), (2,), (3, 3))
+        assert not u.any() and not v.any()
+        with pytest.raises(RuntimeError, match="driver"):
+            t.linalg.svdvals(a, driver="gesvd")

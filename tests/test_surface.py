@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="PyTorch is the reference")
@@ -138,3 +139,15 @@ def _about(value: Any) -> Any:
     if isinstance(value, list):
         return [_about(v) for v in value]
     return pytest.approx(value, rel=1e-5, nan_ok=True) if isinstance(value, float) else value
+
+
+def test_an_array_made_of_a_tensor_is_a_copy() -> None:
+    t = xptorch.zeros(3)
+    np.array(t)[0] = 1
+    np.array(t.storage())[0] = 1
+    np.array(t, dtype="f4")[0] = 1
+    assert t.tolist() == [0, 0, 0]
+    np.asarray(t)[0] = 1
+    assert t.tolist() == [1, 0, 0]
+    with pytest.raises(ValueError, match="copy"):
+        t.__array__("f8", copy=False)

@@ -208,7 +208,8 @@ def _caller(o: Op) -> Callable[..., Any]:
         try:
             y = mode.run(forward, on.xp, *arrays, **static)
         except Exception as error:
-            _explain(error, arrays)
+            if o.broadcast:
+                _explain(error, arrays)
             raise
         extra = None
         if aux:
@@ -285,7 +286,8 @@ def _caller_of_two(o: Op) -> Callable[..., Any]:
         try:
             z = mode.run(forward, on.xp, x, y, **static)
         except Exception as error:
-            _explain(error, (x, y))
+            if o.broadcast:
+                _explain(error, (x, y))
             raise
         if z.__class__ is not on.ndarray:
             z = on.xp.asarray(z)

@@ -355,7 +355,9 @@ class Tensor:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         array = self.numpy()
-        return array if dtype is None else array.astype(dtype)
+        if copy is False and dtype not in (None, array.dtype):
+            raise ValueError(f"an array of {dtype} would be a copy of this tensor")
+        return array.astype(dtype or array.dtype, copy=bool(copy))
 
     def __dlpack__(self, **kwargs: Any) -> Any:
         if self.requires_grad:

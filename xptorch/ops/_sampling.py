@@ -15,8 +15,7 @@ from xptorch._dtype import dtype as Dtype
 from xptorch._engine import op
 from xptorch.ops import create
 from xptorch.ops._common import deliver, need_tensor, shape_text, type_name
-from xptorch.ops.query import axis_order
-from xptorch.ops.shape import memory_strides
+from xptorch.ops._order import axis_order, inverse, like_strides, memory_strides
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -56,21 +55,7 @@ def sample(
     if dense or strides is None:
         return flat.reshape(shape)
     order = axis_order(shape, strides)
-    return flat.reshape([shape[axis] for axis in order]).transpose(_inverse(order))
-
-
-def dense_strides(t: Tensor) -> list[int]:
-    """The strides of a tensor without gaps whose axes lie in the order of this one's."""
-    shape = t._data.shape
-    order, step = axis_order(shape, memory_strides(t)), 1
-    strides = [1] * len(shape)
-    for axis in reversed(order):
-        strides[axis], step = step, step * shape[axis]
-    return strides
-
-
-def _inverse(order: Sequence[int]) -> list[int]:
-    return sorted(range(len(order)), key=order.__getitem__)
+    return flat.reshape([shape[axis] for axis in order]).transpose(inverse(order))
 
 
 def _is_contiguous(shape: Sequence[int], strides: Sequence[int]) -> bool:
@@ -127,8 +112,7 @@ def like(function: str, sampler: Sampler, input: Tensor, rest: dict[str, Any]) -
     create.options(rest, function)
     on = input._device if device is None else resolve(device)
     on.raw_dtype(dt)
-    kept = str(rest.get("memory_format") or "preserve_format").endswith("preserve_format")
-    strides = dense_strides(input) if kept else None
+    strides = like_strides(input, rest.get("memory_format"))
     value = on.backend.from_host(sample(sampler, input._data.shape, dt, strides), on.index)
     return create.leaf(_graph.wrap(value, on), requires_grad)
 

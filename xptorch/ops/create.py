@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import struct
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype, _graph, _interop
 from xptorch._backend import resolve
 from xptorch._dtype import dtype as Dtype
+from xptorch._engine import OPS
 from xptorch._grad_mode import mode
 from xptorch.ops._common import (
     as_shape,
@@ -21,6 +23,7 @@ from xptorch.ops._common import (
     to_dtype,
     wrapped,
 )
+from xptorch.ops._order import axes_of, inverse, like_order, preserves
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -31,7 +34,7 @@ __all__ = [
     "scalar_tensor", "tensor", "zeros", "zeros_like",
 ]  # fmt: skip
 
-_IGNORED = {"layout", "pin_memory", "memory_format", "names"}  # cannot change a result
+_SHARED = {"layout", "pin_memory", "memory_format", "names"}
 
 
 def options(kwargs: dict[str, Any], function: str) -> dict[str, Any]:
@@ -39,7 +42,9 @@ def options(kwargs: dict[str, Any], function: str) -> dict[str, Any]:
     layout = kwargs.get("layout")
     if layout is not None and str(layout).rpartition(".")[2] != "strided":
         raise NotImplementedError(f"{function}: layout {layout} is not supported, only strided")
-    unknown = set(kwargs) - _IGNORED
+    if kwargs.get("names") is not None:
+        raise NotImplementedError(f"{function}: named dimensions are not supported")
+    unknown = set(kwargs) - _SHARED
     if unknown:
         raise TypeError(f"{function}() got an unexpected keyword argument {unknown.pop()!r}")
     return kwargs
@@ -246,7 +251,13 @@ def _filled(
     requires_grad: bool,
     out: Tensor | None,
     function: str,
+    order: Sequence[int] = (),
 ) -> Tensor:
+    """A tensor of one value.
+
+    Args:
+        order: of the axes in memory, the outermost first; as they come if empty.
+    """
     if any(s < 0 for s in size):
         raise RuntimeError(
             f"Trying to create tensor with negative dimension {min(size)}: {list(size)}"
@@ -259,11 +270,16 @@ def _filled(
         raise TypeError(f"{function}(): argument 'dtype' must be a dtype, not {kind}") from None
     if value != 0 and value != 1:
         value = fitting(value, dtype)
+    turned = list(order) != sorted(order)
+    size = tuple([size[axis] for axis in order]) if turned else size
     if value == 0 and not isinstance(value, complex):
         data = on.xp.zeros(size, dtype=raw, device=on.raw)
     else:
         data = on.xp.full(size, value, dtype=raw, device=on.raw)
-    return leaf(deliver(_graph.wrap(data, on), out, function), requires_grad)
+    made = _graph.wrap(data, on)
+    if turned:  # a view, which tells this order from one that an op chose
+        made = OPS["permute_dims"](made, axes=inverse(order))
+    return leaf(deliver(made, out, function), requires_grad)
 
 
 def zeros(
@@ -319,7 +335,9 @@ def _constant(
     size = as_shape(size)
     options(kwargs, name)
     dtype = dtype or (out.dtype if out is not None else _dtype.get_default_dtype())
-    return _filled(value, size, dtype, device, requires_grad, out, name)
+    kept = preserves(kwargs.get("memory_format"))
+    order = () if kept else axes_of(kwargs["memory_format"], len(size))
+    return _filled(value, size, dtype, device, requires_grad, out, name, order)
 
 
 def full(
@@ -374,7 +392,9 @@ def _like(input: Tensor, value: Any, kwargs: dict[str, Any], name: str) -> Tenso
     requires_grad = kwargs.pop("requires_grad", False)
     options(kwargs, name)
     on = device if device is not None else input._device
-    return _filled(value, input._data.shape, dtype or input.dtype, on, requires_grad, None, name)
+    order = like_order(input, kwargs.get("memory_format"))
+    size = input._data.shape
+    return _filled(value, size, dtype or input.dtype, on, requires_grad, None, name, order)
 
 
 # ---- ranges

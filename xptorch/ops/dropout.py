@@ -10,7 +10,7 @@ from xptorch._engine import op
 from xptorch._graph import wrap
 from xptorch.ops import random
 from xptorch.ops._common import check_cast, inplace, need_tensor
-from xptorch.ops._sampling import dense_strides
+from xptorch.ops._order import like_strides
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -45,7 +45,7 @@ def _drawn(input: Tensor, p: float, features: bool) -> Tensor:
         return random.bernoulli_(input.new_empty(shape), 1 - p)
     on, xp = input._device, input._device.xp
     noise = random.ones_and_zeros(
-        1 - p, input._data.shape, input.dtype, on, dense_strides(input), None
+        1 - p, input._data.shape, input.dtype, on, like_strides(input), None
     )
     # Drawn in PyTorch's order, but laid where the input's elements lie.
     return wrap(xp.assign(xp.empty_like(input._data), ..., noise), on)

@@ -17,6 +17,7 @@ from xptorch.ops._common import (
     to_dtype,
     write,
 )
+from xptorch.ops._order import axes_of
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -91,6 +92,8 @@ def resize_(self: Tensor, *size: Any, memory_format: Any = None) -> Tensor:
     if mode.enabled and self.requires_grad:
         raise RuntimeError("cannot resize variables that require grad")
     shape = as_shape(size)
+    if axes_of(memory_format, len(shape)) != tuple(range(len(shape))):
+        raise NotImplementedError(f"resize_: memory_format {memory_format}")
     xp, on = self._device.xp, self._device
     flat = xp.reshape(self._data, (-1,)) if self.numel() else xp.reshape(self._data, (0,))
     need = math.prod(shape)

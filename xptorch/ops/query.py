@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _graph
 from xptorch._dtype import COMPLEX, FLOAT
 from xptorch.ops._common import need_tensor
+from xptorch.ops._order import axis_order
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -117,21 +117,6 @@ def dim_order(self: Tensor, *, ambiguity_check: Any = False) -> tuple[int, ...]:
     if ambiguity_check is not False:
         raise NotImplementedError("dim_order: ambiguity_check")
     return tuple(axis_order(self._data.shape, self.stride()))
-
-
-def axis_order(sizes: Sequence[int], steps: Sequence[int]) -> list[int]:
-    """The axes of a memory with these strides, the outermost first."""
-    order = list(range(len(sizes)))
-    for i in range(1, len(sizes)):  # each axis moves outwards past those it lies outside of
-        here = i
-        for place in range(i - 1, -1, -1):
-            a, b = order[place], order[here]
-            if steps[a] and steps[b]:  # a repeated axis stays where it is
-                if (steps[a], sizes[a]) >= (steps[b], sizes[b]):
-                    break
-                order[place], order[here] = b, a
-                here = place
-    return order
 
 
 def apply_(self: Tensor, callable: Any) -> Tensor:

@@ -181,6 +181,8 @@ def gather(
 ) -> Tensor:
     """``out[i][j] = input[index[i][j]][j]`` for dim 0, and so on for the others."""
     need_tensor(index, "gather", "index", 3)
+    if sparse_grad and input.requires_grad:
+        raise NotImplementedError("gather: sparse gradients")
     wrap_dim(dim, input.ndim)
     if not index.numel():
         return deliver(input.reshape(-1)[:0].reshape(index._data.shape), out, "gather", True)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from xptorch import _graph, _tensor
 from xptorch._dtype import dtype
 from xptorch._engine import op
-from xptorch._grad_mode import set_grad_enabled
 from xptorch._graph import wrap
 from xptorch.ops._common import (
     Dim,
@@ -27,6 +26,7 @@ from xptorch.ops._common import (
     wrap_dim,
     wrap_dims,
 )
+from xptorch.ops._order import axes_of, inverse, lies_in, preserves, view_in_order
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -46,15 +46,11 @@ _reshape = op(
 )
 
 
-def _inverse(axes: Sequence[int]) -> tuple[int, ...]:
-    return tuple(sorted(range(len(axes)), key=lambda i: axes[i]))
-
-
 _permute = op(
     "permute_dims",
     lambda xp, a, *, axes: xp.permute_dims(a, axes),
     view=True,
-    a=lambda xp, g, axes: xp.permute_dims(g, axes=_inverse(axes)),
+    a=lambda xp, g, axes: xp.permute_dims(g, axes=inverse(axes)),
 )
 _broadcast = op(
     "broadcast_to",
@@ -194,72 +190,17 @@ def _viewed_in_order(t: Tensor, size: tuple[int, ...]) -> bool:
     base: Tensor = t if t._base is None else t._base
     if base.ndim < 3 or base.is_contiguous():
         return False
-    with set_grad_enabled(False):
-        again = _graph.replayed(_blank_in_order(base), t._replay)
-        return base._device.xp.reshape_view(again._data, size) is not None
-
-
-def _left_out_of_order(t: Tensor) -> bool:
-    """Whether an op left a tensor's channels last, where PyTorch's leaves memory in order.
-
-    What the user asked for in that order is a view, or a parameter.
-    """
-    return (
-        t.ndim in (4, 5)
-        and t._base is None
-        and (t._node is not None or not t._needs)
-        and not _lies_in(t, range(t.ndim))
-        and _lies_in(t, (0, *range(2, t.ndim), 1))
-    )
-
-
-def memory_strides(t: Tensor) -> tuple[int, ...]:
-    """The strides that the tensor has in PyTorch, whatever order an op left its memory in."""
-    base: Tensor = t if t._base is None else t._base
-    xp = t._device.xp
-    if not _left_out_of_order(base):
-        return xp.strides(t._data)
-    with set_grad_enabled(False):
-        return xp.strides(_graph.replayed(_blank_in_order(base), t._replay)._data)
-
-
-def _blank_in_order(t: Tensor) -> Tensor:
-    on = t._device
-    return wrap(on.xp.zeros(t._data.shape, dtype=t._data.dtype, device=on.raw), on)
-
-
-def _lies_in(t: Tensor, axes: Sequence[int]) -> bool:
-    """Whether the memory is dense and lies in that order of the axes."""
-    strides, expected = t._device.xp.strides(t._data), 1
-    for axis in reversed(axes):
-        size = t._data.shape[axis]
-        if size != 1 and strides[axis] != expected:
-            return False
-        expected *= size
-    return True
-
-
-def _order(t: Tensor, memory_format: Any) -> tuple[int, ...]:
-    """The order of axes in memory that a memory format stands for."""
-    name = str(memory_format or "contiguous_format").rpartition(".")[2]
-    if name == "contiguous_format":
-        return tuple(range(t.ndim))
-    rank = {"channels_last": 4, "channels_last_3d": 5}.get(name)
-    if rank is None:
-        raise RuntimeError(f"{name} memory format is unsupported by the contiguous operator")
-    if rank != t.ndim:
-        raise RuntimeError(f"required rank {rank} tensor to use {name} format")
-    return (0, *range(2, rank), 1)
+    return base._device.xp.reshape_view(view_in_order(t)._data, size) is not None
 
 
 def is_contiguous(self: Tensor, memory_format: Any = None) -> bool:
     """Whether its elements lie in memory in the order of its axes, or in that of a format."""
     if memory_format is None:
-        return _lies_in(self, range(self.ndim))
+        return lies_in(self, range(self.ndim))
     if str(memory_format).endswith(("last", "3d")) and self.ndim not in (4, 5):
         return False
     try:
-        return _lies_in(self, _order(self, memory_format))
+        return lies_in(self, axes_of(memory_format, self.ndim))
     except RuntimeError:  # a format for another number of axes
         return False
 
@@ -454,23 +395,23 @@ def ravel(input: Tensor) -> Tensor:
 
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A copy that gradients flow through, in the memory order of the input or of a format."""
-    if memory_format is None or str(memory_format).endswith("preserve_format"):
+    if preserves(memory_format):
         return _copy(input)
     return _in_format(input, memory_format)
 
 
 def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
     """The tensor itself if its memory is in order (in that of a format), else a copy in order."""
-    if memory_format is not None and not str(memory_format).endswith("preserve_format"):
-        in_order = _lies_in(self, _order(self, memory_format))
+    if not preserves(memory_format):
+        in_order = lies_in(self, axes_of(memory_format, self.ndim))
         return self if in_order else _in_format(self, memory_format)
     return self if is_contiguous(self) else _reordered(self)
 
 
 def _in_format(t: Tensor, memory_format: Any) -> Tensor:
     """A copy whose memory lies in the order of a format."""
-    axes = _order(t, memory_format)
-    return _permute(_reordered(_permute(t, axes=axes)), axes=_inverse(axes))
+    axes = axes_of(memory_format, t.ndim)
+    return _permute(_reordered(_permute(t, axes=axes)), axes=inverse(axes))
 
 
 def _in_order(xp: Any, a: Any) -> Any:
