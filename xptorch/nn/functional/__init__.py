@@ -49,7 +49,6 @@ from xptorch.nn.functional.adaptive_pool import (
     adaptive_max_pool3d,
     adaptive_max_pool3d_with_indices,
 )
-from xptorch.nn.functional.attention import scaled_dot_product_attention
 from xptorch.nn.functional.conv import (
     conv1d,
     conv2d,
@@ -58,7 +57,6 @@ from xptorch.nn.functional.conv import (
     conv_transpose2d,
     conv_transpose3d,
 )
-from xptorch.nn.functional.distance import cosine_similarity, pairwise_distance, pdist
 from xptorch.nn.functional.dropout import (
     alpha_dropout,
     dropout,
@@ -82,7 +80,6 @@ from xptorch.nn.functional.likelihood_loss import (
     kl_div,
     poisson_nll_loss,
 )
-from xptorch.nn.functional.linear import bilinear, linear
 from xptorch.nn.functional.loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -142,6 +139,9 @@ from xptorch.nn.functional.vision import (
     upsample_bilinear,
     upsample_nearest,
 )
+from xptorch.ops.attention import scaled_dot_product_attention
+from xptorch.ops.distance import cosine_similarity, pairwise_distance, pdist
+from xptorch.ops.linear import bilinear, linear
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",
