@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype, _graph
 from xptorch._dtype import BOOL, COMPLEX
-from xptorch.nn.functional.pool import maxima, means
+from xptorch.nn.functional.pool import maxima, means, with_indices
 from xptorch.ops import shape
 from xptorch.ops._common import need_tensor, refuse, shape_text, to_dtype
 from xptorch.ops._fused import in_float32
@@ -67,22 +66,9 @@ def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = 
     return _adaptive_max("adaptive_max_pool3d", input, output_size, return_indices)
 
 
-def _with_indices(axes: int) -> Callable[..., tuple[Tensor, Tensor]]:
-    name = f"adaptive_max_pool{axes}d"
-
-    def function(
-        input: Tensor, output_size: Any, return_indices: bool = False
-    ) -> tuple[Tensor, Tensor]:
-        return _adaptive_max(name, input, output_size, True)
-
-    function.__name__ = function.__qualname__ = f"{name}_with_indices"
-    function.__doc__ = f"`{name}` and where each maximum stands."
-    return function
-
-
-adaptive_max_pool1d_with_indices = _with_indices(1)
-adaptive_max_pool2d_with_indices = _with_indices(2)
-adaptive_max_pool3d_with_indices = _with_indices(3)
+adaptive_max_pool1d_with_indices = with_indices(adaptive_max_pool1d)
+adaptive_max_pool2d_with_indices = with_indices(adaptive_max_pool2d)
+adaptive_max_pool3d_with_indices = with_indices(adaptive_max_pool3d)
 
 
 def _adaptive_avg(name: str, x: Tensor, output_size: Any) -> Tensor:

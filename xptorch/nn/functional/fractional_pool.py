@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from xptorch._tensor import Tensor
+from xptorch.nn.functional.pool import with_indices
 from xptorch.ops import create, random
 
 __all__ = [
@@ -49,18 +50,6 @@ def fractional_max_pool2d(
     return pair if return_indices else pair[0]
 
 
-def fractional_max_pool2d_with_indices(
-    input: Tensor,
-    kernel_size: Sizes,
-    output_size: Sizes | None = None,
-    output_ratio: Ratios | None = None,
-    return_indices: bool = False,
-    _random_samples: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
-    """`fractional_max_pool2d` and where each maximum stands."""
-    return _pool(2, input, kernel_size, output_size, output_ratio, _random_samples)
-
-
 def fractional_max_pool3d(
     input: Tensor,
     kernel_size: Sizes,
@@ -74,16 +63,8 @@ def fractional_max_pool3d(
     return pair if return_indices else pair[0]
 
 
-def fractional_max_pool3d_with_indices(
-    input: Tensor,
-    kernel_size: Sizes,
-    output_size: Sizes | None = None,
-    output_ratio: Ratios | None = None,
-    return_indices: bool = False,
-    _random_samples: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
-    """`fractional_max_pool3d` and where each maximum stands."""
-    return _pool(3, input, kernel_size, output_size, output_ratio, _random_samples)
+fractional_max_pool2d_with_indices = with_indices(fractional_max_pool2d)
+fractional_max_pool3d_with_indices = with_indices(fractional_max_pool3d)
 
 
 def _pool(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype, _graph
@@ -11,6 +12,7 @@ from xptorch._dtype import BOOL, COMPLEX, FLOAT
 from xptorch.ops import elementwise, shape
 from xptorch.ops._common import need_tensor, refuse, shape_text, to_dtype, type_name
 from xptorch.ops._fused import in_float32
+from xptorch.ops._makers import named
 from xptorch.ops.pooling import avg_pool, max_places, max_pool
 from xptorch.ops.window import Axes, Geometry
 
@@ -86,43 +88,23 @@ def max_pool3d(
     return _max_pool("max_pool3d", input, settings, return_indices)
 
 
-def max_pool1d_with_indices(
-    input: Tensor,
-    kernel_size: Sizes,
-    stride: Sizes | None = None,
-    padding: Sizes = 0,
-    dilation: Sizes = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """`max_pool1d` with indices, whatever `return_indices` says."""
-    return max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+def with_indices(pool: Callable[..., Any]) -> Callable[..., tuple[Tensor, Tensor]]:
+    """A pool that gives indices, too, whatever `return_indices` says."""
+    place = pool.__code__.co_varnames.index("return_indices")
+
+    @wraps(pool)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        if len(args) > place:
+            return pool(*args[:place], True, *args[place + 1 :], **kwargs)
+        return pool(*args, **{**kwargs, "return_indices": True})
+
+    doc = f"`{pool.__name__}` with indices, whatever `return_indices` says."
+    return named(function, f"{pool.__name__}_with_indices", doc)
 
 
-def max_pool2d_with_indices(
-    input: Tensor,
-    kernel_size: Sizes,
-    stride: Sizes | None = None,
-    padding: Sizes = 0,
-    dilation: Sizes = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """`max_pool2d` with indices, whatever `return_indices` says."""
-    return max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
-
-
-def max_pool3d_with_indices(
-    input: Tensor,
-    kernel_size: Sizes,
-    stride: Sizes | None = None,
-    padding: Sizes = 0,
-    dilation: Sizes = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """`max_pool3d` with indices, whatever `return_indices` says."""
-    return max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+max_pool1d_with_indices = with_indices(max_pool1d)
+max_pool2d_with_indices = with_indices(max_pool2d)
+max_pool3d_with_indices = with_indices(max_pool3d)
 
 
 def _max_pool(name: str, x: Tensor, settings: tuple[Any, ...], with_indices: bool) -> Any:
