@@ -60,13 +60,11 @@ from xptorch.ops.einsum import *
 from xptorch.ops.elementwise import *
 from xptorch.ops.gamma import *
 from xptorch.ops.histogram import *
-from xptorch.ops.incomplete import *
 from xptorch.ops.index import *
 from xptorch.ops.inverses import *
 from xptorch.ops.layout import *
 from xptorch.ops.householder import *
 from xptorch.ops.linalg import *
-from xptorch.ops.lowrank import *
 from xptorch.ops.lu import *
 from xptorch.ops.norms import *
 from xptorch.ops.linear import *

@@ -21,7 +21,6 @@ from xptorch.ops import (
     gamma,
     histogram,
     householder,
-    incomplete,
     index,
     inverses,
     layout,
@@ -60,7 +59,7 @@ METHODS: dict[ModuleType, str] = {
         logaddexp logaddexp2 logit+ nextafter+ rad2deg+ sinc+ xlogy+
     """,
     complex: "adjoint angle conj conj_physical+ isreal resolve_conj resolve_neg",
-    gamma: "digamma+ lgamma+ mvlgamma+",
+    gamma: "digamma+ igamma+ igammac+ lgamma+ mvlgamma+",
     bessel: "i0+",
     normal: "erfinv+",
     comparison: """
@@ -106,7 +105,6 @@ METHODS: dict[ModuleType, str] = {
         corrcoef cov histc kthvalue median mode nanmedian nanquantile quantile
     """,
     histogram: "histogram",
-    incomplete: "igamma+ igammac+",
     storage: "new resize resize_as set_ storage storage_type untyped_storage",
     query: """
         apply_ as_subclass dim_order is_complex is_conj is_distributed is_floating_point is_neg

@@ -1,12 +1,15 @@
 """Special functions under PyTorch's names in `torch.special`."""
 
-from xptorch.ops.bessel import i0, i0e, i1, i1e
-from xptorch.ops.cylinder import (
+from xptorch.ops.bessel import (
     airy_ai,
     bessel_j0,
     bessel_j1,
     bessel_y0,
     bessel_y1,
+    i0,
+    i0e,
+    i1,
+    i1e,
     modified_bessel_i0,
     modified_bessel_i1,
     modified_bessel_k0,
@@ -17,12 +20,11 @@ from xptorch.ops.cylinder import (
 )
 from xptorch.ops.elementwise import erf, erfc, exp2, expm1, log1p, round
 from xptorch.ops.elementwise import sigmoid as expit
-from xptorch.ops.gamma import digamma, polygamma
+from xptorch.ops.gamma import digamma, polygamma, zeta
+from xptorch.ops.gamma import igamma as gammainc
+from xptorch.ops.gamma import igammac as gammaincc
 from xptorch.ops.gamma import lgamma as gammaln
 from xptorch.ops.gamma import mvlgamma as multigammaln
-from xptorch.ops.incomplete import igamma as gammainc
-from xptorch.ops.incomplete import igammac as gammaincc
-from xptorch.ops.incomplete import zeta
 from xptorch.ops.normal import erfcx, erfinv, log_ndtr, ndtr, ndtri
 from xptorch.ops.polynomials import (
     chebyshev_polynomial_t,
