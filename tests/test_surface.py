@@ -151,3 +151,50 @@ def test_an_array_made_of_a_tensor_is_a_copy() -> None:
     assert t.tolist() == [1, 0, 0]
     with pytest.raises(ValueError, match="copy"):
         t.__array__("f8", copy=False)
+
+
+class TestViewsOfConvolutions:
+    """Their results lie in memory in another order: a view is a view all the same, or refuses."""
+
+    @staticmethod
+    def result(**options: Any) -> Any:
+        return xptorch.nn.functional.conv2d(
+            xptorch.ones(2, 2, 4, 4), xptorch.ones(3, 2, 3, 3), **options
+        )
+
+    @pytest.mark.parametrize("recorded", [True, False])
+    def test_a_change_of_the_view_reaches_the_tensor(self, recorded: bool) -> None:
+        y = self.result(bias=xptorch.zeros(3, requires_grad=recorded)).relu()
+        z = (y * y).detach()  # y is saved, which does not matter
+        flat = y.view(2, -1)
+        flat.mul_(0)
+        assert not y.any() and z.all()
+        y.add_(1)
+        assert flat.all()
+
+    def test_of_shared_memory_it_is_to_be_read_only(self) -> None:
+        for share in (lambda y: y.detach(), lambda y: y[0], lambda y: y.numpy(), lambda y: y.data):
+            y = self.result()
+            other = share(y)
+            flat = y.view(2, -1)
+            assert flat.all() and other.all()
+            for write in (lambda t: t.zero_(), lambda t: t[0].mul_(2), lambda t: t.relu_()):
+                with pytest.raises(RuntimeError, match="cannot be changed in place"):
+                    write(flat)
+            with pytest.raises(RuntimeError, match="cannot be changed in place"):
+                flat[0] = 1
+
+
+@pytest.mark.parametrize("change", [lambda t: t.mul_(2), lambda t: t[0].zero_()])
+@pytest.mark.parametrize("axes", [(2, 0, 1), (2, 1, 0), (1, 0, 2)])
+def test_changes_through_as_strided_of_memory_in_another_order(axes: Any, change: Any) -> None:
+    def gradient(library: Any) -> Any:
+        x = library.arange(24.0).reshape(3, 4, 2).requires_grad_()
+        y = x.permute(axes) * 1.5
+        part = library.as_strided(y, (2, 3), (9, 2), 1)
+        change(part)
+        (y.sin().sum() + (part * 3).sum()).backward()
+        return x.grad
+
+    ours, theirs = gradient(xptorch), gradient(torch)
+    assert ours.reshape(-1).tolist() == pytest.approx(theirs.reshape(-1).tolist())

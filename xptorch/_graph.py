@@ -291,6 +291,7 @@ def mark_view(out: Any, source: Any, replay: Callable[[Any], Any]) -> None:
         return
     if source._counter is None:
         source._counter = [0]
+    source._shared = True
     out._counter = source._counter
     out._base = source if source._base is None else source._base
     out._replay = (*source._replay, replay)

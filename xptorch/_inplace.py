@@ -40,6 +40,11 @@ def rebase(target: Any, value: Any) -> Any:
 def check_writable(t: Any, value_needs: bool = False) -> None:
     """Raise if a recorded in-place operation on `t` would change a leaf that requires gradients."""
     base = t._base
+    if t._apart or (base is not None and base._apart):
+        raise RuntimeError(
+            "a view of a tensor that lies in memory in another order, and is seen by others, is a "
+            "copy: it cannot be changed in place. Call .contiguous() before .view()"
+        )
     if not mode.enabled:
         return
     if base is not None:
@@ -77,16 +82,20 @@ class _Copied(Node):
 class _PutView(Node):
     """A base after one of its views was overwritten: the region's gradient goes to the value."""
 
-    __slots__ = ("replay",)
+    __slots__ = ("axes", "replay")
 
     def __init__(self, base: Any, value: Any, replay: Sequence[Callable[[Any], Any]]) -> None:
         super().__init__("CopySlices", (base, value), base._device)
         self.replay = replay
+        strides = base._device.xp.strides(base._data)
+        self.axes = sorted(range(base.ndim), key=strides.__getitem__, reverse=True)
 
     def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
-        # Steps by strides meet the memory that they were made for: in order.
-        whole = (g if create_graph else wrap(g, self.device)).contiguous()
+        whole = g if create_graph else wrap(g, self.device)
         with set_grad_enabled(create_graph):
+            # Steps by strides are to meet the order of memory that they were made for.
+            back = sorted(range(whole.ndim), key=self.axes.__getitem__)
+            whole = whole.permute(self.axes).contiguous().permute(back)
             region = replayed(whole, self.replay).clone()
             rest = whole.clone()
             replayed(rest, self.replay).zero_()

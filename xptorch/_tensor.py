@@ -51,6 +51,8 @@ class Tensor:
     _needs: bool = False  # whether gradients are to flow to it
     _grad: Tensor | None = None
     _counter: list[int] | None = None  # in-place changes, shared by all aliases
+    _shared = False  # whether views or the user's arrays show its memory
+    _apart = False  # whether it is a copy where PyTorch has a view: nothing may be written to it
     _base: Any = None  # of a view: the tensor whose memory it shows
     _replay: tuple[Callable[[Any], Any], ...] = ()  # how the view is made from its base
     _seen: int = 0
@@ -310,11 +312,14 @@ class Tensor:
     @property
     def data(self) -> Tensor:
         """The same memory outside the graph; changes through it are not noticed by autograd."""
-        return _graph.wrap(self._data, self._device)
+        same = _graph.wrap(self._data, self._device)
+        same._shared = self._shared = True
+        return same
 
     @data.setter
     def data(self, value: Tensor) -> None:
         self._data, self._device = value._data, value._device
+        self._shared = value._shared = True
 
     @property
     def _version(self) -> int:
@@ -349,8 +354,7 @@ class Tensor:
             )
         if t.dtype is _dtype.bfloat16:
             raise TypeError("Got unsupported ScalarType BFloat16")
-        if t._counter is None:
-            t._counter = [0]
+        t._shared = True
         return t._data
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:

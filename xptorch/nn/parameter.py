@@ -16,7 +16,7 @@ def _shared(cls: Any, data: Any) -> Any:
     """A leaf of class `cls` over the memory of `data`, of which in-place changes are counted."""
     source = create.empty(0) if data is None else data.detach()
     new = object.__new__(cls)
-    new._data, new._device = source._data, source._device
+    new._data, new._device, new._shared = source._data, source._device, True
     if source._counter is not None:
         new._counter = source._counter
     return new

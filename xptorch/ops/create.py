@@ -167,6 +167,7 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
         if copy is False:
             raise NotImplementedError("from_dlpack: copy=False")
         shared = _graph.wrap(on.xp.from_dlpack(ext_tensor), on)
+        shared._shared = True
     shared = shared if device is None else shared.to(device)
     return shared.clone() if copy else shared
 
@@ -223,7 +224,9 @@ def from_numpy(ndarray: Any) -> Tensor:
             "strides are not currently supported. (You can probably work around this by making a "
             "copy of your array  with array.copy().)"
         )
-    return _graph.wrap(ndarray, resolve("cpu"))
+    shared = _graph.wrap(ndarray, resolve("cpu"))
+    shared._shared = True
+    return shared
 
 
 def scalar_tensor(

@@ -153,7 +153,7 @@ def view(self: Tensor, *shape: Any, **named: Any) -> Tensor:
     """The elements in another shape, never a copy; with a dtype, the bytes read as that dtype.
 
     A result that was left in another order of memory (convolutions' have their channels last) is
-    put in order first; where its memory is shared already, the view is a copy.
+    put in order first; where its memory is shared already, the view is a copy to read only.
 
     Raises:
         RuntimeError: the tensor's strides do not allow it.
@@ -170,8 +170,12 @@ def view(self: Tensor, *shape: Any, **named: Any) -> Tensor:
                 "view size is not compatible with input tensor's size and stride (at least one "
                 "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
             )
-        if self._node and self._base is None and self._counter is None:  # nobody else has it
+        if self._base is None and not self._shared:
             self._data = _in_order(xp, self._data)
+        else:
+            copy = _reshape(self, shape=size)
+            copy._apart = True
+            return copy
     return _reshape(self, shape=size)
 
 
@@ -563,4 +567,5 @@ def _same_memory(t: Tensor, data: Any) -> Tensor:
     if t._counter is None:
         t._counter = [0]
     out._counter = t._counter
+    out._shared = t._shared = True
     return out
