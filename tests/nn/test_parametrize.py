@@ -76,6 +76,7 @@ def test_what_a_parametrized_module_is(torch: Any) -> Any:
         pickle.dumps(layer)
     other = torch.nn.Linear(3, 3)
     P.transfer_parametrizations_and_params(layer, other)
+    notes.append(repr(P.transfer_parametrizations_and_params(torch.nn.Linear(3, 3), other)))
     notes += [repr(other), other.weight]
     norm = P.register_parametrization(torch.nn.BatchNorm1d(2), "running_mean", made["Double"]())
     return [*notes, list(norm.state_dict()), [n for n, _ in norm.named_buffers()]]
@@ -111,6 +112,21 @@ def test_weight_norm(torch: Any) -> Any:
     torch.nn.utils.remove_weight_norm(old)
     results += [repr(old), dict(old.state_dict()), old(x)]
     return results
+
+
+@near
+def test_norms_of_any_axis(torch: Any) -> Any:
+    U, results = torch.nn.utils, []
+    for dim in (0, 1, -2, -3, -4, None):
+        layer = U.parametrizations.weight_norm(torch.nn.Conv2d(4, 3, 2), dim=dim)
+        layer(torch.ones(1, 4, 3, 3)).square().sum().backward()
+        results += [dict(layer.state_dict()), [p.grad for p in layer.parameters()]]
+    layer = U.parametrizations.weight_norm(U.spectral_norm(torch.nn.Linear(3, 2), "bias"), dim=-2)
+    results += [layer(torch.ones(3)), dict(layer.state_dict())]
+    v = torch.randn(2, 3, 4)
+    results += [torch.norm_except_dim(v, p, d) for p in (1, 2, 3) for d in (-3, -1, 1, 2)]
+    results.append(torch.norm_except_dim(v[0, 0], 2, 0))
+    return [*results, said(lambda: U.parametrizations.weight_norm(layer, "bias_orig", 3))]
 
 
 @near

@@ -98,4 +98,11 @@ def test_mistakes(torch: Any) -> Any:
             said(lambda: repr(prune.random_structured(m, "bias", amount, 0))),
         ]
     seen.append(said(lambda: prune.ln_structured(torch.nn.Linear(2, 2), "weight", 1, 2, 5)))
+    for mask in (torch.ones(1, 2), torch.ones(2, 3)):
+        seen.append(said(lambda: prune.custom_from_mask(torch.nn.Linear(2, 2), "weight", mask)))
+        scores = {"importance_scores": mask}
+        seen.append(
+            said(lambda: prune.l1_unstructured(torch.nn.Linear(2, 2), "weight", 1, **scores))
+        )
+        seen.append(said(lambda: prune.L1Unstructured(1).prune(torch.ones(2), **scores)))
     return [*seen, said(lambda: prune.l1_unstructured(torch.nn.Linear(2, 2), "no", 1))]

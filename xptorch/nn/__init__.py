@@ -15,7 +15,6 @@ from xptorch.nn.distance import *  # noqa: F403
 from xptorch.nn.dropout import *  # noqa: F403
 from xptorch.nn.flatten import *  # noqa: F403
 from xptorch.nn.fold import *  # noqa: F403
-from xptorch.nn.fractional_pooling import *  # noqa: F403
 from xptorch.nn.lazy import *  # noqa: F403
 from xptorch.nn.linear import *  # noqa: F403
 from xptorch.nn.loss import *  # noqa: F403

@@ -18,7 +18,7 @@ from xptorch.nn.functional import (
     vision,
 )
 from xptorch.ops import create, memory, norms, random
-from xptorch.ops._common import need_tensor, shape_text, to_dtype
+from xptorch.ops._common import need_tensor, shape_text, to_dtype, wrap_dim
 from xptorch.ops._makers import named
 
 if TYPE_CHECKING:
@@ -170,8 +170,10 @@ def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
     """The norms over all axes but one (−1: over all), kept as sizes of 1."""
     if dim == -1:
         return norms.norm(v, pow)
-    axes = tuple(i for i in range(v.ndim) if i != dim)
-    return norms.norm(v, pow, axes, True)
+    kept = wrap_dim(dim, v.ndim)
+    # Over one axis more, for there must be one to go over.
+    axes = tuple(i for i in range(v.ndim + 1) if i != kept)
+    return norms.norm(v.unsqueeze(-1), pow, axes, True).squeeze(-1)
 
 
 # ---- the rest

@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 from xptorch._grad_mode import no_grad
 from xptorch._tensor import Tensor
 from xptorch.nn import functional as F
+from xptorch.nn.functional.native import norm_except_dim
 from xptorch.nn.module import Module
 from xptorch.nn.parameter import Parameter
-from xptorch.nn.utils.parametrizations import as_matrix, default_axis, norm_except_dim
+from xptorch.nn.utils.parametrizations import as_matrix, default_axis
 from xptorch.ops import create
 
 M = TypeVar("M", bound=Module)
@@ -31,7 +32,7 @@ class WeightNorm:
 
     def compute_weight(self, module: Module) -> Tensor:
         g, v = getattr(module, self.name + "_g"), getattr(module, self.name + "_v")
-        return v * (g / norm_except_dim(v, self.dim))
+        return v * (g / norm_except_dim(v, dim=self.dim))
 
     def __call__(self, module: Module, inputs: Any) -> None:
         setattr(module, self.name, self.compute_weight(module))
@@ -56,7 +57,9 @@ def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
         raise RuntimeError(f"Cannot register two weight_norm hooks on the same parameter {name}")
     weight = getattr(module, name)
     del module._parameters[name]
-    module.register_parameter(name + "_g", Parameter(norm_except_dim(weight, hook.dim).detach()))
+    module.register_parameter(
+        name + "_g", Parameter(norm_except_dim(weight, dim=hook.dim).detach())
+    )
     module.register_parameter(name + "_v", Parameter(weight.detach()))
     hook(module, None)
     module.register_forward_pre_hook(hook)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 
 from xptorch._grad_mode import no_grad
 from xptorch._tensor import Tensor
@@ -93,7 +93,7 @@ def clip_grad_norm_(
     tensor(5.)
     """
     listed = [parameters] if isinstance(parameters, Tensor) else list(parameters)
-    if not listed and not isinstance(parameters, (Tensor, list, tuple)):
+    if not listed and isinstance(parameters, Generator):
         warnings.warn(
             "`parameters` is an empty generator, no gradient clipping will occur.", stacklevel=3
         )

@@ -9,6 +9,7 @@ from xptorch._grad_mode import no_grad
 from xptorch._tensor import Tensor
 from xptorch.nn import functional as F
 from xptorch.nn.conv import _ConvTranspose
+from xptorch.nn.functional.native import norm_except_dim
 from xptorch.nn.module import Module
 from xptorch.nn.utils import parametrize
 from xptorch.ops import create, decompositions, householder, inverses, shape
@@ -23,24 +24,16 @@ def _like(tensor: Tensor) -> dict[str, Any]:
 # ---- weight normalisation
 
 
-def norm_except_dim(v: Tensor, dim: int) -> Tensor:
-    """The norms of the slices of `v` along an axis, which alone keeps its size; -1: of all."""
-    if dim == -1:
-        return v.norm()
-    others = [d for d in range(v.ndim) if d != dim]
-    return (v * v).sum(dim=others, keepdim=True).sqrt() if others else v.abs()
-
-
 class _WeightNorm(Module):
     def __init__(self, dim: int | None = 0) -> None:
         super().__init__()
         self.dim = -1 if dim is None else dim
 
     def forward(self, weight_g: Tensor, weight_v: Tensor) -> Tensor:
-        return weight_v * (weight_g / norm_except_dim(weight_v, self.dim))
+        return weight_v * (weight_g / norm_except_dim(weight_v, dim=self.dim))
 
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        return norm_except_dim(weight, self.dim), weight
+        return norm_except_dim(weight, dim=self.dim), weight
 
 
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
@@ -85,7 +78,7 @@ def default_axis(module: Module) -> int:
 
 def as_matrix(weight: Tensor, dim: int) -> Tensor:
     """A weight as a matrix, whose rows are its slices along an axis."""
-    return weight.movedim(dim, 0).flatten(1)
+    return weight.movedim(dim, 0).unsqueeze(-1).flatten(1)
 
 
 class _SpectralNorm(Module):

@@ -371,12 +371,12 @@ def transfer_parametrizations_and_params(
     """Give a module the parametrizations of another, and the tensors that they start from.
 
     Args:
-        from_module: a parametrized module.
+        from_module: a module, parametrized or not.
         to_module: the other.
         tensor_name: only of this tensor; of all by default.
     """
     if not is_parametrized(from_module):
-        raise AssertionError("from_module must be parametrized")
+        return to_module
     source: Any = from_module.parametrizations
     for name in list(source) if tensor_name is None else [tensor_name]:
         if not hasattr(to_module, name):

@@ -66,7 +66,8 @@ class BasePruningMethod(ABC):
         scores = orig if importance_scores is None else importance_scores
         if scores.shape != orig.shape:
             raise AssertionError(
-                f"importance_scores should have the same shape as parameter {name} of {module}"
+                f"importance_scores should have the same shape as parameter {name} of {module}, "
+                f"got {scores.shape} vs {orig.shape}"
             )
         if old is None:
             mask = method.compute_mask(scores.detach(), create.ones_like(orig.detach()))
@@ -85,7 +86,10 @@ class BasePruningMethod(ABC):
         """A tensor with the elements left out that the method chooses."""
         scores = t if importance_scores is None else importance_scores
         if scores.shape != t.shape:
-            raise AssertionError("importance_scores should have the same shape as tensor t")
+            raise AssertionError(
+                "importance_scores should have the same shape as tensor t, "
+                f"got {scores.shape} vs {t.shape}"
+            )
         mask = create.ones_like(t) if default_mask is None else default_mask
         return t * self.compute_mask(scores, mask)
 
@@ -182,6 +186,11 @@ class CustomFromMask(BasePruningMethod):
         self.mask = mask
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
+        if default_mask.shape != self.mask.shape:
+            raise AssertionError(
+                f"default_mask shape {default_mask.shape} must match self.mask shape "
+                f"{self.mask.shape}"
+            )
         return default_mask * self.mask.to(dtype=default_mask.dtype)
 
 
