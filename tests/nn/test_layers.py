@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -163,3 +164,28 @@ def test_flatten_and_unflatten() -> None:
     x = xptorch.ones(2, 3, 4)
     assert plain(list(xptorch.nn.Flatten()(x).shape)) == [2, 12]
     assert plain(list(xptorch.nn.Unflatten(1, (3, 1))(x).shape)) == [2, 3, 1, 4]
+
+
+@pytest.mark.parametrize("name", ["BatchNorm1d", "InstanceNorm1d", "GroupNorm", "LayerNorm"])
+def test_norms_refuse_parameters_of_another_dtype(name: str) -> None:
+    @close
+    def scenario(torch: Any) -> Any:
+        args = {"GroupNorm": (2, 4), "LayerNorm": (3,), "InstanceNorm1d": (4, 1e-5, 0.1, True)}
+        kinds, notes = (torch.float16, torch.bfloat16, torch.float32, torch.float64), []
+        for own in kinds:
+            for other in kinds:
+                layer = getattr(torch.nn, name)(*args.get(name, (4,))).to(other)
+                notes.append(said(lambda: str(layer(torch.ones(2, 4, 3, dtype=own)).dtype)[-7:]))
+        return notes
+
+    scenario()
+
+
+@close
+def test_dropout3d_of_few_axes_and_pools_of_bfloat16(torch: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        drop = torch.nn.Dropout3d()
+        results = [drop(torch.ones(shape)) for shape in ((3,), (2, 3), (2, 3, 4), (3, 2, 2, 2))]
+    x = torch.randn(1, 2, 4, 4).bfloat16()
+    return [*results, list(torch.nn.MaxPool2d(2, return_indices=True)(x))]

@@ -46,6 +46,21 @@ def need_floating(kernel: str, *tensors: Any) -> None:
             refuse(kernel, t, BOOL, INTEGER, COMPLEX)
 
 
+def need_alike(input: Tensor, *parameters: Tensor | None) -> None:
+    """Raise PyTorch's error for a norm of one dtype with parameters of another.
+
+    Half precision alone may have parameters, all of them, in float32.
+    """
+    own = input._data.dtype
+    others = [p for p in parameters if p is not None]
+    if all([p._data.dtype == own for p in others]):  # raw dtypes compare in a tenth of the time
+        return
+    if any(p.dtype is not _dtype.float32 for p in others):
+        raise RuntimeError("mixed dtype (CPU): expect parameter to have scalar type of Float")
+    if input.dtype.itemsize != 2:
+        raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
+
+
 # ---- over Tensors, for the references
 
 

@@ -18,6 +18,7 @@ from xptorch.ops._fused import (
     affine,
     column_sums,
     in_float32,
+    need_alike,
     need_floating,
     per_channel,
     row_sums,
@@ -192,6 +193,7 @@ def batch_norm(
     """
     need_tensor(input, "batch_norm")
     need_floating("batch_norm", input)
+    need_alike(input, weight, bias, running_mean, running_var)
     channels = input._data.shape[1] if input.ndim > 1 else 0
     named = {"running_mean": running_mean, "running_var": running_var}
     for name, t in {**named, "weight": weight, "bias": bias}.items():

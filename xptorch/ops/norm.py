@@ -15,7 +15,7 @@ from xptorch._engine import hot, op
 from xptorch.ops import elementwise as e
 from xptorch.ops import reduce
 from xptorch.ops._common import need_tensor, shape_text
-from xptorch.ops._fused import affine, in_float32, need_floating, per_channel, row_sums
+from xptorch.ops._fused import affine, in_float32, need_alike, need_floating, per_channel, row_sums
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -237,6 +237,7 @@ def layer_norm(
     need_tensor(input, "layer_norm")
     shape = _check_normalized("layer_norm", input, normalized_shape, weight, bias)
     need_floating("LayerNormKernelImpl", input)
+    need_alike(input, weight, bias)
     if input.numel() == 0:
         return affine(input * 1.0, weight, bias)
     return in_float32(_layer_norm, input, weight, bias, shape=shape, eps=eps)
@@ -302,6 +303,7 @@ def group_norm(
     """(x − μ) / √(σ² + ε) · weight + bias over each sample's groups of channels (axis 1)."""
     need_tensor(input, "group_norm")
     need_floating("GroupNormKernelImpl", input)
+    need_alike(input, weight, bias)
     if input.ndim < 2:
         raise RuntimeError(
             f"Expected at least 2 dimensions for input tensor but received {input.ndim}"

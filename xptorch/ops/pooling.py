@@ -148,7 +148,7 @@ def max_places(xp: Any, x: Any, how: Geometry, lowest: float) -> Any:
 
     Of several the first, but of NaNs the last, as PyTorch has it.
     """
-    floating = xp.isdtype(x.dtype, "real floating")
+    floating = lowest == -math.inf
     y = _last(xp, x, how, lowest)
     places = xp.arange(math.prod(how.size), dtype=xp.int64, device=x.device)
     places = _last(xp, xp.reshape(places, (1, 1, *how.size)), how, -1)  # −1: padding

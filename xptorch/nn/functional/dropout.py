@@ -64,7 +64,7 @@ def dropout3d(
     _check(p)
     if input.ndim not in (4, 5):
         warnings.warn(_unusual("dropout3d", input.ndim, "3", "4D or 5D"), stacklevel=2)
-    return _of_channels(input, p, training, inplace, batched=input.ndim != 4)
+    return _of_channels(input, p, training, inplace, batched=input.ndim == 5)
 
 
 def alpha_dropout(
