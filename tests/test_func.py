@@ -291,3 +291,9 @@ def test_functional_call_says_that_a_computed_tensor_cannot_be_replaced() -> Non
     layer = xptorch.nn.utils.parametrizations.weight_norm(xptorch.nn.Linear(2, 2))
     with pytest.raises(NotImplementedError, match="give parametrizations"):
         xptorch.func.functional_call(layer, {"weight": xptorch.ones(2, 2)}, xptorch.ones(2))
+
+
+def test_chunks_are_not_empty() -> None:
+    for t in (xptorch, torch):
+        with pytest.raises(ValueError, match="greater than 0"):
+            t.func.jacrev(t.sin, chunk_size=0)

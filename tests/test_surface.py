@@ -198,3 +198,12 @@ def test_changes_through_as_strided_of_memory_in_another_order(axes: Any, change
 
     ours, theirs = gradient(xptorch), gradient(torch)
     assert ours.reshape(-1).tolist() == pytest.approx(theirs.reshape(-1).tolist())
+
+
+def test_devices_that_are_not_there() -> None:
+    for t in (xptorch, torch):
+        with pytest.raises(RuntimeError, match="negative"):
+            t.device(-1)
+        if not t.cuda.is_available():
+            with pytest.raises(AssertionError):
+                t.ones(1).cuda()

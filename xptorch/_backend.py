@@ -25,8 +25,11 @@ Array = Any  # an array of any library
 Namespace = Any  # its functions
 
 
-class BackendError(RuntimeError):
-    """A backend is unknown, not installed, or finds no device; the message says what to do."""
+class BackendError(RuntimeError, AssertionError):
+    """A backend is unknown, not installed, or finds no device; the message says what to do.
+
+    It is what PyTorch raises: an AssertionError without CUDA, a RuntimeError without a device.
+    """
 
 
 class _Namespace:
@@ -417,6 +420,8 @@ class device:
             if not number.isdigit() or (len(number) > 1 and number[0] == "0"):
                 raise RuntimeError(f"Invalid device string: {type!r}")
             index = int(number)
+        if index is not None and index < 0:
+            raise RuntimeError("Device index must not be negative")
         key = (name, index)
         found = cls._interned.get(key)
         if found is not None:

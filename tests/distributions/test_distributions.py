@@ -26,7 +26,7 @@ CASES: dict[str, Make] = {
     "Chi2": lambda t, d: d.Chi2(t.tensor(V)),
     "InverseGamma": lambda t, d: d.InverseGamma(t.tensor(V) + 2, t.tensor(1.5)),
     "Beta": lambda t, d: d.Beta(t.tensor(V), t.tensor(1.5)),
-    "Dirichlet": lambda t, d: d.Dirichlet(t.tensor([V, [1.0, 2.0, 3.0]])),
+    "Dirichlet": lambda t, d: d.Dirichlet(t.tensor([V, [1.0, 2.0, 3.0], [0.3, 0.2, 0.7]])),
     "StudentT": lambda t, d: d.StudentT(t.tensor([1.0, 1.5, 4.0]), t.tensor(V), 2.0),
     "Poisson": lambda t, d: d.Poisson(t.tensor([0.5, 3.0, 20.0])),
     "Bernoulli": lambda t, d: d.Bernoulli(probs=t.tensor([0.2, 0.5, 0.9])),

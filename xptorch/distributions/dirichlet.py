@@ -34,7 +34,7 @@ class Dirichlet(ExponentialFamily):
         mode = excess / excess.sum(-1, True)
         flat = (self.concentration < 1).all(-1)
         n = self.concentration.shape[-1]
-        corner = xptorch.nn.functional.one_hot(self.concentration.argmax(-1), n).to(mode.dtype)
+        corner = xptorch.nn.functional.one_hot(mode.argmax(-1), n).to(mode.dtype)
         return xptorch.where(flat.unsqueeze(-1), corner, mode)
 
     @property

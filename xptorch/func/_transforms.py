@@ -279,7 +279,12 @@ def jacrev(
         argnums: which positional argument to differentiate by, or a tuple of them.
         has_aux: `func` returns ``(value, aux)``; the result is then ``(jacobian, aux)``.
         chunk_size: the same result here; rows are computed one by one.
+
+    Raises:
+        ValueError: `chunk_size` is not positive.
     """
+    if chunk_size is not None and chunk_size <= 0:
+        raise ValueError("jacrev: `chunk_size` should be greater than 0.")
 
     @wraps(func)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
