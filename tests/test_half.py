@@ -68,3 +68,10 @@ def test_maps_with_taps_have_bfloat16_gradients() -> None:
     x = torch.ones(1, 4, dtype=torch.bfloat16, requires_grad=True)
     F.pad(x, (1, 0), "reflect").sum().backward()
     assert x.grad.tolist() == [[1.0, 2.0, 1.0, 1.0]]
+
+
+def test_max_pool_tells_places_in_bfloat16() -> None:
+    pytest.importorskip("ml_dtypes")
+    x = torch.tensor([[[1.0, 3.0, 2.0, torch.nan]]], dtype=torch.bfloat16)
+    assert F.max_pool1d(x, 2, return_indices=True)[1].tolist() == [[[1, 3]]]
+    assert F.adaptive_max_pool1d(x[..., :3], 1, return_indices=True)[1].tolist() == [[[1]]]

@@ -73,20 +73,11 @@ def _places(xp: Any, pivots: Any, m: int) -> Any:
 
 
 def _lu_forward(xp: Any, a: Any) -> tuple[Any, Any, Any]:
-    shape = a.shape
-    *batch, m, n = shape
-    if 0 in batch:
-        flat = xp.zeros((0, m, n), dtype=a.dtype, device=a.device)
-    else:
-        flat = (
-            xp.reshape(a, (-1, m, n))
-            if m * n
-            else xp.zeros((math.prod(batch), m, n), dtype=a.dtype, device=a.device)
-        )
-    packed, pivots = _eliminate(xp, flat)
+    *batch, m, n = a.shape
+    packed, pivots = _eliminate(xp, xp.reshape(a, (math.prod(batch), m, n)))
     places = xp.astype(_places(xp, pivots, m), a.dtype)
     return (
-        xp.reshape(packed, shape),
+        xp.reshape(packed, a.shape),
         xp.reshape(places, (*batch, m, m)),
         xp.reshape(xp.astype(pivots + 1, xp.int32), (*batch, min(m, n))),
     )

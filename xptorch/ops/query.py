@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch import _graph
 from xptorch._dtype import COMPLEX, FLOAT
-from xptorch.ops._common import need_tensor
+from xptorch.ops._common import is_tensor, need_tensor
 from xptorch.ops._order import axis_order
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def get_device(input: Tensor) -> int:
 
 def typename(obj: Any) -> str:
     """The name of an object's type: of a tensor with its dtype, of others with its module."""
-    if isinstance(obj, _graph.setup.tensor):
+    if is_tensor(obj):
         return obj.type()
     kind = obj if hasattr(obj, "__qualname__") else type(obj)
     module = getattr(kind, "__module__", "")

@@ -288,10 +288,10 @@ def prod(
 ) -> Tensor:
     """The product of all elements, or along one axis."""
     input = widened(input, dtype, out, "prod")
-    if dim is None:
+    if dim is None and input.ndim:
         input, axis, keepdim = input.reshape(-1), 0, False
     else:
-        axis = wrap_dim(dim, input.ndim)
+        axis = wrap_dim(dim or 0, input.ndim)
     if input.ndim == 0:
         return deliver(input.clone(), out, "prod")
     result = in_float32(_prod, input, axis=(axis,), keepdims=keepdim)
