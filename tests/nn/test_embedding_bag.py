@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import xptorch
 from tests.nn._twins import said
 from tests.nn.test_layers import close, shape_of
 
@@ -63,6 +64,20 @@ def test_gradients_by_frequency(mode: str, padding_idx: int | None) -> None:
         return results
 
     scenario()
+
+
+@pytest.mark.parametrize("device", ["array_api_strict", "torch"])
+def test_gradients_by_frequency_elsewhere(device: str) -> None:
+    pytest.importorskip(device)
+    indices = xptorch.tensor([0, 1, 1, 2, 5, 5, 5, 2])
+    found = []
+    for place in ("cpu", device):
+        bag = xptorch.nn.EmbeddingBag.from_pretrained(
+            xptorch.ones(6, 1), freeze=False, mode="sum", scale_grad_by_freq=True
+        ).to(place)
+        bag(indices.to(place), xptorch.tensor([0, 2], device=place)).sum().backward()
+        found.append(bag.weight.grad.tolist())
+    assert found[0] == found[1]
 
 
 @close

@@ -12,7 +12,7 @@ from xptorch.ops import linear as ops
 from xptorch.ops._common import to_dtype, type_name
 from xptorch.ops.comparison import where
 from xptorch.ops.linear import one_hot
-from xptorch.ops.sort import sort, unique
+from xptorch.ops.sort import sort
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -130,7 +130,8 @@ def embedding_bag(
     if scale_grad_by_freq:
         # As PyTorch on the CPU: the gradient of the n-th smallest row that occurs is divided by
         # how often the row occurs that the n-th smallest index names.
-        counted = sort(flat).values[unique(flat, return_inverse=True)[1]]
+        n = flat.new_zeros(rows).index_fill(0, flat, 1).cumsum(0)[flat] - 1
+        counted = sort(flat).values[n]
     table = (weight, padding_idx, max_norm, norm_type)
     found = _rows(flat, *table, scale_grad_by_freq, sparse, counted)
     if per_sample_weights is not None:
