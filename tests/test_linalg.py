@@ -126,3 +126,20 @@ def test_results_are_stored_in_out() -> None:
         assert not u.any() and not v.any()
         with pytest.raises(RuntimeError, match="driver"):
             t.linalg.svdvals(a, driver="gesvd")
+
+
+def test_multi_dot_takes_the_cheapest_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = []
+
+    def seen(a: Any, b: Any) -> Any:
+        shapes.append((*a.shape, *b.shape))
+        return xptorch.matmul(a, b)
+
+    monkeypatch.setattr("xptorch.ops.linalg.matmul", seen)
+    column, row = xptorch.arange(50.0).unsqueeze(1), xptorch.ones(1, 50)
+    expected = (column * 1225 * 2).tolist()
+    assert xptorch.linalg.multi_dot([column, row, column * 2]).tolist() == expected
+    assert shapes == [(1, 50, 50, 1), (50, 1, 1, 1)]
+    for wrong in ([column, row[0], row], [column[None], row]):
+        with pytest.raises(RuntimeError, match="must be"):
+            xptorch.linalg.multi_dot(wrong)

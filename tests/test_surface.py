@@ -207,3 +207,19 @@ def test_devices_that_are_not_there() -> None:
         if not t.cuda.is_available():
             with pytest.raises(AssertionError):
                 t.ones(1).cuda()
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_convolution(axes: int, transposed: bool) -> None:
+    def found(library: Any) -> Any:
+        x = library.arange(2.0 * 4 * 5**axes).reshape(2, 4, *[5] * axes) % 7
+        w = library.arange(4.0 * 2 * 2**axes).reshape(4, 2, *[2] * axes) % 3
+        rest = [2] * axes, [1] * axes, [1] * axes, transposed, [int(transposed)] * axes, 2
+        with pytest.raises(RuntimeError, match="dimensional input"):
+            library.convolution(x[0], w, None, *rest)
+        return library.convolution(x, w, None, *rest)
+
+    ours, theirs = found(xptorch), found(torch)
+    assert ours.shape == theirs.shape
+    assert ours.tolist() == theirs.tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
@@ -275,22 +276,39 @@ def _contracted_dims(a: Tensor, b: Tensor, dims: Any) -> tuple[tuple[int, ...], 
 
 
 def chain_matmul(*matrices: Any, out: Tensor | None = None) -> Tensor:
-    """The product of several matrices, from left to right."""
-    result = matrices[0]
-    for m in matrices[1:]:
-        result = mm(result, m)
+    """The product of several matrices, `linalg.multi_dot`."""
+    result = multi_dot(matrices) if len(matrices) > 1 else matrices[0]
     return deliver(result, out, "chain_matmul")
 
 
 def multi_dot(tensors: Any, *, out: Tensor | None = None) -> Tensor:
-    """The product of several matrices; the first and last may be vectors."""
+    """The product of several matrices, in the order that takes the fewest multiplications.
+
+    The first and last may be vectors.
+    """
     items = list(tensors)
-    if len(items) < 2:
+    last = len(items) - 1
+    if last < 1:
         raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {len(items)}")
-    result = items[0]
-    for t in items[1:]:
-        result = matmul(result, t)
-    return deliver(result, out, "linalg_multi_dot")
+    for i, t in enumerate(items):
+        if t.ndim != 2 and (t.ndim != 1 or 0 < i < last):
+            wanted = "2D" if 0 < i < last else "1D or 2D"
+            raise RuntimeError(f"multi_dot(): tensor {i} must be {wanted} but got {t.ndim}D")
+    sizes = [math.prod(items[0].shape[:-1]), *[t._data.shape[0] for t in items[1:]]]
+    sizes.append(math.prod(items[-1].shape[1:]))
+
+    @cache
+    def best(i: int, j: int) -> tuple[int, int]:
+        """The multiplications that the product of items i to j takes, and where to split it."""
+        ways = ((best(i, k)[0] + best(k + 1, j)[0], k) for k in range(i, j))
+        whole = ((n + sizes[i] * sizes[k + 1] * sizes[j + 1], k) for n, k in ways)
+        return min(whole, default=(0, i))
+
+    def product(i: int, j: int) -> Tensor:
+        k = best(i, j)[1]
+        return items[i] if i == j else matmul(product(i, k), product(k + 1, j))
+
+    return deliver(product(0, last), out, "linalg_multi_dot")
 
 
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "affine_grid_generator", "binary_cross_entropy_with_logits", "constant_pad_nd", "conv_tbc",
-    "cosine_embedding_loss", "ctc_loss", "embedding_renorm_", "grid_sampler", "grid_sampler_2d",
-    "grid_sampler_3d", "hinge_embedding_loss", "kl_div", "margin_ranking_loss",
-    "max_pool1d_with_indices", "native_batch_norm", "native_channel_shuffle", "native_dropout",
-    "native_group_norm", "native_layer_norm", "norm_except_dim", "poisson_nll_loss",
-    "triplet_margin_loss",
+    "convolution", "cosine_embedding_loss", "ctc_loss", "embedding_renorm_", "grid_sampler",
+    "grid_sampler_2d", "grid_sampler_3d", "hinge_embedding_loss", "kl_div",
+    "margin_ranking_loss", "max_pool1d_with_indices", "native_batch_norm",
+    "native_channel_shuffle", "native_dropout", "native_group_norm", "native_layer_norm",
+    "norm_except_dim", "poisson_nll_loss", "triplet_margin_loss",
 ]  # fmt: skip
 
 _REDUCTIONS = ("none", "mean", "sum")
@@ -182,6 +182,30 @@ def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
 def native_channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """`channel_shuffle`."""
     return vision.channel_shuffle(input, groups)
+
+
+def convolution(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    output_padding: Any,
+    groups: int,
+) -> Tensor:
+    """A convolution of a batch over one to three axes, or a transposed one."""
+    if weight.ndim not in (3, 4, 5) or input.ndim != weight.ndim:
+        raise RuntimeError(
+            f"Expected {weight.ndim}-dimensional input for {weight.ndim}-dimensional weight "
+            f"{shape_text(weight.shape)}, but got {input.ndim}-dimensional input of size "
+            f"{shape_text(input.shape)} instead"
+        )
+    name = f"conv{'_transpose' * transposed}{weight.ndim - 2}d"
+    extra = {"output_padding": output_padding} if transposed else {}
+    function = getattr(conv, name)
+    return function(input, weight, bias, stride, padding, groups=groups, dilation=dilation, **extra)
 
 
 def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
