@@ -299,10 +299,10 @@ def multi_dot(tensors: Any, *, out: Tensor | None = None) -> Tensor:
 
     @cache
     def best(i: int, j: int) -> tuple[int, int]:
-        """The multiplications that the product of items i to j takes, and where to split it."""
-        ways = ((best(i, k)[0] + best(k + 1, j)[0], k) for k in range(i, j))
-        whole = ((n + sizes[i] * sizes[k + 1] * sizes[j + 1], k) for n, k in ways)
-        return min(whole, default=(0, i))
+        """(multiplications, where to split) of the product of items i to j."""
+        edge = sizes[i] * sizes[j + 1]
+        parts = ((best(i, k)[0] + best(k + 1, j)[0] + edge * sizes[k + 1], k) for k in range(i, j))
+        return min(parts, default=(0, i))
 
     def product(i: int, j: int) -> Tensor:
         k = best(i, j)[1]

@@ -9,7 +9,7 @@ from xptorch import _dtype
 from xptorch._engine import either, op
 from xptorch._graph import wrap
 from xptorch.ops import create
-from xptorch.ops._common import deliver, need_tensor, returned
+from xptorch.ops._common import broadcast, deliver, need_tensor, returned
 from xptorch.ops.decompositions import (
     LinAlgError,
     adjoint,
@@ -19,7 +19,6 @@ from xptorch.ops.decompositions import (
     solve_triangular,
 )
 from xptorch.ops.linalg import matmul
-from xptorch.ops.shape import broadcast_tensors
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -280,10 +279,8 @@ def triangular_solve(
             f"torch.triangular_solve: Expected {which[0]} to have at least 2 dimensions, but it "
             f"has {which[1]} dimensions instead"
         )
-    batch = A._data.shape[:-2]
-    if batch != b._data.shape[:-2]:
-        shapes = broadcast_tensors(A[..., 0, 0], b[..., 0, 0])[0]._data.shape
-        A = A.expand((*shapes, *A._data.shape[-2:]))
+    batch = broadcast(A._data.shape[:-2], b._data.shape[:-2])
+    A = A.expand((*batch, *A._data.shape[-2:]))
     side = A.mT if transpose else A
     x = solve_triangular(side, b, upper=upper != transpose, unitriangular=unitriangular)
     return returned("triangular_solve", out, solution=x, cloned_coefficient=A.clone())

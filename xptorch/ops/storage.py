@@ -208,12 +208,5 @@ def set_(
     if size is None:
         return memory.show(self, whole)
     shape = as_shape((size,))
-    steps = _dense(shape) if stride is None else as_shape((stride,))
+    steps = self.new_empty(shape).stride() if stride is None else as_shape((stride,))
     return memory.show(self, whole.as_strided(shape, steps, storage_offset))
-
-
-def _dense(shape: tuple[int, ...]) -> tuple[int, ...]:
-    steps = [1]
-    for n in reversed(shape[1:]):
-        steps.append(steps[-1] * max(n, 1))
-    return tuple(reversed(steps)) if shape else ()
