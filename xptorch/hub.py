@@ -11,6 +11,7 @@ import sys
 import tempfile
 import urllib.request
 import zipfile
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -145,7 +146,7 @@ def download_url_to_file(
         url: its address.
         dst: where to put it.
         hash_prefix: how its SHA-256 hash begins.
-        progress: accepted; no bar is shown.
+        progress: show a bar, where tqdm is installed.
 
     Raises:
         RuntimeError: the hash is another.
@@ -156,9 +157,12 @@ def download_url_to_file(
     with tempfile.NamedTemporaryFile(dir=os.path.dirname(target) or ".", delete=False) as part:
         try:
             with urllib.request.urlopen(request) as source:
-                while piece := source.read(1 << 17):
-                    part.write(piece)
-                    digest.update(piece)
+                length = source.headers.get("Content-Length")
+                with _bar(progress, int(length) if length else None) as bar:
+                    while piece := source.read(1 << 17):
+                        part.write(piece)
+                        digest.update(piece)
+                        bar.update(len(piece)) if bar is not None else None
             found = digest.hexdigest()
             if hash_prefix is not None and not found.startswith(hash_prefix):
                 raise RuntimeError(f'invalid hash value (expected "{hash_prefix}", got "{found}")')
@@ -166,6 +170,15 @@ def download_url_to_file(
             shutil.move(part.name, target)
         finally:
             Path(part.name).unlink(missing_ok=True)
+
+
+def _bar(shown: bool, total: int | None) -> Any:
+    if shown:
+        with suppress(ImportError):
+            from tqdm import tqdm
+
+            return tqdm(total=total, unit="B", unit_scale=True, unit_divisor=1024)
+    return nullcontext()
 
 
 def load_state_dict_from_url(
@@ -183,7 +196,7 @@ def load_state_dict_from_url(
         url: its address.
         model_dir: the folder for it, by default ``get_dir()/checkpoints``.
         map_location: see `load`.
-        progress: accepted; no bar is shown.
+        progress: see `download_url_to_file`.
         check_hash: hold the file to the hash in its name (name-<hash>.pt).
         file_name: its name in the folder, by default that in the address.
         weights_only: see `load`.
