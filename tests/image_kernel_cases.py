@@ -95,12 +95,13 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
 def batches(rng: np.random.Generator, dtype: Any) -> Iterator[tuple[Any, ...]]:
     """a, and for each of its channels a weight and a bias, or None."""
     for shape in (
-        (9, 5),
-        (3, 4, 7),
-        (2, 1, 3, 3),
-        (5, 16, 4, 6),
+        (9, 5),  # too small for the kernel
+        (9000, 9),
+        (30, 64, 70),
+        (20, 1, 60, 70),
+        (5, 16, 40, 60),
         (33, 8, 31, 40),
-        (7, 96, 9, 5, 3),
+        (7, 96, 9, 5, 30),
     ):
         for _ in range(3):
             a = 3 * images(rng, dtype, *shape) + 2

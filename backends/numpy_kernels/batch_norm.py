@@ -23,6 +23,7 @@ Array = Any
 
 # Elements: with smaller chunks threads wait for each other between calls.
 _CHUNK = 1 << 18
+_SMALL = 1 << 16  # elements, below which the generic code's fewer calls are faster
 _FAR = 100  # deviations of the mean from 0, from which x must be centred before it is summed
 
 
@@ -111,7 +112,8 @@ def _scratch(how: _Chunks, dtype: Any) -> Array:
 
 def _declined(a: Array, *vectors: Array | None) -> bool:
     kinds = {v.dtype for v in vectors if v is not None} | {a.dtype}
-    return len(kinds) > 1 or a.dtype.char not in "fd" or not a.size or a.ndim not in FIRST
+    unusual = len(kinds) > 1 or a.dtype.char not in "fd" or a.ndim not in FIRST
+    return unusual or a.size < _SMALL
 
 
 def batch_norm_forward(

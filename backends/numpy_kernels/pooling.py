@@ -110,22 +110,21 @@ def _spread_axis(g: Array, x: Array, most: Array, how: Geometry, axis: int) -> A
     """g where along one axis of x its maxima were met first (NaN: by the last tap)."""
     keys, step = how.taps[axis], how.stride[axis]
     shapes = x.shape, g.shape
-    out, bits, mask, left = workspace((how, axis, shapes, x.dtype), _rooms, *shapes, x.dtype)
+    out, bits, left, mask = workspace((how, axis, shapes, x.dtype), _rooms, *shapes, x.dtype)
     out[...] = 0
-    left[...] = True
+    left[...] = g.view(left.dtype)
     met = set()
     for tap, key in enumerate(keys):
         if tap < len(keys) - 1:
             np.equal(x[key], most, out=mask)
-            mask &= left
             # In a window of nothing but −∞ the padding would be the first.
             mask[(*(slice(None),) * (axis + 1), slice(how.on_padding(axis, tap)))] = False
-            left ^= mask
+            # All bits of g or none: what is left out may be infinite.
+            np.negative(mask.view(np.int8), out=bits, dtype=bits.dtype)
+            bits &= left
+            left ^= bits
         else:
-            mask = left
-        # All bits of g or none: what is left out may be infinite.
-        np.negative(mask.view(np.int8), out=bits, dtype=bits.dtype)
-        bits &= g.view(bits.dtype)
+            bits = left
         residue = tap * how.dilation[axis] % step
         if residue in met:
             out[key] += bits.view(x.dtype)
@@ -136,5 +135,5 @@ def _spread_axis(g: Array, x: Array, most: Array, how: Geometry, axis: int) -> A
 
 
 def _rooms(whole: tuple[int, ...], part: tuple[int, ...], dtype: Any) -> tuple[Array, ...]:
-    bits = np.empty(part, _WORDS[dtype.itemsize])
-    return np.empty(whole, dtype), bits, np.empty(part, bool), np.empty(part, bool)
+    bits, left = (np.empty(part, _WORDS[dtype.itemsize]) for _ in range(2))
+    return np.empty(whole, dtype), bits, left, np.empty(part, bool)
