@@ -110,6 +110,10 @@ def test_conversions_before_the_first_input(torch: Any) -> Any:
     module.b = buffer
     copies = [repr(copy.deepcopy(nn.UninitializedParameter())), repr(buffer.cpu())]
     copies.append(repr(pickle.loads(pickle.dumps(nn.UninitializedParameter()))))
+    for copied in (copy.copy, copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))):
+        module = copied(nn.LazyLinear(3))
+        module(torch.ones(1, 2))
+        copies.append(repr(module))
     return [kinds, lazy.weight, lazy.running_mean, repr(module.state_dict()), copies]
 
 

@@ -58,15 +58,16 @@ class LazyModuleMixin(Module):
         """Whether there is a parameter or buffer without a shape."""
         return any(map(is_lazy, [*self._parameters.values(), *self._buffers.values()]))
 
-    def _infer_parameters(self, module: Module, args: Any, kwargs: Any = None) -> None:
-        self.initialize_parameters(*args, **(kwargs or {}))
-        if self.has_uninitialized_params():
-            raise RuntimeError(f"module {self._get_name()} has not been fully initialized")
-        self._initialize_hook.remove()
-        self._load_hook.remove()
-        del self._initialize_hook, self._load_hook
-        if self.cls_to_become is not None:
-            self.__class__ = self.cls_to_become
+    def _infer_parameters(self, module: Any, args: Any, kwargs: Any = None) -> None:
+        # `module` may be a shallow copy, which has the hooks of this one.
+        module.initialize_parameters(*args, **(kwargs or {}))
+        if module.has_uninitialized_params():
+            raise RuntimeError(f"module {module._get_name()} has not been fully initialized")
+        module._initialize_hook.remove()
+        module._load_hook.remove()
+        del module._initialize_hook, module._load_hook
+        if module.cls_to_become is not None:
+            module.__class__ = module.cls_to_become
 
     def _lazy_load_hook(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         for name, own in itertools.chain(self._parameters.items(), self._buffers.items()):
