@@ -150,6 +150,12 @@ def test_small_helpers(torch: Any) -> Any:
         *("conv.Conv2d", "batchnorm._BatchNorm", "instancenorm.InstanceNorm1d", "utils._triple"),
         *("module.Module", "adaptive.AdaptiveLogSoftmaxWithLoss", "channelshuffle.ChannelShuffle"),
         *("loss._Loss", "lazy.LazyModuleMixin", "linear.Identity", "container.Sequential"),
+        *("loss.TripletMarginLoss", "rnn.LSTMCell", "conv.LazyConv2d", "conv._ConvTransposeNd"),
+        *(
+            "container.ParameterList",
+            "instancenorm.LazyInstanceNorm1d",
+            "pixelshuffle.PixelShuffle",
+        ),
     ],
 )
 def test_longer_paths(path: str) -> None:

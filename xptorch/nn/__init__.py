@@ -14,7 +14,6 @@ from xptorch.nn.conv import *  # noqa: F403
 from xptorch.nn.distance import *  # noqa: F403
 from xptorch.nn.dropout import *  # noqa: F403
 from xptorch.nn.flatten import *  # noqa: F403
-from xptorch.nn.fold import *  # noqa: F403
 from xptorch.nn.lazy import *  # noqa: F403
 from xptorch.nn.linear import *  # noqa: F403
 from xptorch.nn.loss import *  # noqa: F403
@@ -25,7 +24,6 @@ from xptorch.nn.padding import *  # noqa: F403
 from xptorch.nn.parameter import *  # noqa: F403
 from xptorch.nn.parameter import factory_kwargs as factory_kwargs
 from xptorch.nn.parameter_container import *  # noqa: F403
-from xptorch.nn.pixelshuffle import *  # noqa: F403
 from xptorch.nn.pooling import *  # noqa: F403
 from xptorch.nn.rnn import *  # noqa: F403
 from xptorch.nn.rnn_cell import *  # noqa: F403

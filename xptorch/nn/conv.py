@@ -220,7 +220,7 @@ class Conv3d(_Convolution):
     _axes, _function = 3, F.conv3d
 
 
-class _ConvTranspose(_ConvNd):
+class _ConvTransposeNd(_ConvNd):
     """The transposes: `_axes` and `_function` tell them apart."""
 
     transposed = True
@@ -285,7 +285,7 @@ class _ConvTranspose(_ConvNd):
         return tuple(w - lo for w, lo in zip(wanted, least, strict=True))
 
 
-class ConvTranspose1d(_ConvTranspose):
+class ConvTranspose1d(_ConvTransposeNd):
     """The transpose of `Conv1d`, also called a deconvolution.
 
     Args: as `ConvTranspose2d`.
@@ -296,7 +296,7 @@ class ConvTranspose1d(_ConvTranspose):
     _axes, _function = 1, F.conv_transpose1d
 
 
-class ConvTranspose2d(_ConvTranspose):
+class ConvTranspose2d(_ConvTransposeNd):
     r"""The transpose of `Conv2d`, also called a deconvolution: the gradient of its input.
 
     Args:
@@ -327,7 +327,7 @@ class ConvTranspose2d(_ConvTranspose):
     _axes, _function = 2, F.conv_transpose2d
 
 
-class ConvTranspose3d(_ConvTranspose):
+class ConvTranspose3d(_ConvTransposeNd):
     """The transpose of `Conv3d`, also called a deconvolution.
 
     Args: as `ConvTranspose2d`.

@@ -217,7 +217,7 @@ class LazyConv3d(_LazyConvolution, conv.Conv3d):
     cls_to_become = conv.Conv3d
 
 
-class _LazyConvTranspose(_LazyConv, conv._ConvTranspose):
+class _LazyConvTranspose(_LazyConv, conv._ConvTransposeNd):
     def __init__(
         self,
         out_channels: int,

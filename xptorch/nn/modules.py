@@ -8,15 +8,24 @@ from xptorch.nn import *  # noqa: F403
 # Submodules are those put into sys.modules below, none are on disk: no class may load twice.
 __path__: list[str] = []
 
-_HERE = "activation batchnorm container conv distance dropout flatten fold lazy linear loss module"
-_HERE += " normalization padding pixelshuffle pooling rnn sparse transformer upsampling"
+_HERE = "activation batchnorm container conv distance dropout flatten lazy linear loss module"
+_HERE += " normalization padding pooling rnn sparse transformer upsampling"
 _ELSEWHERE = {
     "adaptive": "adaptive_softmax",
-    "channelshuffle": "pixelshuffle",
+    "channelshuffle": "upsampling",
+    "fold": "flatten",
     "instancenorm": "normalization",
+    "pixelshuffle": "upsampling",
     "utils": "_shapes",
 }
 
 for _name, _home in {**{n: n for n in _HERE.split()}, **_ELSEWHERE}.items():
     globals()[_name] = _importlib.import_module(f"xptorch.nn.{_home}")
     _sys.modules[f"{__name__}.{_name}"] = globals()[_name]
+
+# What PyTorch has in these modules stands here in others.
+_MORE = {"container": "parameter_container", "loss": "margin_loss", "rnn": "rnn_cell"}
+_MORE |= dict.fromkeys(("batchnorm", "conv", "linear", "normalization"), "lazy")
+for _name, _home in _MORE.items():
+    _source = _importlib.import_module(f"xptorch.nn.{_home}")
+    vars(globals()[_name]).update((n, getattr(_source, n)) for n in _source.__all__)

@@ -8,7 +8,7 @@ from xptorch import _dtype
 from xptorch._grad_mode import no_grad
 from xptorch._tensor import Tensor
 from xptorch.nn import functional as F
-from xptorch.nn.conv import _ConvTranspose
+from xptorch.nn.conv import _ConvTransposeNd
 from xptorch.nn.functional.native import norm_except_dim
 from xptorch.nn.module import Module
 from xptorch.nn.utils import parametrize
@@ -73,7 +73,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
 
 def default_axis(module: Module) -> int:
     """The axis of a layer's weight that belongs to its outputs."""
-    return 1 if isinstance(module, _ConvTranspose) else 0
+    return 1 if isinstance(module, _ConvTransposeNd) else 0
 
 
 def as_matrix(weight: Tensor, dim: int) -> Tensor:
