@@ -223,3 +223,29 @@ def test_convolution(axes: int, transposed: bool) -> None:
     ours, theirs = found(xptorch), found(torch)
     assert ours.shape == theirs.shape
     assert ours.tolist() == theirs.tolist()
+
+
+OUT_IS_EXACT: dict[str, Callable[..., Any]] = {
+    "mm": lambda t, x, out: t.mm(x, x, out=out),
+    "addmm": lambda t, x, out: t.addmm(x, x, x, out=out),
+    "matmul": lambda t, x, out: t.matmul(x, x, out=out),
+    "diag": lambda t, x, out: t.diag(x[0], out=out),
+    "tril": lambda t, x, out: t.tril(x, out=out),
+    "softmax": lambda t, x, out: t.softmax(x, 0, out=out),
+    "norm": lambda t, x, out: t.norm(x, out=out),
+    "gather": lambda t, x, out: t.gather(x, 0, x.long(), out=out),
+    "scatter_add": lambda t, x, out: t.scatter_add(x, 0, x.long(), x, out=out),
+    "index_select": lambda t, x, out: t.index_select(x, 0, t.tensor([0]), out=out),
+    "quantile": lambda t, x, out: t.quantile(x, 0.5, out=out),
+    "sort": lambda t, x, out: t.sort(x, out=(out, t.empty(0, dtype=t.int64))),
+    "max": lambda t, x, out: t.max(x, 0, out=(out, t.empty(0, dtype=t.int64))),
+}
+
+
+@pytest.mark.parametrize("name", OUT_IS_EXACT)
+def test_out_of_another_dtype_is_refused(name: str) -> None:
+    for library in (xptorch, torch):
+        x = library.ones(2, 2) - library.eye(2)
+        OUT_IS_EXACT[name](library, x, library.empty(0))
+        with pytest.raises(RuntimeError):
+            OUT_IS_EXACT[name](library, x, library.empty(0, dtype=library.float64))

@@ -352,7 +352,7 @@ def returned(function: str, out: Any, **results: Tensor) -> Returned:
     """Several named results, stored in the tensors of `out` where they were given."""
     if out is not None:
         pairs = zip(results.items(), out, strict=True)
-        results = {name: deliver(t, target, function) for (name, t), target in pairs}
+        results = {name: deliver(t, target, function, True) for (name, t), target in pairs}
     return Returned(function, **results)
 
 

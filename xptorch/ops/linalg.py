@@ -94,7 +94,7 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
         if len(x) == 1:
             shape = shape[: len(shape) - 1 - (len(y) > 1)] + shape[len(shape) - (len(y) > 1) :]
         result = result.reshape(shape)
-    return result if out is None else deliver(result, out, "matmul")
+    return result if out is None else deliver(result, out, "matmul", True)
 
 
 def _mismatch(x: tuple[int, ...], y: tuple[int, ...]) -> str:
@@ -127,7 +127,7 @@ def _exact(name: str, dims: tuple[int, int], doc: str) -> Any:
                 f"[{input._data.shape[0]}, {input._data.shape[2]}] but got: "
                 f"[{mat2._data.shape[0]}, {mat2._data.shape[1]}]."
             )
-        return matmul(input, mat2, out=out)
+        return deliver(matmul(input, mat2), out, name, True)
 
     return named(function, name, doc)
 
@@ -152,7 +152,7 @@ def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
             "inner() the last dimension must match on both input tensors but got shapes "
             f"{shape_text(input.shape)} and {shape_text(other.shape)}"
         )
-    return deliver(tensordot(input, other, ([-1], [-1])), out, "inner")
+    return deliver(tensordot(input, other, ([-1], [-1])), out, "inner", True)
 
 
 def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -186,7 +186,8 @@ def _scaled_sum(name: str, product: Any, doc: str) -> Any:
         if mode.casting is not None:
             input, a, b = mode.casting(input, a, b)
         _check_dtypes(input, a)
-        return deliver(in_float32(compute, input, a, b, beta=beta, alpha=alpha), out, name)
+        result = in_float32(compute, input, a, b, beta=beta, alpha=alpha)
+        return deliver(result, out, name, True)
 
     return named(function, name, doc)
 
@@ -254,7 +255,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
     rows = a.permute(*free_a, *left).reshape(math.prod(a._data.shape[i] for i in free_a), n)
     cols = b.permute(*right, *free_b).reshape(n, math.prod(b._data.shape[i] for i in free_b))
     shape = [a._data.shape[i] for i in free_a] + [b._data.shape[i] for i in free_b]
-    return deliver(matmul(rows, cols).reshape(shape), out, "tensordot")
+    return deliver(matmul(rows, cols).reshape(shape), out, "tensordot", True)
 
 
 def _contracted_dims(a: Tensor, b: Tensor, dims: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -278,7 +279,7 @@ def _contracted_dims(a: Tensor, b: Tensor, dims: Any) -> tuple[tuple[int, ...], 
 def chain_matmul(*matrices: Any, out: Tensor | None = None) -> Tensor:
     """The product of several matrices, `linalg.multi_dot`."""
     result = multi_dot(matrices) if len(matrices) > 1 else matrices[0]
-    return deliver(result, out, "chain_matmul")
+    return deliver(result, out, "chain_matmul", True)
 
 
 def multi_dot(tensors: Any, *, out: Tensor | None = None) -> Tensor:
@@ -308,12 +309,12 @@ def multi_dot(tensors: Any, *, out: Tensor | None = None) -> Tensor:
         k = best(i, j)[1]
         return items[i] if i == j else matmul(product(i, k), product(k + 1, j))
 
-    return deliver(product(0, last), out, "linalg_multi_dot")
+    return deliver(product(0, last), out, "linalg_multi_dot", True)
 
 
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
     """Products of conj(x) and y summed over one axis, the others broadcast."""
-    return deliver(to_dtype((x.conj() * y).sum(dim), result_type(x, y)), out, "linalg_vecdot")
+    return deliver(to_dtype((x.conj() * y).sum(dim), result_type(x, y)), out, "linalg_vecdot", True)
 
 
 def cross(input: Tensor, other: Tensor, dim: int | None = None, *, out: Any = None) -> Tensor:
@@ -338,7 +339,7 @@ def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1, out: Any = None
         )
     a, b = broadcast_tensors(input, other)
     result = a.roll(-1, dim) * b.roll(-2, dim) - a.roll(-2, dim) * b.roll(-1, dim)
-    return deliver(result, out, "linalg_cross")
+    return deliver(result, out, "linalg_cross", True)
 
 
 def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:

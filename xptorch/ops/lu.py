@@ -246,7 +246,7 @@ def linalg_lu_solve(
         )
     if not left:
         result = linalg_lu_solve(LU, pivots, B.mH, adjoint=not adjoint).mH
-        return deliver(result, out, "linalg_lu_solve")
+        return deliver(result, out, "linalg_lu_solve", True)
     places = _permutation(LU, pivots)
     lower, upper = _split(LU)
     if adjoint:
@@ -255,7 +255,7 @@ def linalg_lu_solve(
     else:
         half = solve_triangular(lower, matmul(places.mT, B), upper=False, unitriangular=True)
         x = solve_triangular(upper, half, upper=True)
-    return deliver(x, out, "linalg_lu_solve")
+    return deliver(x, out, "linalg_lu_solve", True)
 
 
 def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | None = None) -> Tensor:

@@ -239,7 +239,7 @@ def take_along_dim(
     common = broadcast((*x[:axis], 1, *x[axis + 1 :]), (*i[:axis], 1, *i[axis + 1 :]))
     input = input.expand((*common[:axis], x[axis], *common[axis + 1 :]))
     indices = indices.expand((*common[:axis], i[axis], *common[axis + 1 :]))
-    return deliver(gather(input, axis, indices % x[axis]), out, "take_along_dim")
+    return deliver(gather(input, axis, indices % x[axis]), out, "take_along_dim", True)
 
 
 # ---- scatter
@@ -302,18 +302,18 @@ def scatter(
         raise RuntimeError("reduce argument must be either add or multiply.")
     if reduce is not None:
         how = "sum" if reduce == "add" else "prod"
-        return deliver(_reduced(input, dim, index, src, how, True), out, "scatter")
+        return deliver(_reduced(input, dim, index, src, how, True), out, "scatter", True)
 
     def store(a: Tensor, index: Tensor, values: Tensor, axis: int) -> Tensor:
         return _put_along(a, index, values, axis=axis)
 
-    return deliver(_scattering("scatter", input, dim, index, src, store), out, "scatter")
+    return deliver(_scattering("scatter", input, dim, index, src, store), out, "scatter", True)
 
 
 @numpy_names
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Any = None) -> Tensor:
     """`scatter` that adds to what is there; repeated indices accumulate."""
-    return deliver(_reduced(input, dim, index, src, "sum", True), out, "scatter_add")
+    return deliver(_reduced(input, dim, index, src, "sum", True), out, "scatter_add", True)
 
 
 @numpy_names
@@ -337,7 +337,7 @@ def scatter_reduce(
             f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}"
         )
     result = _reduced(input, dim, index, src, reduce, include_self)
-    return deliver(result, out, "scatter_reduce")
+    return deliver(result, out, "scatter_reduce", True)
 
 
 def _reduced(
@@ -406,7 +406,7 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: Any = None) -> 
     axis, index = _slices(input, dim, index, "index_select")
     vector = input if input.ndim else input.reshape(1)
     result = _take(vector, index, axis=axis)
-    return deliver(result if input.ndim else result.reshape(()), out, "index_select")
+    return deliver(result if input.ndim else result.reshape(()), out, "index_select", True)
 
 
 def _check_source(input: Tensor, axis: int, index: Tensor, source: Tensor, name: str) -> None:
@@ -439,7 +439,7 @@ def index_add(
     _check_source(input, axis, index, source, "index_add")
     if alpha != 1:
         source = to_dtype(source * alpha, input.dtype)
-    return deliver(_stored(input, axis, index, source, True), out, "index_add")
+    return deliver(_stored(input, axis, index, source, True), out, "index_add", True)
 
 
 def _stored(input: Tensor, axis: int, index: Tensor, source: Tensor, accumulate: bool) -> Tensor:
@@ -479,7 +479,7 @@ def index_copy(
             f"index_copy_(): Number of indices ({index.numel()}) should be equal to "
             f"source.size(dim) ({source._data.shape[axis] if source.ndim else 1})"
         )
-    return deliver(_stored(input, axis, index, source, False), out, "index_copy")
+    return deliver(_stored(input, axis, index, source, False), out, "index_copy", True)
 
 
 @numpy_names
@@ -527,4 +527,4 @@ def index_reduce(
     shape = (-1,) + (1,) * (source.ndim - 1 - axis)
     places = index.reshape(shape if source.ndim else ()).expand(source._data.shape)
     result = _reduced(input, dim, places, source, reduce, include_self)
-    return deliver(result, out, "index_reduce")
+    return deliver(result, out, "index_reduce", True)

@@ -117,7 +117,7 @@ def _along(name: str, core: Any, input: Tensor, dim: int, dt: Any, out: Any) -> 
         result = input.clone()
     else:
         result = in_float32(core, input, axis=axis)
-    return result if out is None else deliver(result, out, name)
+    return result if out is None else deliver(result, out, name, True)
 
 
 @numpy_names

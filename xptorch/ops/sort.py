@@ -67,7 +67,7 @@ def sort(
 
 def msort(input: Tensor, *, out: Any = None) -> Tensor:
     """The values in order along the first axis."""
-    return deliver(sort(input, 0)[0], out, "msort")
+    return deliver(sort(input, 0)[0], out, "msort", True)
 
 
 @numpy_names
@@ -199,7 +199,7 @@ def searchsorted(
         flat = xp.reshape(values._data, (-1,))
         raw = xp.searchsorted(sorted_sequence._data, flat, side="right" if after else "left")
         found = _graph.wrap(xp.reshape(raw, values._data.shape), on)
-        return deliver(to_dtype(found, target), out, "searchsorted")
+        return deliver(to_dtype(found, target), out, "searchsorted", True)
     if sorted_sequence._data.shape[:-1] != values._data.shape[:-1]:
         raise RuntimeError(
             "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 "
@@ -207,7 +207,7 @@ def searchsorted(
         )
     bounds, points = sorted_sequence.unsqueeze(-2), values.unsqueeze(-1)
     passed = (bounds <= points) if after else (bounds < points)
-    return deliver(to_dtype(passed.sum(-1), target), out, "searchsorted")
+    return deliver(to_dtype(passed.sum(-1), target), out, "searchsorted", True)
 
 
 def bucketize(

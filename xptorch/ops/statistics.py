@@ -133,7 +133,9 @@ def quantile(
     out: Any = None,
 ) -> Tensor:
     """Quantiles of all elements or along an axis; several q give a new first axis."""
-    return deliver(_quantile("quantile", input, q, dim, keepdim, interpolation), out, "quantile")
+    return deliver(
+        _quantile("quantile", input, q, dim, keepdim, interpolation), out, "quantile", True
+    )
 
 
 @numpy_names
@@ -148,7 +150,7 @@ def nanquantile(
 ) -> Tensor:
     """Quantiles of what is not NaN."""
     result = _quantile("nanquantile", input, q, dim, keepdim, interpolation)
-    return deliver(result, out, "nanquantile")
+    return deliver(result, out, "nanquantile", True)
 
 
 def _quantile(
@@ -236,7 +238,7 @@ def histc(
     flat = flat[comparison.logical_and(flat >= low, flat <= high)]
     place = to_dtype((flat - low) * (bins / (high - low)), _dtype.int64)
     counts = bincount(comparison.clamp(place, max=bins - 1), minlength=bins)
-    return deliver(to_dtype(counts, input.dtype), out, "histc")
+    return deliver(to_dtype(counts, input.dtype), out, "histc", True)
 
 
 def cov(
