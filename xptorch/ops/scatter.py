@@ -138,21 +138,6 @@ def _prod_back(
     return grad, None, at[0] * others(factors, zero, at[1], at[2])
 
 
-def _combine_back(
-    xp: Any,
-    g: Any,
-    needs: Any,
-    a: Any,
-    index: Any,
-    values: Any,
-    y: Any,
-    axis: int,
-    reduce: str,
-    include: bool,
-) -> tuple[Any, ...]:
-    return _extreme_back(xp, g, needs, a, index, values, y, axis, include)
-
-
 def _prod_reference(
     a: Tensor, index: Tensor, values: Tensor, *, axis: int, include: bool
 ) -> Tensor:
@@ -168,7 +153,7 @@ def _multiplied(xp: Any, a: Any, index: Any, values: Any, *, axis: int, include:
     return _combined(xp, a, index, values, axis=axis, reduce="prod", include=include)
 
 
-_combine = op("scatter_combine", _combined, vjp=_combine_back)
+_combine = op("scatter_combine", _combined, vjp=_extreme_back)
 _multiply = op("scatter_prod", _multiplied, vjp=_prod_back, reference=_prod_reference)
 
 

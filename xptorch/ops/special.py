@@ -241,16 +241,18 @@ def frexp(input: Tensor, *, out: Any = None) -> Any:
     x = to_dtype(input, _dtype.float64)
     plain = comparison.logical_and(comparison.isfinite(x.detach()), x.detach() != 0)
     size = comparison.where(plain, elementwise.abs(x.detach()), 0.5)
-    subnormal = size < 1e-300
-    size = comparison.where(subnormal, size * 2.0**64, size)
     power = elementwise.floor(elementwise.log2(size)) + 1
-    ratio = size * elementwise.exp2(-power)  # the logarithm may round to the next whole number
+    ratio = _scaled(size, power)  # the logarithm may round to the next whole number
     power = power + to_dtype(ratio >= 1, power.dtype) - to_dtype(ratio < 0.5, power.dtype)
-    exponent = comparison.where(plain, power - 64.0 * to_dtype(subnormal, power.dtype), 0)
-    half = elementwise.trunc(exponent / 2)  # 2^−exponent alone might overflow
-    mantissa = x * elementwise.exp2(-half) * elementwise.exp2(half - exponent)
-    mantissa, exponent = to_dtype(mantissa, input.dtype), to_dtype(exponent, _dtype.int32)
-    return returned("frexp", out, mantissa=mantissa, exponent=exponent)
+    exponent = comparison.where(plain, power, 0)
+    mantissa = to_dtype(_scaled(x, exponent), input.dtype)
+    return returned("frexp", out, mantissa=mantissa, exponent=to_dtype(exponent, _dtype.int32))
+
+
+def _scaled(x: Tensor, power: Tensor) -> Tensor:
+    """x / 2^power in two steps: 2^−power alone might overflow."""
+    half = elementwise.trunc(power / 2)
+    return x * elementwise.exp2(-half) * elementwise.exp2(half - power)
 
 
 def deg2rad(input: Tensor, *, out: Tensor | None = None) -> Tensor:
