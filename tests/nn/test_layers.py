@@ -189,3 +189,13 @@ def test_dropout3d_of_few_axes_and_pools_of_bfloat16(torch: Any) -> Any:
         results = [drop(torch.ones(shape)) for shape in ((3,), (2, 3), (2, 3, 4), (3, 2, 2, 2))]
     x = torch.randn(1, 2, 4, 4).bfloat16()
     return [*results, list(torch.nn.MaxPool2d(2, return_indices=True)(x))]
+
+
+@close
+def test_complex_numbers_have_no_order(torch: Any) -> Any:
+    F, z = torch.nn.functional, torch.tensor([1 + 1j, -2j])
+    return [
+        *(said(lambda: f(z)) for f in (torch.relu, F.relu6, F.hardtanh)),
+        *(said(lambda: z.clone().relu_()), said(lambda: torch.maximum(z, z.real))),
+        *(said(lambda: torch.min(z, z)), said(lambda: F.cosine_similarity(z, z, dim=0))),
+    ]

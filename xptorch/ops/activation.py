@@ -237,11 +237,17 @@ _glu = op("glu", _glu_forward, a=_glu_slope)
 # ---- PyTorch's functions
 
 
+_NO_COMPLEX = "clamp is not supported for complex types"
+
+
 def relu(input: Tensor) -> Tensor:
     """max(0, input)."""
     need_tensor(input, "relu")
-    if input._data.dtype == input._device.xp.bool:
+    category = input.dtype.category
+    if category == BOOL:
         raise RuntimeError("Boolean inputs not supported for relu")
+    if category == COMPLEX:
+        raise NotImplementedError(_NO_COMPLEX)
     return _relu(input)
 
 
@@ -263,6 +269,8 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tens
     need_tensor(input, "hardtanh")
     if input.dtype.category == BOOL:
         raise RuntimeError("Bool inputs not supported for hardtanh")
+    if input.dtype.category == COMPLEX:
+        raise NotImplementedError(_NO_COMPLEX)
     if input.dtype.category < FLOAT:
         if not input.dtype.is_signed and (min_val < 0 or max_val < 0):
             raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")

@@ -21,7 +21,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     need_tensor(x1, "cosine_similarity", "x1")
     need_tensor(x2, "cosine_similarity", "x2", 2)
     a, b = promote(x1, x2)
-    if a.dtype.category < FLOAT:
+    if a.dtype.category != FLOAT:
         raise RuntimeError(
             f"expected common dtype to be floating point, yet common dtype is {type_name(a.dtype)}"
         )

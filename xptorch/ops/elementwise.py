@@ -374,6 +374,8 @@ def _of_bools(core: Function, truth: Function, doc: str) -> Function:
 
     def function(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
         a, b = promote(input, other, 0, 2, core.__name__)
+        if a.dtype.is_complex:
+            raise RuntimeError(f"{core.__name__} not implemented for complex tensors.")
         result = truth(a, b) if a.dtype is _dtype.bool_ else core(a, b)
         return result if out is None else deliver(result, out, core.__name__)
 
