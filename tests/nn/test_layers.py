@@ -199,3 +199,13 @@ def test_complex_numbers_have_no_order(torch: Any) -> Any:
         *(said(lambda: z.clone().relu_()), said(lambda: torch.maximum(z, z.real))),
         *(said(lambda: torch.min(z, z)), said(lambda: F.cosine_similarity(z, z, dim=0))),
     ]
+
+
+@close
+def test_losses_of_two_dtypes(torch: Any) -> Any:
+    F, x, y = torch.nn.functional, torch.randn(3), torch.rand(3).double()
+    results = []
+    for loss in (F.huber_loss, F.soft_margin_loss, F.smooth_l1_loss, F.mse_loss):
+        results += [loss(x, y), loss(y, x), loss(x, y, reduction="none")]
+    z = torch.tensor([1j])
+    return [*results, said(lambda: F.kl_div(z, z, reduction="sum"))]

@@ -47,6 +47,8 @@ def kl_div(
         )
     if input.dtype.category < FLOAT or target.dtype.category < FLOAT:
         raise RuntimeError("kl_div: Integral inputs not supported.")
+    if input.is_complex() or target.is_complex():
+        raise RuntimeError("kl_div: Complex inputs not supported.")
     if log_target:
         losses = target.exp() * (target - input)
     else:

@@ -438,4 +438,4 @@ def huber_loss(
     if weight is not None:
         losses = in_float32(ops.huber, a, b, reduction="none", bend=bend)
         return _weighted(losses, weight, reduction)
-    return in_float32(ops.huber, a, b, reduction=reduction, bend=bend)
+    return to_dtype(in_float32(ops.huber, a, b, reduction=reduction, bend=bend), input.dtype)

@@ -171,7 +171,7 @@ def soft_margin_loss(
     z = -target * input
     if z.dtype.category < _dtype.FLOAT:
         check_cast(_dtype.get_default_dtype(), z.dtype)
-    return reduced(softplus(z, 1.0, 1e30), reduction)
+    return reduced(to_dtype(softplus(z, 1.0, 1e30), input.dtype), reduction)
 
 
 def multilabel_soft_margin_loss(
