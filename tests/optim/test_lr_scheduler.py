@@ -280,6 +280,7 @@ def test_errors(torch: Any) -> Any:
             lambda: m.SequentialLR(opt, [m.ReduceLROnPlateau(opt)], []),
             lambda: m.ChainedScheduler([]),
             lambda: m.ChainedScheduler([step, m.StepLR(other, 1)]),
+            lambda: m.ChainedScheduler([step, m.ReduceLROnPlateau(opt)]),
             lambda: m.LRScheduler(opt),
         ]
     ]
@@ -328,6 +329,23 @@ def test_misuse_warns() -> None:
         scheduler.step(5)
     with pytest.warns(UserWarning, match="get_last_lr"):
         scheduler.get_lr()
+    with pytest.warns(UserWarning, match="epoch parameter"):
+        lr_scheduler.ReduceLROnPlateau(opt).step(1.0, 3)
+
+
+@both
+def test_a_sequence_may_leave_its_first_schedulers_out(torch: Any) -> Any:
+    m = importlib.import_module(f"{torch.__name__}.optim.lr_scheduler")
+    rates = []
+    for milestones in ([0, 2], [0, 0]):
+        opt = optimizer(torch)
+        parts = [m.ConstantLR(opt), m.ExponentialLR(opt, 0.5), m.StepLR(opt, 1)]
+        scheduler = m.SequentialLR(opt, parts, milestones)
+        for _ in range(4):
+            rates.append(scheduler.get_last_lr())
+            opt.step()
+            scheduler.step()
+    return rates
 
 
 def test_own_schedulers() -> None:

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from xptorch.optim._scheduler import LRScheduler, check_optimizer, copied, put
+from xptorch.optim._scheduler import LRScheduler, check_optimizer, copied, put, warn_of_epoch
 from xptorch.optim.optimizer import Optimizer
 
 
@@ -93,7 +93,11 @@ class ReduceLROnPlateau(LRScheduler):
             epoch: its number, if it is not the next.
         """
         current = float(metrics)
-        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
+        if epoch is None:
+            epoch = self.last_epoch + 1
+        else:
+            warn_of_epoch()
+        self.last_epoch = epoch
         if self.is_better(current, self.best):
             self.best, self.num_bad_epochs = current, 0
         else:
@@ -167,6 +171,12 @@ class _Composed(LRScheduler):
                 raise TypeError(
                     f"{_name(self)} at index {i} should have `optimizer` as its attribute."
                 )
+            if isinstance(scheduler, ReduceLROnPlateau):
+                raise ValueError(
+                    f"{_name(self)} does not support `ReduceLROnPlateau` scheduler as it requires "
+                    "additional kwargs to be specified when calling `step`, but got one at index "
+                    f"{i} in the given schedulers sequence."
+                )
             if scheduler.optimizer != optimizer:
                 raise ValueError(
                     f"{_name(self)} expects all schedulers to belong to the same optimizer, but "
@@ -199,13 +209,6 @@ class SequentialLR(_Composed):
     ) -> None:
         if len(schedulers) < 1:
             raise ValueError("SequentialLR expects at least one scheduler, but got no scheduler.")
-        for i, scheduler in enumerate(schedulers):
-            if isinstance(scheduler, ReduceLROnPlateau):
-                raise ValueError(
-                    "SequentialLR does not support `ReduceLROnPlateau` scheduler as it requires "
-                    f"additional kwargs to be specified when calling `step`, but got one at index "
-                    f"{i} in the given schedulers sequence."
-                )
         self._check_same(schedulers, optimizer)
         if len(milestones) != len(schedulers) - 1:
             raise ValueError(
@@ -221,8 +224,9 @@ class SequentialLR(_Composed):
         for group in optimizer.param_groups:
             put(group, "lr", copied(group["initial_lr"]))
         _undo(self)
-        schedulers[0]._initial_step()
-        self._last_lr = schedulers[0].get_last_lr()
+        first = schedulers[bisect_right(milestones, 0)]
+        first._initial_step()
+        self._last_lr = first.get_last_lr()
 
     def step(self) -> None:  # type: ignore[override]
         """Set the rates of the next epoch."""
@@ -252,7 +256,8 @@ class ChainedScheduler(_Composed):
         optimizer: whose rates are set; the first scheduler's if None.
 
     Raises:
-        ValueError: there is no scheduler, or one belongs to another optimizer.
+        ValueError: there is no scheduler, or one belongs to another optimizer or is a
+            `ReduceLROnPlateau`.
     """
 
     def __init__(

@@ -82,12 +82,7 @@ class LRScheduler:
             self._check_order()
         self._step_count += 1
         if epoch is not None:
-            warnings.warn(
-                "The epoch parameter in `scheduler.step()` is deprecated: call it without, once "
-                "after every epoch",
-                UserWarning,
-                stacklevel=2,
-            )
+            warn_of_epoch()
         self._update_lr(epoch)
 
     def _check_order(self) -> None:
@@ -145,6 +140,16 @@ class LRScheduler:
                 stacklevel=3,
             )
         return self._current()
+
+
+def warn_of_epoch() -> None:
+    """Say to the caller of `step` that its argument is out of use."""
+    warnings.warn(
+        "The epoch parameter in `scheduler.step()` is deprecated: call it without, once after "
+        "every epoch",
+        UserWarning,
+        stacklevel=3,
+    )
 
 
 def check_optimizer(optimizer: Any) -> Optimizer:
