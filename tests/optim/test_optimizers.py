@@ -292,6 +292,22 @@ def test_option_errors(torch: Any) -> Any:
 def test_what_is_not_supported_says_so(option: str) -> None:
     with pytest.raises(NotImplementedError, match=option):
         optim.AdamW(weights(xptorch), **{option: True})  # type: ignore[arg-type]
+    first, second = (xptorch.ones(1, requires_grad=True) for _ in range(2))
+    opt = optim.AdamW([first])
+    with pytest.raises(NotImplementedError, match=option):
+        opt.add_param_group({"params": [second], option: True})
+    assert len(opt.param_groups) == 1
+
+
+@both
+def test_adagrads_sums_start_alike_in_all_groups(torch: Any) -> Any:
+    w, v = torch.ones(1, requires_grad=True), torch.ones(1, requires_grad=True)
+    own = {"initial_accumulator_value": 0.25}
+    opt = torch.optim.Adagrad([{"params": [w], **own}], initial_accumulator_value=0.5)
+    opt.add_param_group({"params": [v], **own})
+    w.grad = v.grad = torch.ones(1)
+    opt.step()
+    return [opt.state[p]["sum"].item() for p in (w, v)]
 
 
 @both
@@ -311,6 +327,7 @@ def test_parameter_errors(torch: Any) -> Any:
         said(lambda: sgd([{"params": [w]}, {"params": [w]}])),
         said(lambda: made.add_param_group([v])),
         said(lambda: made.add_param_group({"params": w})),
+        said(lambda: made.add_param_group({"params": [("v", v)]})),
         type(_error(lambda: torch.optim.Optimizer([w], {}).step())).__name__,
     ]
 

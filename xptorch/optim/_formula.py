@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from xptorch import _dtype, _graph
-from xptorch._grad_mode import enable_grad
 from xptorch._tensor import Tensor
 from xptorch.ops import create
 from xptorch.ops.complex import view_as_real
@@ -46,26 +45,6 @@ def check_betas(betas: Any, foreach: bool | None = None, capturable: bool = Fals
                 raise ValueError(f"Tensor betas[{i}] must be 1-element")
         if not 0.0 <= beta < 1.0:
             raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
-
-
-def check_modes(
-    optimizer: Optimizer,
-    foreach: bool | None = None,
-    differentiable: bool = False,
-    capturable: bool = False,
-    fused: bool | None = None,
-) -> None:
-    """Raise for ways of working that exclude each other, or that XPTorch does not have.
-
-    `foreach` and `fused` only say how PyTorch groups the work: here they change nothing.
-    """
-    if fused and differentiable:
-        raise RuntimeError("`fused` does not support `differentiable`")
-    if fused and foreach:
-        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-    for name, value in (("differentiable", differentiable), ("capturable", capturable)):
-        if value:
-            raise NotImplementedError(f"{type(optimizer).__name__}: {name}=True is not supported")
 
 
 def number(value: Any) -> float:
@@ -121,6 +100,19 @@ class FormulaOptimizer(Optimizer):
         **dict.fromkeys(("foreach", "fused"), None),
     }
 
+    def _check_group(self, group: dict[str, Any]) -> None:
+        """Raise for ways of working that exclude each other, or that XPTorch does not have.
+
+        `foreach` and `fused` only say how PyTorch groups the work: here they change nothing.
+        """
+        if group.get("fused") and group["differentiable"]:
+            raise RuntimeError("`fused` does not support `differentiable`")
+        if group.get("fused") and group["foreach"]:
+            raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+        for mode in ("differentiable", "capturable"):
+            if group.get(mode):
+                raise NotImplementedError(f"{type(self).__name__}: {mode}=True is not supported")
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         for group in self.param_groups:
@@ -168,12 +160,6 @@ class FormulaOptimizer(Optimizer):
                 tasks.append(task)
             apply(self.update, tasks)
         return loss
-
-    def _loss(self, closure: Closure) -> Any:
-        if closure is None:
-            return None
-        with enable_grad():
-            return closure()
 
     def _gradients(self, group: dict[str, Any]) -> Iterator[tuple[Tensor, Any]]:
         """Each parameter of a group that has a gradient, and the gradient's array."""

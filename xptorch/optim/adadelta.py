@@ -9,7 +9,6 @@ from xptorch.optim._formula import (
     FormulaOptimizer,
     average_square,
     check_lr,
-    check_modes,
     check_range,
     decayed,
     number,
@@ -59,7 +58,6 @@ class Adadelta(FormulaOptimizer):
             raise ValueError(f"Invalid rho value: {rho}")
         check_range("epsilon value", eps)
         check_range("weight_decay value", weight_decay)
-        check_modes(self, foreach, differentiable, capturable)
         defaults = {
             "lr": lr,
             "rho": rho,

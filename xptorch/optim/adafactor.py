@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from xptorch import _dtype
-from xptorch._grad_mode import enable_grad, no_grad
+from xptorch._grad_mode import no_grad
 from xptorch._tensor import Tensor
 from xptorch.ops import create
 from xptorch.optim._formula import advance, number, scalar_state
@@ -82,10 +82,7 @@ class Adafactor(Optimizer):
 
     @no_grad()
     def step(self, closure: Closure = None) -> Any:
-        loss = None
-        if closure is not None:
-            with enable_grad():
-                loss = closure()
+        loss = self._loss(closure)
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is None:

@@ -8,7 +8,6 @@ from xptorch._tensor import Tensor
 from xptorch.optim._formula import (
     FormulaOptimizer,
     check_lr,
-    check_modes,
     check_range,
     decayed,
     full_state,
@@ -61,7 +60,6 @@ class Adagrad(FormulaOptimizer):
         check_range("weight_decay value", weight_decay)
         check_range("initial_accumulator_value value", initial_accumulator_value)
         check_range("epsilon value", eps)
-        check_modes(self, foreach, differentiable, fused=fused)
         defaults = {
             "lr": lr,
             "lr_decay": lr_decay,
@@ -76,7 +74,7 @@ class Adagrad(FormulaOptimizer):
         super().__init__(params, defaults)
         for group in self.param_groups:
             for p in group["params"]:
-                start = full_state(p, group["initial_accumulator_value"])
+                start = full_state(p, initial_accumulator_value)
                 self.state[p] = {"step": scalar_state(), "sum": start}
 
     def share_memory(self) -> None:
@@ -88,7 +86,7 @@ class Adagrad(FormulaOptimizer):
         raise NotImplementedError("Adagrad: share_memory() is not supported")
 
     def _states(self, group: dict[str, Any]) -> dict[str, float]:
-        return {"sum": group["initial_accumulator_value"]}
+        return {"sum": self.defaults["initial_accumulator_value"]}
 
     def _settings(self, group: dict[str, Any]) -> dict[str, Any]:
         names = ("lr_decay", "weight_decay", "eps")

@@ -11,7 +11,6 @@ from xptorch.optim._formula import (
     average_square,
     check_betas,
     check_lr,
-    check_modes,
     check_range,
     decayed,
     lerp,
@@ -66,7 +65,6 @@ class Adam(FormulaOptimizer):
         check_range("epsilon value", eps)
         check_betas(betas, foreach, capturable)
         check_range("weight_decay value", weight_decay)
-        check_modes(self, foreach, differentiable, capturable, fused)
         defaults = {
             "lr": lr,
             "betas": betas,

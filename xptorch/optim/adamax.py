@@ -9,7 +9,6 @@ from xptorch.optim._formula import (
     FormulaOptimizer,
     check_betas,
     check_lr,
-    check_modes,
     check_range,
     decayed,
     lerp,
@@ -59,7 +58,6 @@ class Adamax(FormulaOptimizer):
         check_range("epsilon value", eps)
         check_betas(betas)
         check_range("weight_decay value", weight_decay)
-        check_modes(self, foreach, differentiable, capturable)
         defaults = {
             "lr": lr,
             "betas": betas,

@@ -8,7 +8,6 @@ from xptorch._tensor import Tensor
 from xptorch.optim._formula import (
     FormulaOptimizer,
     check_lr,
-    check_modes,
     check_range,
     decayed,
     number,
@@ -60,7 +59,6 @@ class ASGD(FormulaOptimizer):
     ) -> None:
         check_lr(lr)
         check_range("weight_decay value", weight_decay)
-        check_modes(self, foreach, differentiable, capturable)
         defaults = {
             "lr": lr,
             "lambd": lambd,

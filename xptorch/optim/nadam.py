@@ -10,7 +10,6 @@ from xptorch.optim._formula import (
     average_square,
     check_betas,
     check_lr,
-    check_modes,
     check_range,
     decayed,
     lerp,
@@ -68,7 +67,6 @@ class NAdam(FormulaOptimizer):
         check_betas(betas)
         check_range("weight_decay value", weight_decay)
         check_range("momentum_decay value", momentum_decay)
-        check_modes(self, foreach, differentiable, capturable)
         defaults = {
             "lr": lr,
             "betas": betas,

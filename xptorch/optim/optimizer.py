@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any, TypeAlias
 
+from xptorch._grad_mode import enable_grad
 from xptorch._tensor import Tensor
 from xptorch.utils.hooks import RemovableHandle
 
@@ -168,7 +169,11 @@ class Optimizer:
             raise ValueError("some parameters appear in more than one parameter group")
         if self.param_groups:
             _check_names(param_group, self.param_groups[0])
+        self._check_group(param_group)
         self.param_groups.append(param_group)
+
+    def _check_group(self, group: dict[str, Any]) -> None:
+        """Raise for options that are not supported."""
 
     def _check_param(self, p: Any) -> None:
         if not isinstance(p, Tensor):
@@ -211,6 +216,12 @@ class Optimizer:
             what `closure` returned, if there is one.
         """
         raise NotImplementedError
+
+    def _loss(self, closure: Closure) -> Any:
+        if closure is None:
+            return None
+        with enable_grad():
+            return closure()
 
     # ---- state dicts
 
@@ -366,11 +377,10 @@ def _named(params: Any) -> tuple[list[str] | None, list[Any]]:
 
 def _check_names(group: dict[str, Any], first: dict[str, Any]) -> None:
     if ("param_names" in group) != ("param_names" in first):
-        lack = "with" if "param_names" in group else "without"
-        have = "without" if "param_names" in group else "with"
+        how = "with" if "param_names" in group else "without"
         raise ValueError(
             "all optimizer param groups should be with/without names. "
-            f"cannot add param group {lack} names to the optimizer {have} names"
+            f"cannot add param group {how} names to the optimizer"
         )
 
 

@@ -9,7 +9,6 @@ from xptorch.optim._formula import (
     FormulaOptimizer,
     average_square,
     check_lr,
-    check_modes,
     check_range,
     decayed,
     lerp,
@@ -62,7 +61,6 @@ class RMSprop(FormulaOptimizer):
         check_range("momentum value", momentum)
         check_range("weight_decay value", weight_decay)
         check_range("alpha value", alpha)
-        check_modes(self, foreach, differentiable, capturable)
         defaults = {
             "lr": lr,
             "momentum": momentum,

@@ -8,7 +8,6 @@ from xptorch._tensor import Tensor
 from xptorch.optim._formula import (
     FormulaOptimizer,
     check_lr,
-    check_modes,
     number,
 )
 from xptorch.optim.optimizer import ParamsT
@@ -54,7 +53,6 @@ class Rprop(FormulaOptimizer):
         check_lr(lr)
         if not 0.0 < etas[0] < 1.0 < etas[1]:
             raise ValueError(f"Invalid eta values: {etas[0]}, {etas[1]}")
-        check_modes(self, foreach, differentiable, capturable)
         defaults = {
             "lr": lr,
             "etas": etas,

@@ -9,7 +9,6 @@ from xptorch.optim._apply import Task, apply
 from xptorch.optim._formula import (
     FormulaOptimizer,
     check_lr,
-    check_modes,
     check_range,
     decayed,
     full_state,
@@ -68,7 +67,6 @@ class SGD(FormulaOptimizer):
         check_range("weight_decay value", weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
-        check_modes(self, foreach, differentiable, fused=fused)
         defaults = {
             "lr": lr,
             "momentum": momentum,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from xptorch._grad_mode import enable_grad
 from xptorch._tensor import Tensor
 from xptorch.optim._formula import check_betas, number
 from xptorch.optim.optimizer import Closure, Optimizer, ParamsT
@@ -42,10 +41,7 @@ class SparseAdam(Optimizer):
 
     def step(self, closure: Closure = None) -> Any:
         """Raise RuntimeError where a parameter has a gradient: it is dense."""
-        loss = None
-        if closure is not None:
-            with enable_grad():
-                loss = closure()
+        loss = self._loss(closure)
         if any(p.grad is not None for group in self.param_groups for p in group["params"]):
             raise RuntimeError(
                 "SparseAdam does not support dense gradients, please consider Adam instead"
