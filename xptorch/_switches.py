@@ -7,13 +7,12 @@ run to run, so that every precision asked for, and determinism, are given.
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 __all__ = [
     *("are_deterministic_algorithms_enabled", "get_deterministic_debug_mode"),
     *("get_float32_matmul_precision", "is_deterministic_algorithms_warn_only_enabled"),
     *("set_deterministic_debug_mode", "set_float32_matmul_precision", "set_flush_denormal"),
-    *("set_warn_always", "is_warn_always_enabled", "typename", "use_deterministic_algorithms"),
+    *("set_warn_always", "is_warn_always_enabled", "use_deterministic_algorithms"),
 ]
 
 
@@ -103,14 +102,3 @@ def set_warn_always(b: bool, /) -> None:
 def is_warn_always_enabled() -> bool:
     """What `set_warn_always` was told."""
     return _set.warn_always
-
-
-def typename(obj: Any, /) -> str:
-    """A tensor's type with its module, such as "xptorch.FloatTensor"; others' qualified name."""
-    if hasattr(obj, "type") and hasattr(obj, "_version"):
-        return str(obj.type())
-    named = obj if hasattr(obj, "__qualname__") else type(obj)
-    module = getattr(named, "__module__", None)
-    if module in (None, "builtins", "__builtin__"):
-        return str(named.__qualname__)
-    return f"{module}.{named.__qualname__}"

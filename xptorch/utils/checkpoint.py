@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from xptorch import _graph, random
-from xptorch._grad_mode import enable_grad, mode
+from xptorch._grad_mode import enable_grad, mode, no_grad
 from xptorch._graph import Node
 from xptorch.nn import Sequential
 from xptorch.ops._common import is_tensor
@@ -80,7 +80,8 @@ def checkpoint(
             warnings.warn(
                 "None of the inputs have requires_grad=True. Gradients will be None", stacklevel=2
             )
-        return _detached(function, args)
+        with no_grad():
+            return function(*args)
     segment = _Segment(function, args, kwargs, preserve, determinism_check == "default")
     return segment.forward(*context_fn())
 
@@ -91,13 +92,6 @@ def _warn_of_default(name: str) -> None:
         "explicitly; it is True for now. use_reentrant=False is recommended.",
         stacklevel=3,
     )
-
-
-def _detached(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    from xptorch._grad_mode import no_grad
-
-    with no_grad():
-        return function(*args)
 
 
 class _Segment:
@@ -122,7 +116,7 @@ class _Segment:
         with first:
             out = self.function(*self.args, **self.kwargs)
         self.nodes = _recorded(out, start)
-        self.kept = [_metadata(node) for node in self.nodes]
+        self.kept = [_Metadata(node) for node in self.nodes]
         for node in self.nodes:
             if type(node) is Node:
                 node.__class__ = _Forgotten
@@ -139,14 +133,14 @@ class _Segment:
             for context in (self.again, self.casts(), enable_grad()):
                 stack.enter_context(context)
             twins = _recorded(self.function(*self.args, **self.kwargs), start)
-        if [n.name() for n in twins] != [n.label_before for n in self.kept]:
+        if [n.name() for n in twins] != [n.name for n in self.kept]:
             raise CheckpointError(
                 "torch.utils.checkpoint: other operations were recorded during the original "
-                f"forward ({', '.join(n.label_before for n in self.kept)}) and recomputation "
+                f"forward ({', '.join(n.name for n in self.kept)}) and recomputation "
                 f"({', '.join(n.name() for n in twins)})."
             )
         for node, twin, kept in zip(self.nodes, twins, self.kept, strict=True):
-            found = _metadata(twin)
+            found = _Metadata(twin)
             if self.check and found != kept:
                 raise CheckpointError(
                     "torch.utils.checkpoint: Recomputed values for the following tensors have "
@@ -173,7 +167,7 @@ class _Metadata:
     """A node's name, and the shapes and dtypes of what it saved."""
 
     def __init__(self, node: Node) -> None:
-        self.label_before = node.name()
+        self.name = node.name()
         values = (node.saved or {}).items()
         self.arrays = {
             name: (tuple(x.shape), str(x.dtype)) for name, x in values if hasattr(x, "dtype")
@@ -185,10 +179,7 @@ class _Metadata:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"{self.label_before}({self.arrays})"
-
-
-_metadata = _Metadata
+        return f"{self.name}({self.arrays})"
 
 
 def _recorded(out: Any, start: int) -> list[Node]:
