@@ -75,3 +75,12 @@ def test_max_pool_tells_places_in_bfloat16() -> None:
     x = torch.tensor([[[1.0, 3.0, 2.0, torch.nan]]], dtype=torch.bfloat16)
     assert F.max_pool1d(x, 2, return_indices=True)[1].tolist() == [[[1, 3]]]
     assert F.adaptive_max_pool1d(x[..., :3], 1, return_indices=True)[1].tolist() == [[[1]]]
+
+
+@pytest.mark.parametrize("name", ["lu", "qr", "svd", "inv", "cholesky", "eigh", "det"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_decompositions_refuse_half_precision(name: str, dtype: Any) -> None:
+    if dtype is torch.bfloat16:
+        pytest.importorskip("ml_dtypes")
+    with pytest.raises(RuntimeError, match="Low precision dtypes not supported. Got B?F?"):
+        getattr(torch.linalg, name)(torch.eye(2, dtype=dtype))

@@ -249,3 +249,12 @@ def test_out_of_another_dtype_is_refused(name: str) -> None:
         OUT_IS_EXACT[name](library, x, library.empty(0))
         with pytest.raises(RuntimeError):
             OUT_IS_EXACT[name](library, x, library.empty(0, dtype=library.float64))
+
+
+@pytest.mark.parametrize("weight", [0.5, [1, 1, 1]])
+def test_lerp_is_not_of_integers(weight: Any) -> None:
+    for library in (xptorch, torch):
+        x = library.arange(3)
+        w = library.tensor(weight) if isinstance(weight, list) else weight
+        with pytest.raises(NotImplementedError, match="lerp_kernel_.* not implemented for 'Long'"):
+            library.lerp(x, x, w)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype
 from xptorch._dtype import FLOAT
 from xptorch._engine import either, op
 from xptorch.ops import create
@@ -73,8 +72,10 @@ def check_matrices(A: Tensor, name: str, square: bool = True) -> None:
             f"linalg.{name}: Expected a floating point or complex tensor as input. "
             f"Got {type_name(A.dtype)}"
         )
-    if A.dtype is _dtype.float16:
-        raise RuntimeError(f"linalg.{name}: Low precision dtypes not supported. Got Half")
+    if A.dtype.itemsize == 2:
+        raise RuntimeError(
+            f"linalg.{name}: Low precision dtypes not supported. Got {type_name(A.dtype)}"
+        )
 
 
 def check_square(A: Tensor, name: str) -> None:

@@ -317,6 +317,8 @@ def lerp(input: Tensor, end: Tensor, weight: Any, *, out: Tensor | None = None) 
                 f"expected dtype {_C_NAMES.get(input.dtype, input.dtype.name)} for `{name}` but "
                 f"got dtype {_C_NAMES.get(t.dtype, t.dtype.name)}"
             )
+    kernel = "lerp_kernel_tensor" if is_tensor(weight) else "lerp_kernel_scalar"
+    refuse(kernel, input, _dtype.BOOL, _dtype.INTEGER)
     return deliver(in_float32(_lerp, input, end, weight), out, "lerp")
 
 
