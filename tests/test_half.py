@@ -82,5 +82,5 @@ def test_max_pool_tells_places_in_bfloat16() -> None:
 def test_decompositions_refuse_half_precision(name: str, dtype: Any) -> None:
     if dtype is torch.bfloat16:
         pytest.importorskip("ml_dtypes")
-    with pytest.raises(RuntimeError, match="Low precision dtypes not supported. Got B?F?"):
+    with pytest.raises(RuntimeError, match="Low precision dtypes"):
         getattr(torch.linalg, name)(torch.eye(2, dtype=dtype))

@@ -256,5 +256,5 @@ def test_lerp_is_not_of_integers(weight: Any) -> None:
     for library in (xptorch, torch):
         x = library.arange(3)
         w = library.tensor(weight) if isinstance(weight, list) else weight
-        with pytest.raises(NotImplementedError, match="lerp_kernel_.* not implemented for 'Long'"):
+        with pytest.raises(NotImplementedError, match="not implemented for 'Long'"):
             library.lerp(x, x, w)
