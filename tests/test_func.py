@@ -90,6 +90,12 @@ PROGRAMS: dict[str, Program] = {
     "jacrev constant": lambda t: t.func.jacrev(lambda x: t.ones(2))(a(t, 3)),
     "jacfwd of jacrev": lambda t: t.func.jacfwd(t.func.jacrev(lambda x: (x**3).cumsum(0)))(a(t, 3)),
     "hessian": lambda t: t.func.hessian(lambda x: x.prod() + x[0] ** 3)(a(t, 3)),
+    "grad of vjp": lambda t: t.func.grad(
+        lambda x: t.func.vjp(lambda y, z: t.sin(y * z), x, a(t, 3))[1](a(t, 3))[1].sum()
+    )(a(t, 3)),
+    "grad of an older vjp": lambda t: t.func.grad(
+        lambda v, pull=t.func.vjp(t.sin, a(t, 3))[1]: pull(v)[0].sum()
+    )(a(t, 3)),
     "vmap": lambda t: t.func.vmap(t.dot, in_dims=(0, 1))(a(t, 4, 3), a(t, 3, 4)),
     "vmap whole": lambda t: t.vmap(lambda x, y: x + y, in_dims=(None, 1))(a(t, 2), a(t, 2, 5)),
     "vmap out": lambda t: t.vmap(lambda x: (x, x.sum()), out_dims=(1, 0))(a(t, 4, 3)),
@@ -143,6 +149,12 @@ def test_randomness() -> None:
     assert len(different.unique(dim=0)) == 3
 
 
+def test_vmap_refuses_changes_of_what_it_does_not_map() -> None:
+    for t in (xptorch, torch):  # each sample would see what those before it did
+        with pytest.raises(RuntimeError):
+            t.vmap(lambda x, y: x.add_(y), in_dims=(None, 0))(a(t, 3), a(t, 2, 3))
+
+
 WRONG: dict[str, Program] = {
     "not one number": lambda t: t.func.grad(lambda x: x)(a(t, 3)),
     "not a tensor": lambda t: t.func.grad(lambda x: 3.0)(a(t, 3)),
@@ -154,6 +166,10 @@ WRONG: dict[str, Program] = {
     "cotangents": lambda t: t.func.vjp(lambda x: (x, x), a(t, 3))[1](a(t, 3)),
     "tangents": lambda t: t.func.jvp(lambda x: x, (a(t, 3),), (a(t, 2),)),
     "primals": lambda t: t.func.jvp(lambda x: x, a(t, 3), a(t, 3)),
+    "no primals": lambda t: t.func.jvp(t.sin, (), ()),
+    "linearize": lambda t: t.func.linearize(t.sin, a(t, 3))[1](a(t, 3), a(t, 3)),
+    "jacfwd randomness": lambda t: t.func.jacfwd(t.sin, randomness="foo")(a(t, 3)),
+    "vmap axes in a list": lambda t: t.vmap(t.sin, in_dims=[0])(a(t, 3)),
     "vmap of a number": lambda t: t.vmap(lambda x: 3.0)(a(t, 3)),
     "vmap structure": lambda t: t.vmap(lambda x: x, in_dims=(0, 0))(a(t, 3)),
     "vmap axis": lambda t: t.vmap(lambda x: x, in_dims=3)(a(t, 3)),

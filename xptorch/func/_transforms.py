@@ -7,6 +7,7 @@ if something outside wants gradients through them.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
@@ -15,12 +16,17 @@ from xptorch._backprop import leaves_of
 from xptorch._grad_mode import enable_grad, is_grad_enabled
 from xptorch.autograd._backward import grad as backward
 from xptorch.autograd._backward import linearized
+from xptorch.func._vmap import check_randomness
 from xptorch.ops import create, shape
 from xptorch.ops._common import is_tensor
 from xptorch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_structure
 
 Function = Callable[..., Any]
 Argnums = int | tuple[int, ...]
+
+
+_serials = itertools.count(1)
+_running: set[int] = set()  # the passes whose functions are being evaluated
 
 
 class _Pass:
@@ -30,10 +36,15 @@ class _Pass:
         recorded = is_grad_enabled()
         chosen = _chosen(args, argnums)
         leaves, self.rebuild = tree_flatten(chosen)
-        with enable_grad():
-            self.inputs = [_own(t, recorded) for t in leaves]
-            result = func(*_replaced(args, argnums, self.rebuild.unflatten(self.inputs)), **kwargs)
-        self.result = result
+        serial = next(_serials)
+        _running.add(serial)
+        try:
+            with enable_grad():
+                self.inputs = [_own(t, recorded, serial) for t in leaves]
+                new = _replaced(args, argnums, self.rebuild.unflatten(self.inputs))
+                self.result = func(*new, **kwargs)
+        finally:
+            _running.discard(serial)
         self.recorded = recorded
 
     def outputs(self, has_aux: bool, where: str) -> Any:
@@ -47,9 +58,9 @@ class _Pass:
         return self.result[0]
 
     def wanted_outside(self, tensors: Sequence[Any]) -> bool:
-        """Whether something but this pass's own inputs may want gradients through them."""
-        mine = {id(t) for t in self.inputs if t.is_leaf}
-        return self.recorded and any(id(t) not in mine for t in leaves_of(tensors))
+        """Whether a leaf that is no pass's, or is that of one around this, may want gradients."""
+        serials = (getattr(t, "_pass", 0) for t in leaves_of(tensors))
+        return self.recorded and any(not s or s in _running for s in serials)
 
     def shown(self, tree: Any) -> Any:
         """A result as the caller sees it: part of a graph only if that leads outside."""
@@ -71,12 +82,14 @@ class _Pass:
         return [create.zeros_like(x) if g is None else g for g, x in pulled]
 
 
-def _own(t: Any, recorded: bool) -> Any:
+def _own(t: Any, recorded: bool, serial: int) -> Any:
     if not is_tensor(t):
         raise ValueError(f"Thing passed to transform API must be Tensor, got {type(t)}")
     if t.requires_grad and recorded:
         return t.view_as(t)
-    return t.detach().requires_grad_()
+    leaf = t.detach().requires_grad_()
+    leaf._pass = serial
+    return leaf
 
 
 def _chosen(args: Sequence[Any], argnums: Any) -> Any:
@@ -227,6 +240,8 @@ def jvp(
             f"{where}: Expected primals and tangents to have the same python structure. "
             f"{tree_structure(primals)} and {tree_structure(tangents)} differ"
         )
+    if not primals:
+        raise RuntimeError(f"{where}: Expected primals to contain at least one Tensor.")
     run = _Pass(func, primals, tuple(range(len(primals))))
     value = run.outputs(has_aux, where)
     push = _pusher(run, value, strict)
@@ -263,7 +278,16 @@ def linearize(func: Function, *primals: Any) -> tuple[Any, Function]:
     """The value of `func`, and a function that gives Jv at these arguments for any v."""
     run = _Pass(func, primals, tuple(range(len(primals))))
     push = _pusher(run, run.result)
-    return run.shown(run.result), lambda *tangents: push(tree_leaves(tangents))
+
+    def along(*tangents: Any) -> Any:
+        given, wanted = tree_structure(tangents), tree_structure(primals)
+        if given != wanted:
+            raise RuntimeError(
+                f"Expected the tangents {given} to have the same argspec as the primals {wanted}"
+            )
+        return push(tree_leaves(tangents))
+
+    return run.shown(run.result), along
 
 
 def jacrev(
@@ -324,6 +348,7 @@ def jacfwd(
         has_aux: `func` returns ``(value, aux)``; the result is then ``(jacobian, aux)``.
         randomness: the same result here: the function is evaluated once.
     """
+    check_randomness(randomness)
     return jacrev(func, argnums, has_aux=has_aux)
 
 

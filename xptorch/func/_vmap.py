@@ -40,17 +40,14 @@ def vmap(
 
     Raises:
         ValueError: the arguments, `in_dims` or `out_dims` do not fit together.
+        NotImplementedError: `func` changes an argument that is taken whole.
 
     Example:
         >>> import xptorch as torch
         >>> torch.vmap(torch.dot)(torch.ones(3, 2), torch.ones(3, 2))
         tensor([2., 2., 2.])
     """
-    if randomness not in ("error", "different", "same"):
-        raise RuntimeError(
-            "Only allowed values for randomness are 'error', 'different', or 'same'. "
-            f"Got {randomness}"
-        )
+    check_randomness(randomness)
     if chunk_size is not None and chunk_size <= 0:
         raise ValueError(f"vmap: chunk_size should be None or greater than 0. (got {chunk_size})")
     name = getattr(func, "__name__", repr(func))
@@ -68,6 +65,8 @@ def vmap(
         split = [
             x if axis is None else _samples(x, axis) for x, axis in zip(leaves, axes, strict=True)
         ]
+        whole = [x for x, a in zip(leaves, axes, strict=True) if a is None and is_tensor(x)]
+        versions = [x._version for x in whole]
         results = []
         before = random.get_rng_state()
         for i in range(max(size, 1)):
@@ -75,6 +74,8 @@ def vmap(
                 random.set_rng_state(before)
             own = [x if a is None else x[i] for x, a in zip(split, axes, strict=True)]
             results.append(func(*rebuild.unflatten(own), **kwargs))
+        if versions != [x._version for x in whole]:
+            raise NotImplementedError("vmap: an in-place change of an argument that is taken whole")
         if randomness == "error" and not before.equal(random.get_rng_state()):
             raise RuntimeError(
                 "vmap: called random operation while in randomness error mode. Please either use "
@@ -86,13 +87,22 @@ def vmap(
     return wrapper
 
 
+def check_randomness(randomness: str) -> None:
+    """Raise RuntimeError unless it is one of the three words."""
+    if randomness not in ("error", "different", "same"):
+        raise RuntimeError(
+            "Only allowed values for randomness are 'error', 'different', or 'same'. "
+            f"Got {randomness}"
+        )
+
+
 def _axes(name: str, in_dims: Any, args: tuple[Any, ...]) -> list[Any]:
-    if not isinstance(in_dims, int | tuple | list):
+    if not isinstance(in_dims, int | tuple):
         raise ValueError(
             f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): expected `in_dims` to be int or a "
             f"(potentially nested) tuple matching the structure of inputs, got: {type(in_dims)}."
         )
-    found = broadcast_prefix(tuple(in_dims) if isinstance(in_dims, list) else in_dims, args)
+    found = broadcast_prefix(in_dims, args)
     if found is None:
         raise ValueError(
             f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): in_dims is not compatible with the "
