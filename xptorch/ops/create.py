@@ -199,13 +199,10 @@ def range(
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     count = int((end - start) / step) + 1
     dtype = dtype or (out.dtype if out is not None else _dtype.get_default_dtype())
-    on = resolve(device)
-    wide = on.raw_dtype(_dtype.float64 if dtype.is_floating_point else _dtype.int64)
     if not dtype.is_floating_point:
         start, step = int(start), int(step)
-    steps = on.xp.arange(count, dtype=wide, device=on.raw)
-    data = mode.run(on.xp.astype, start + steps * step, on.raw_dtype(dtype))
-    return leaf(deliver(_graph.wrap(data, on), out, "range"), requires_grad)
+    made = _stepped(start, step, count, dtype, resolve(device))
+    return leaf(deliver(made, out, "range"), requires_grad)
 
 
 def from_numpy(ndarray: Any) -> Tensor:
@@ -239,8 +236,8 @@ def scalar_tensor(
 ) -> Tensor:
     """A number as a tensor of no dimensions, of the default dtype."""
     options(kwargs, "scalar_tensor")
-    on = device or resolve()
-    return _filled(s, (), dtype or _dtype.get_default_dtype(), on, requires_grad, None, "scalar")
+    dtype = dtype or _dtype.get_default_dtype()
+    return _filled(s, (), dtype, device, requires_grad, None, "scalar_tensor")
 
 
 # ---- of one value
@@ -422,13 +419,16 @@ def arange(
         floats = any(isinstance(v, float) for v in (start, end, step))
         dtype = _dtype.get_default_dtype() if floats else _dtype.int64
         dtype = out.dtype if out is not None else dtype
-    on = resolve(device)
     count, start, step = _progression(start, end, step, dtype)
-    # In the widest type first: start + i·step must not gather rounding errors.
+    made = _stepped(start, step, count, dtype, resolve(device))
+    return leaf(deliver(made, out, "arange"), requires_grad)
+
+
+def _stepped(start: Any, step: Any, count: int, dtype: Dtype, on: Any) -> Tensor:
+    """start + i·step, in the widest type first: it must not gather rounding errors."""
     wide = on.raw_dtype(_dtype.float64 if dtype.is_floating_point else _dtype.int64)
     steps = on.xp.arange(count, dtype=wide, device=on.raw)
-    data = mode.run(on.xp.astype, start + steps * step, on.raw_dtype(dtype))
-    return leaf(deliver(_graph.wrap(data, on), out, "arange"), requires_grad)
+    return _graph.wrap(mode.run(on.xp.astype, start + steps * step, on.raw_dtype(dtype)), on)
 
 
 def _progression(start: Any, end: Any, step: Any, dtype: Dtype) -> tuple[int, Any, Any]:

@@ -9,13 +9,6 @@ from xptorch._dtype import FLOAT
 from xptorch._engine import either, op
 from xptorch.ops import create
 from xptorch.ops._common import broadcast, deliver, need_tensor, returned, type_name
-
-if TYPE_CHECKING:
-    from xptorch._tensor import Tensor
-
-
-from typing import TYPE_CHECKING
-
 from xptorch.ops.linalg import matmul
 from xptorch.ops.random import randn
 

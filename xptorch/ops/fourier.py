@@ -13,7 +13,15 @@ from xptorch import _dtype, _graph
 from xptorch._dtype import FLOAT
 from xptorch._engine import either, op
 from xptorch.ops import create
-from xptorch.ops._common import deliver, floating, need_tensor, to_dtype, type_name, wrap_dim
+from xptorch.ops._common import (
+    at_axis,
+    deliver,
+    floating,
+    need_tensor,
+    to_dtype,
+    type_name,
+    wrap_dim,
+)
 from xptorch.ops._makers import named
 from xptorch.ops.complex import conj
 from xptorch.ops.layout import roll
@@ -42,10 +50,10 @@ _fftn_either = either(_fftn)
 
 def _inner_times(xp: Any, x: Any, axis: int, n: int, factor: float) -> Any:
     """Half a spectrum with those of its numbers that stand for two of the whole one scaled."""
-    count, lead = x.shape[axis], (slice(None),) * axis
+    count = x.shape[axis]
     end = count - 1 if n % 2 == 0 else count
     parts = [(0, 1), (1, end), (end, count)]
-    first, inner, last = (x[(*lead, slice(a, b), ...)] for a, b in parts)
+    first, inner, last = (x[at_axis(axis, slice(a, b))] for a, b in parts)
     return xp.concat([first, inner * factor, last], axis=axis)
 
 

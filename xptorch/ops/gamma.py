@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, Any
 
+from xptorch._dtype import BOOL, COMPLEX, FLOAT, INTEGER
 from xptorch._engine import either, op
-from xptorch.ops._common import deliver, floating, need_tensor, to_dtype
-from xptorch.ops._makers import in_double, unary
-
-if TYPE_CHECKING:
-    from xptorch._tensor import Tensor
-
-
-import functools
-from typing import TYPE_CHECKING
-
-from xptorch.ops._common import BOOL, COMPLEX, FLOAT, INTEGER, is_tensor, promote, refuse
-from xptorch.ops._makers import need_wide
+from xptorch.ops._common import (
+    deliver,
+    floating,
+    is_tensor,
+    need_tensor,
+    promote,
+    refuse,
+    to_dtype,
+)
+from xptorch.ops._makers import in_double, need_wide, unary
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -115,17 +115,11 @@ def _polygamma_forward(xp: Any, a: Any, *, n: int) -> Any:
 _polygamma = op(
     "polygamma",
     _polygamma_forward,
-    a=lambda xp, g, a, n: g * _slope(xp, a, n + 1),
+    a=lambda xp, g, a, n: g * _slope(xp, a, n=n + 1),
 )
-_lgamma = op("lgamma", in_double(log_gamma), a=lambda xp, g, a: g * _slope(xp, a, 0))
-
-
-_polygamma_either: Any = either(_polygamma)
+_lgamma = op("lgamma", in_double(log_gamma), a=lambda xp, g, a: g * _slope(xp, a, n=0))
+_slope: Any = either(_polygamma)
 lgamma_either: Any = either(_lgamma)
-
-
-def _slope(xp: Any, a: Any, n: int) -> Any:
-    return _polygamma_either(xp, a, n=n)
 
 
 lgamma = unary(_lgamma, "log |Γ(x)|.", real=True)
