@@ -106,6 +106,40 @@ def test_what_cannot_be_solved_is_told_or_raised() -> None:
                 call()
 
 
+def _singular(t: Any) -> list[Any]:
+    tall, flat = t.tensor([[1.0, 0], [0, 1e-3], [0, 0]]), t.tensor([[1.0, 2], [2, 4]])
+    low, b = t.tensor([[1.0, 0], [1, 0]]), t.ones(2, 1)
+    found = [t.linalg.solve_triangular(low, b, upper=False), t.cholesky_solve(b, low)]
+    found += [t.linalg.solve_triangular(low.mT, b, upper=True)]
+    found += [t.linalg.solve_triangular(low, b.mT, upper=False, left=False)]
+    found += [t.linalg.cond(flat, 1), t.linalg.cond(t.stack([flat, flat + t.eye(2)]), "fro")]
+    for driver in (None, "gels", "gelsy", "gelsd", "gelss"):
+        for rcond in (None, 1e-2):
+            found += t.linalg.lstsq(tall, t.ones(3, 1), rcond=rcond, driver=driver)
+    a = t.stack([flat, flat + t.eye(2), t.zeros(2, 2)]).requires_grad_()
+    t.linalg.det(a).sum().backward()
+    (slope,) = t.autograd.grad(t.linalg.slogdet(a)[1][1], [a])
+    return [*found, a.grad, slope[1], t.linalg.pinv(t.zeros(0, 0), rtol=t.tensor(0.1))]
+
+
+def test_singular_matrices() -> None:
+    for mine, theirs in zip(_singular(xptorch), _singular(torch), strict=True):
+        assert mine.shape == theirs.shape
+        np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-4, atol=1e-5)
+    for t in (xptorch, torch):
+        bad, name = t.tensor([[float("nan"), 0], [0, 1]]), t.linalg.LinAlgError
+        for call in (t.linalg.svd, t.linalg.svdvals, t.linalg.pinv):
+            with pytest.raises(name, match="non-finite"):
+                call(bad)
+        with pytest.raises(name):
+            t.cholesky_inverse(t.zeros(2, 2))
+        with pytest.raises(RuntimeError, match="greater than 1"):
+            t.linalg.vander(t.ones(3), N=1)
+        assert t.vander(t.ones(3), 1).shape == (3, 1)
+        with pytest.raises(RuntimeError, match="same dtype"):
+            t.histogram(t.ones(3), 2, weight=t.tensor([1, 2, 3]))
+
+
 def test_results_are_stored_in_out() -> None:
     for t in (xptorch, torch):
         a = t.tensor([[2.0, 1, 0], [1, 3, 1]])

@@ -11,6 +11,7 @@ from xptorch.ops import create
 from xptorch.ops._common import broadcast, deliver, need_tensor, returned, type_name
 from xptorch.ops.linalg import matmul
 from xptorch.ops.random import randn
+from xptorch.ops.shape import cat
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -94,6 +95,7 @@ def solved(name: str, problem: str, call: Callable[..., Any], *inputs: Any, **st
 
 
 SINGULAR = "The inversion could not be completed because the input matrix is singular."
+DIVERGED = "The algorithm failed to converge because the input matrix contained non-finite values."
 
 
 # ---- what the derivatives need
@@ -148,7 +150,23 @@ def solve_triangular(
     part = A.triu(strict) if upper else A.tril(-strict)
     if unitriangular:
         part = part + create.eye(A._data.shape[-1], dtype=A.dtype, device=A._device)
-    return deliver(solved_for(part, B, left, "solve_triangular"), out, "solve_triangular")
+    try:
+        x = solved_for(part, B, left, "solve_triangular")
+    except LinAlgError:
+        x = _substituted(part, B, upper) if left else _substituted(part.mT, B.mT, not upper).mT
+    return deliver(x, out, "solve_triangular")
+
+
+def _substituted(A: Tensor, B: Tensor, upper: bool) -> Tensor:
+    """X with A X = B, row after row: where the diagonal is 0, infinite or NaN."""
+    rows: dict[int, Tensor] = {}
+    n = A._data.shape[-1]
+    for i in reversed(range(n)) if upper else range(n):
+        rest = B[..., i : i + 1, :]
+        for j, x in rows.items():
+            rest = rest - A[..., i : i + 1, j : j + 1] * x
+        rows[i] = rest / A[..., i : i + 1, i : i + 1]
+    return cat([rows[i] for i in range(n)], -2)
 
 
 # ---- Cholesky
@@ -217,16 +235,22 @@ def cholesky_solve(
             f"{n} by {n} but each b matrix is {rows} by {cols}"
         )
     batch = broadcast(L._data.shape[:-2], B._data.shape[:-2])
-    lower = (L.mH if upper else L).expand((*batch, n, n))
-    result = _cholesky_solve(B.expand((*batch, rows, cols)), lower)
+    lower, b = (L.mH if upper else L).expand((*batch, n, n)), B.expand((*batch, rows, cols))
+    try:
+        result = solved("cholesky_solve", SINGULAR, _cholesky_solve, b, lower)
+    except LinAlgError:
+        half = _substituted(lower.tril(), b, upper=False)
+        result = _substituted(lower.mH.triu(), half, upper=True)
     return deliver(result, out, "cholesky_solve")
 
 
 def cholesky_inverse(L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The inverse of A = L Lᵀ."""
     check_matrices(L, "cholesky_inverse")
-    eye = create.eye(L._data.shape[-1], dtype=L.dtype, device=L._device)
-    return deliver(cholesky_solve(eye, L, upper), out, "cholesky_inverse")
+    eye = create.eye(L._data.shape[-1], dtype=L.dtype, device=L._device).expand(L._data.shape)
+    lower = L.mH if upper else L
+    result = solved("cholesky_inverse", SINGULAR, _cholesky_solve, eye, lower)
+    return deliver(result, out, "cholesky_inverse")
 
 
 # ---- QR
@@ -368,7 +392,7 @@ def _check_svd(A: Tensor, driver: str | None) -> None:
 def svdvals(A: Tensor, *, driver: str | None = None, out: Tensor | None = None) -> Tensor:
     """The singular values of matrices, largest first."""
     _check_svd(A, driver)
-    return deliver(_svdvals(A), out, "linalg_svdvals")
+    return deliver(solved("svd", DIVERGED, _svdvals, A), out, "linalg_svdvals")
 
 
 def linalg_svd(
@@ -377,7 +401,8 @@ def linalg_svd(
     """(U, S, Vh): orthogonal U and Vh and the singular values S with A = U diag(S) Vh."""
     _check_svd(A, driver)
     square = A._data.shape[-2] == A._data.shape[-1]
-    u, s, vh = _svd_complete(A) if full_matrices and not square else _svd(A)
+    core = _svd_complete if full_matrices and not square else _svd
+    u, s, vh = solved("svd", DIVERGED, core, A)
     return returned("linalg_svd", out, U=u, S=s, Vh=vh)
 
 

@@ -15,7 +15,6 @@ from xptorch.ops._common import (
     refuse,
     returned,
     shape_text,
-    to_dtype,
 )
 from xptorch.ops.sort import searchsorted
 
@@ -47,7 +46,7 @@ def histogram(
         raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
     if weight is not None and weight._data.shape != input._data.shape:
         raise _wrong_weight((*input._data.shape, 1), weight)
-    flat = None if weight is None else weight.reshape(-1)
+    flat = _flat(weight, input)
     bins = bins.clone() if is_tensor(bins) else bins
     hist, edges = _counted(input.reshape(-1, 1), [bins], range, flat, density)
     return returned("histogram", out, hist=hist, bin_edges=edges[0])
@@ -79,9 +78,20 @@ def histogramdd(
     if weight is not None and weight._data.shape != input._data.shape[:-1]:
         raise _wrong_weight(input._data.shape, weight)
     points = input.reshape(-1, axes) if input.numel() else input.reshape(0, axes)
-    flat = None if weight is None else weight.reshape(-1)
-    hist, edges = _counted(points, every, range, flat, density)
+    hist, edges = _counted(points, every, range, _flat(weight, input), density)
     return Returned("histogramdd", hist=hist, bin_edges=tuple(edges))
+
+
+def _flat(weight: Tensor | None, input: Tensor) -> Tensor | None:
+    if weight is None:
+        return None
+    if weight.dtype is not input.dtype:
+        raise RuntimeError(
+            "torch.histogramdd: if weight tensor is provided, input tensor and weight tensor "
+            f"should have the same dtype, but got input({input.dtype.name}), and "
+            f"weight({weight.dtype.name})"
+        )
+    return weight.reshape(-1)
 
 
 def _wrong_weight(shape: Any, weight: Tensor) -> RuntimeError:
@@ -111,7 +121,7 @@ def _counted(
         inside = inside & (x >= edge[0]) & (x <= edge[-1])
         place = place * last + comparison.clamp(bin_, 0, last - 1)
     shape = tuple(max(e.numel() - 1, 0) for e in edges)
-    each = create.ones_like(points[:, 0]) if weight is None else to_dtype(weight, points.dtype)
+    each = create.ones_like(points[:, 0]) if weight is None else weight
     each = comparison.where(inside, each.detach(), 0)
     total = create.zeros(math.prod(shape), dtype=points.dtype, device=points._device)
     hist = scatter.index_add(total, 0, place, each) if total.numel() else total

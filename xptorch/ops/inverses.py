@@ -23,11 +23,13 @@ from xptorch.ops._common import (
 from xptorch.ops._fused import in_float32
 from xptorch.ops.comparison import clamp, where
 from xptorch.ops.decompositions import (
+    DIVERGED,
     SINGULAR,
     LinAlgError,
     adjoint,
     check_matrices,
     check_square,
+    diagonal_of,
     from_lower,
     inv_op,
     inverse_of,
@@ -53,18 +55,27 @@ __all__ = [
 # ---- inverses and determinants
 
 
-def _det_back(xp: Any, g: Any, a: Any, y: Any) -> Any:
-    whole = xp.expand_dims(xp.expand_dims(g * y, axis=-1), axis=-1)
-    return whole * turn(xp, inverse_of(xp, a))
+def _whole(xp: Any, x: Any) -> Any:
+    """Numbers, one for each matrix, shaped to go with the matrices."""
+    return xp.expand_dims(xp.expand_dims(x, axis=-1), axis=-1)
 
 
-_det = op("det", lambda xp, a: xp.linalg.det(a), a=_det_back)
+def _inverse_if(xp: Any, regular: Any, a: Any, otherwise: float) -> Any:
+    """The inverses of regular matrices: a singular one has no derivative, but spoils no other."""
+    regular = _whole(xp, regular)
+    inverses = inverse_of(xp, xp.where(regular, a, diagonal_of(xp, xp.ones_like(a))))
+    return xp.where(regular, inverses, xp.full_like(inverses, otherwise))
+
+
+_det = op(
+    "det",
+    lambda xp, a: xp.linalg.det(a),
+    a=lambda xp, g, a, y: _whole(xp, g * y) * turn(xp, _inverse_if(xp, y != 0, a, 0.0)),
+)
 _logabsdet = op(
     "logabsdet",
     lambda xp, a: xp.linalg.slogdet(a)[1],
-    a=lambda xp, g, a: (
-        xp.expand_dims(xp.expand_dims(g, axis=-1), axis=-1) * adjoint(xp, inverse_of(xp, a))
-    ),
+    a=lambda xp, g, a, y: _whole(xp, g) * adjoint(xp, _inverse_if(xp, y != -math.inf, a, math.nan)),
 )
 
 
@@ -72,8 +83,8 @@ def _sign_back(xp: Any, g: Any, a: Any, y: Any) -> Any:
     """A real sign is constant, a complex one turns."""
     if not is_complex(xp, a):
         return xp.zeros_like(a)
-    turned = xp.expand_dims(xp.expand_dims(xp.imag(xp.conj(g) * y), axis=-1), axis=-1)
-    return turned * (adjoint(xp, inverse_of(xp, a)) * -1j)
+    turned = _whole(xp, xp.imag(xp.conj(g) * y))
+    return turned * (adjoint(xp, _inverse_if(xp, y != 0, a, math.nan)) * -1j)
 
 
 _sign_of_det = op(
@@ -187,15 +198,16 @@ def pinv(
 ) -> Tensor:
     """The Moore-Penrose inverses of matrices."""
     check_matrices(A, "pinv", square=hermitian)
+    if not A.numel():
+        return deliver(A.mH.clone(), out, "linalg_pinv")
     atol, rtol = _tolerance(A, atol, rtol)
     if is_tensor(atol) or is_tensor(rtol) or atol:
         values = svdvals(A.detach())
         largest = values[..., 0]
         limit = clamp(largest * rtol, min=atol) / largest
         rtol = limit._data
-    if not A.numel():
-        return deliver(A.mH.clone(), out, "linalg_pinv")
-    return deliver(_pinv(A, rtol=rtol, hermitian=hermitian), out, "linalg_pinv")
+    result = solved("svd", DIVERGED, _pinv, A, rtol=rtol, hermitian=hermitian)
+    return deliver(result, out, "linalg_pinv")
 
 
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
@@ -246,8 +258,9 @@ def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:
         values = svdvals(A)
         best, worst = values[..., 0], values[..., -1]
         return deliver(worst / best if p == -2 else best / worst, out, "linalg_cond")
-    result = norms.matrix_norm(A, p) * norms.matrix_norm(inv(A), p)
-    return deliver(result, out, "linalg_cond")
+    inverse, info = inv_ex(A)
+    result = norms.matrix_norm(A, p) * norms.matrix_norm(inverse, p)
+    return deliver(where(info != 0, math.inf, result), out, "linalg_cond")
 
 
 def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
@@ -285,7 +298,10 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     need_tensor(x, "vander", "x")
     if x.ndim != 1:
         raise RuntimeError("x must be a one-dimensional tensor.")
-    result = linalg_vander(x, N)
+    n = x._data.shape[0] if N is None else N
+    if n < 0:
+        raise RuntimeError("N must be non-negative.")
+    result = _powers(x, n)
     return result if increasing else result.flip(-1)
 
 
@@ -295,8 +311,12 @@ def linalg_vander(x: Tensor, N: int | None = None) -> Tensor:
     if x.ndim == 0:
         x = x.reshape(1)
     n = x._data.shape[-1] if N is None else N
-    if n < 0:
-        raise RuntimeError("N must be non-negative.")
+    if n < 2:
+        raise RuntimeError("N must be greater than 1.")
+    return _powers(x, n)
+
+
+def _powers(x: Tensor, n: int) -> Tensor:
     source = to_dtype(x, _dtype.int64) if x.dtype.category < FLOAT else x
     ones = create.ones_like(source).unsqueeze(-1)
     powers = source.unsqueeze(-1).expand((*source._data.shape, max(n - 1, 0))).cumprod(-1)
@@ -339,12 +359,15 @@ def lstsq(A: Tensor, B: Tensor, *, rcond: Any = None, driver: str | None = None)
         raise RuntimeError(
             f"linalg.lstsq: input.size(-2) should match other.size(-{1 if vector else 2})"
         )
+    if driver == "gels":  # takes it for granted that the rank is full
+        rcond, rank = None, A.new_empty(0, dtype=_dtype.int64)
+    else:
+        rank = matrix_rank(A, rtol=rcond)
     x = matmul(pinv(A, rtol=rcond), b)
     residuals = x.abs().reshape(-1)[:0]
-    if rows > cols and driver in ("gels", "gelsd", "gelss"):
+    if rows > cols and driver in ("gels", "gelsd", "gelss") and bool((rank == cols).all()):
         gap = matmul(A, x) - b
         residuals = (gap.abs() ** 2).sum(-2)
-    rank = matrix_rank(A) if driver != "gels" else A.new_empty(0, dtype=_dtype.int64)
     values = (
         svdvals(A.detach())
         if driver in ("gelsd", "gelss")
