@@ -127,7 +127,8 @@ def _exact(name: str, dims: tuple[int, int], doc: str) -> Any:
                 f"[{input._data.shape[0]}, {input._data.shape[2]}] but got: "
                 f"[{mat2._data.shape[0]}, {mat2._data.shape[1]}]."
             )
-        return deliver(matmul(input, mat2), out, name, True)
+        result = matmul(input, mat2)
+        return result if out is None else deliver(result, out, name, True)
 
     return named(function, name, doc)
 
