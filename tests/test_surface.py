@@ -178,6 +178,9 @@ class TestViewsOfConvolutions:
             other = share(y)
             flat = y.view(2, -1)
             assert flat.all() and other.all()
+            for write in (lambda t: t.detach().zero_(), lambda t: t.data.zero_()):
+                with pytest.raises(RuntimeError, match="cannot be changed in place"):
+                    write(flat)
             for write in (lambda t: t.zero_(), lambda t: t[0].mul_(2), lambda t: t.relu_()):
                 with pytest.raises(RuntimeError, match="cannot be changed in place"):
                     write(flat)

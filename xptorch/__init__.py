@@ -87,7 +87,6 @@ from xptorch.ops.statistics import *
 from xptorch.ops.storage import *
 from xptorch.ops.strided import *
 from xptorch.ops.stft import *
-from xptorch.ops.tapers import *
 from xptorch.ops.variates import *
 
 from xptorch.random import Generator as Generator

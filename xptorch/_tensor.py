@@ -314,6 +314,7 @@ class Tensor:
         """The same memory outside the graph; changes through it are not noticed by autograd."""
         same = _graph.wrap(self._data, self._device)
         same._shared = self._shared = True
+        same._apart = self._apart
         return same
 
     @data.setter

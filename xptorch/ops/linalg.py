@@ -213,10 +213,9 @@ def addr(
     out: Tensor | None = None,
 ) -> Tensor:
     """beta · input + alpha · vec1 vec2ᵀ."""
-    product = outer(vec1, vec2)
-    dt = result_type(input, product)
+    dt = result_type(input, vec1, vec2)
     if dt is _dtype.bool_:
-        product = product & bool(alpha)
+        product = outer(vec1, vec2) & bool(alpha)
         both = (input & bool(beta)) | product
         return deliver(both if beta else product, out, "addr")
     for which, value in (("beta", beta), ("alpha", alpha)):

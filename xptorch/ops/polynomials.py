@@ -66,14 +66,11 @@ def _legendre(xp: Any, x: Any, n: Any) -> Any:
 
 def _function(name: str, compute: Callable[[Any, Any, Any], Any], doc: str) -> Callable[..., Any]:
     def forward(xp: Any, a: Any, b: Any) -> Any:
-        wide = compute(xp, xp.astype(a, xp.float64), xp.astype(b, xp.float64))
-        return xp.astype(wide, a.dtype)
+        x = xp.astype(a, xp.float64)
+        x = 2 * x - 1 if name.startswith("shifted") else x
+        return xp.astype(compute(xp, x, xp.astype(b, xp.float64)), a.dtype)
 
-    def shifted(xp: Any, a: Any, b: Any) -> Any:
-        wide = compute(xp, 2 * xp.astype(a, xp.float64) - 1, xp.astype(b, xp.float64))
-        return xp.astype(wide, a.dtype)
-
-    core = op(name, shifted if name.startswith("shifted") else forward, broadcast=True)
+    core = op(name, forward, broadcast=True)
 
     def function(input: Any, n: Any, *, out: Tensor | None = None) -> Tensor:
         x, order = promote(input, n, FLOAT, function=name)

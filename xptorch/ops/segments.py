@@ -14,15 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = ["segment_reduce"]
 
-# How each reduction is called by `index_reduce`, and what it starts from.
-_KINDS = {
-    "sum": ("sum", 0.0),
-    "mean": ("sum", 0.0),
-    "prod": ("prod", 1.0),
-    "max": ("amax", -math.inf),
-    "amax": ("amax", -math.inf),
-    "min": ("amin", math.inf),
-    "amin": ("amin", math.inf),
+# What each reduction starts from.
+_STARTS = {
+    **{"sum": 0.0, "mean": 0.0, "prod": 1.0},
+    **{"max": -math.inf, "amax": -math.inf, "min": math.inf, "amin": math.inf},
 }
 
 
@@ -50,7 +45,7 @@ def segment_reduce(
         RuntimeError: neither lengths nor offsets, or lengths that do not add up.
     """
     need_tensor(data, "segment_reduce", "data")
-    if reduce not in _KINDS:
+    if reduce not in _STARTS:
         raise RuntimeError(
             f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}"
         )
@@ -65,11 +60,12 @@ def segment_reduce(
     rows, total = math.prod(lead), count * math.prod(lead)
     segment, kept = _segments(lengths.reshape(rows, count), size)
     values = data.reshape((rows * size, *rest))[kept]
-    kind, start = _KINDS[reduce]
-    begin = create.full_like(data.new_empty((total, *rest)), start if initial is None else initial)
-    if kind == "sum":
+    start = _STARTS[reduce] if initial is None else initial
+    begin = create.full_like(data.new_empty((total, *rest)), start)
+    if reduce in ("sum", "mean"):
         result = scatter.index_add(begin, 0, segment, values)
     else:
+        kind = {"max": "amax", "min": "amin"}.get(reduce, reduce)
         result = scatter.index_reduce(begin, 0, segment, values, kind)
     if reduce == "mean":
         n = to_dtype(lengths.reshape(-1, *[1] * len(rest)), data.dtype)

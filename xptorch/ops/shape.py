@@ -568,4 +568,6 @@ def _same_memory(t: Tensor, data: Any) -> Tensor:
         t._counter = [0]
     out._counter = t._counter
     out._shared = t._shared = True
+    if t._apart:
+        out._apart = True
     return out
