@@ -243,6 +243,32 @@ def test_kl_divergence(name: str) -> None:
     same(*found, "kl")
 
 
+PAIRED: dict[str, Make] = {
+    "Beta": lambda t, d: d.Beta(t.tensor(V), 1.7),
+    "Exponential": lambda t, d: d.Exponential(t.tensor(V)),
+    "Gamma": lambda t, d: d.Gamma(t.tensor(V), 1.4),
+    "Gumbel": lambda t, d: d.Gumbel(t.tensor(V), 1.2),
+    "Laplace": lambda t, d: d.Laplace(t.tensor(V), 0.8),
+    "Normal": lambda t, d: d.Normal(t.tensor(V), 1.3),
+    "Pareto": lambda t, d: d.Pareto(t.tensor([0.3, 0.4, 0.2]), t.tensor([3.0, 1.5, 0.7])),
+    "Uniform": lambda t, d: d.Uniform(t.tensor([0.0, -0.2, 0.45]), t.tensor([0.7, 0.6, 1.6])),
+    "Uniform within": lambda t, d: d.Uniform(t.tensor([0.0, 0.0, 0.5]), t.tensor([1.0, 0.5, 1.0])),
+    "Poisson": lambda t, d: d.Poisson(t.tensor(V)),
+    "Bernoulli": lambda t, d: d.Bernoulli(t.tensor([0.0, 0.3, 1.0])),
+    "Binomial": lambda t, d: d.Binomial(3, t.tensor([0.1, 0.2, 0.3])),
+}
+
+
+@pytest.mark.parametrize("p", PAIRED)
+@pytest.mark.parametrize("q", PAIRED)
+def test_kl_divergence_of_two_kinds(p: str, q: str) -> None:
+    found = []
+    for t in (xptorch, torch):
+        pair = [PAIRED[name](t, t.distributions) for name in (p, q)]
+        found.append(outcome(lambda d=t.distributions, pair=pair: d.kl_divergence(*pair)))
+    same(*found, f"kl of {p} and {q}", rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     "call",
     [

@@ -24,6 +24,7 @@ from xptorch.distributions.laplace import Laplace
 from xptorch.distributions.multivariate_normal import MultivariateNormal, batch_mahalanobis
 from xptorch.distributions.normal import Normal
 from xptorch.distributions.one_hot_categorical import OneHotCategorical
+from xptorch.distributions.pareto import Pareto
 from xptorch.distributions.poisson import Poisson
 from xptorch.distributions.transformed_distribution import TransformedDistribution
 from xptorch.distributions.uniform import Uniform
@@ -222,27 +223,113 @@ def _transformed_transformed(p: Any, q: Any) -> Any:
     return sum_rightmost(result, len(p.event_shape) - len(p.base_dist.event_shape))
 
 
-@register_kl(Exponential, Gamma)
-def _exponential_gamma(p: Any, q: Any) -> Any:
-    ratio = q.rate / p.rate
-    a = q.concentration
-    return -a * ratio.log() + ratio + a.lgamma() + a * euler_constant - (1 + euler_constant)
-
-
-@register_kl(Uniform, Normal)
-def _uniform_normal(p: Any, q: Any) -> Any:
-    width = p.high - p.low
-    scale = (math.sqrt(math.pi * 2) * q.scale / width).log()
-    spread = width.pow(2) / 12 + ((p.high + p.low - 2 * q.loc) / 2).pow(2)
-    return scale + 0.5 * spread / q.scale.pow(2)
-
-
+@register_kl(Beta, Normal)
+@register_kl(Exponential, Normal)
+@register_kl(Gamma, Normal)
+@register_kl(Gumbel, Normal)
 @register_kl(Laplace, Normal)
-def _laplace_normal(p: Any, q: Any) -> Any:
-    variance = q.scale.pow(2)
-    ratio = p.scale.pow(2) / variance
-    shift = 0.5 * q.loc.pow(2) - p.loc * q.loc + 0.5 * p.loc.pow(2)
-    return -0.5 * (2 * ratio / math.pi).log() - 1 + ratio + shift / variance
+@register_kl(Pareto, Normal)
+@register_kl(Uniform, Normal)
+def _any_normal(p: Any, q: Any) -> Any:
+    spread = p.variance + (p.mean - q.loc).pow(2)
+    return 0.5 * ((2 * math.pi * q.variance).log() + spread / q.variance) - p.entropy()
+
+
+@register_kl(Beta, Exponential)
+@register_kl(Gamma, Exponential)
+@register_kl(Pareto, Exponential)
+@register_kl(Uniform, Exponential)
+def _any_exponential(p: Any, q: Any) -> Any:
+    return _within(p, 0, math.inf, q.rate * p.mean - q.rate.log() - p.entropy())
+
+
+@register_kl(Beta, Gamma)
+@register_kl(Exponential, Gamma)
+@register_kl(Pareto, Gamma)
+@register_kl(Uniform, Gamma)
+def _any_gamma(p: Any, q: Any) -> Any:
+    a = q.concentration
+    cross = q.rate * p.mean - a * q.rate.log() + a.lgamma() - (a - 1) * _mean_log(p)
+    return _within(p, 0, math.inf, cross - p.entropy())
+
+
+def _mean_log(p: Any) -> Any:
+    """E[log x]."""
+    if isinstance(p, Beta):
+        a = p.concentration1
+        return a.digamma() - (a + p.concentration0).digamma()
+    if isinstance(p, Pareto):
+        return p.scale.log() + 1 / p.alpha
+    if isinstance(p, Uniform):
+        ends = xptorch.xlogy(p.high, p.high) - xptorch.xlogy(p.low, p.low)
+        return ends / (p.high - p.low) - 1
+    return -euler_constant - p.rate.log()
+
+
+def _within(p: Any, low: Any, high: Any, result: Any) -> Any:
+    """The result, infinite where values of `p` may be outside these bounds."""
+    if not isinstance(p, Uniform):
+        return result
+    return xptorch.where((p.low < low) | (p.high > high), math.inf, result)
+
+
+@register_kl(Uniform, Beta)
+def _uniform_beta(p: Any, q: Any) -> Any:
+    a, b = q.concentration1, q.concentration0
+    mirror = Uniform(1 - p.high, 1 - p.low, validate_args=False)
+    cross = a.lgamma() + b.lgamma() - (a + b).lgamma()
+    cross = cross - (a - 1) * _mean_log(p) - (b - 1) * _mean_log(mirror)
+    return _within(p, 0, 1, cross - p.entropy())
+
+
+@register_kl(Uniform, Pareto)
+def _uniform_pareto(p: Any, q: Any) -> Any:
+    a = q.alpha
+    cross = (a + 1) * _mean_log(p) - a.log() - a * q.scale.log()
+    return _within(p, q.scale, math.inf, cross - p.entropy())
+
+
+@register_kl(Beta, Uniform)
+def _beta_uniform(p: Any, q: Any) -> Any:
+    result = (q.high - q.low).log() - p.entropy()
+    return xptorch.where((q.low > 0) | (q.high < 1), math.inf, result)
+
+
+@register_kl(Exponential, Gumbel)
+@register_kl(Gamma, Gumbel)
+@register_kl(Uniform, Gumbel)
+def _any_gumbel(p: Any, q: Any) -> Any:
+    b = q.scale
+    if isinstance(p, Uniform):
+        shrunk = ((-p.low / b).exp() - (-p.high / b).exp()) * b / (p.high - p.low)
+    else:
+        shrunk = (1 + 1 / (b * p.rate)).pow(-getattr(p, "concentration", 1))
+    return b.log() + (p.mean - q.loc) / b + (q.loc / b).exp() * shrunk - p.entropy()
+
+
+@register_kl(Normal, Laplace)
+def _normal_laplace(p: Any, q: Any) -> Any:
+    z = (p.loc - q.loc) / (math.sqrt(2) * p.scale)
+    gap = p.scale * math.sqrt(2) * ((-z * z).exp() / math.sqrt(math.pi) + z * z.erf())
+    return (2 * q.scale).log() + gap / q.scale - p.entropy()
+
+
+@register_kl(Bernoulli, Poisson)
+def _bernoulli_poisson(p: Any, q: Any) -> Any:
+    return q.rate - p.probs * q.rate.log() - p.entropy()
+
+
+def _infinite(p: Any, q: Any) -> Any:
+    return xptorch.full_like(p.mean, math.inf)
+
+
+_BOUNDED = (Beta, Pareto, Uniform)
+_OUTSIDE = dict.fromkeys((Gumbel, Laplace, Normal), (*_BOUNDED, Exponential, Gamma))
+_OUTSIDE |= {Exponential: _BOUNDED, Gamma: _BOUNDED, Pareto: (Beta, Uniform)}
+_OUTSIDE |= {Beta: (Pareto,), Poisson: (Bernoulli, Binomial)}
+for _p, _qs in _OUTSIDE.items():
+    for _q in _qs:
+        register_kl(_p, _q)(_infinite)
 
 
 @register_kl(Normal, Gumbel)
