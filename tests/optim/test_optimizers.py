@@ -16,7 +16,7 @@ import xptorch
 from tests.columns import host
 from tests.nn._twins import both, said
 from xptorch import optim
-from xptorch.optim import _apply, optimizer
+from xptorch.optim import _formula, optimizer
 
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("SGD", {}),
@@ -113,8 +113,8 @@ def test_packs_and_blocks_give_the_same_numbers(
 ) -> None:
     ends = []
     for block, small in ((1 << 16, 0), (1 << 16, 1 << 14), (5, 5), (8, 4)):
-        monkeypatch.setattr(_apply, "_BLOCK", block)
-        monkeypatch.setattr(_apply, "_SMALL", small)
+        monkeypatch.setattr(_formula, "_BLOCK", block)
+        monkeypatch.setattr(_formula, "_SMALL", small)
         params = weights(xptorch)
         params[0] = params[0].detach().t().requires_grad_()  # blocks need memory in order
         params += [xptorch.arange(float(n), requires_grad=True) for n in (12, 3, 0, 4)]
@@ -134,7 +134,7 @@ def test_packs_leave_no_trace() -> None:
     """Copies, rebound parameters, loaded states and new groups among packed parameters."""
 
     def trained(small: int, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-        monkeypatch.setattr(_apply, "_SMALL", small)
+        monkeypatch.setattr(_formula, "_SMALL", small)
         net = xptorch.nn.Sequential(xptorch.nn.Linear(3, 4), xptorch.nn.Linear(4, 2))
         for i, p in enumerate(net.parameters()):
             p.data = xptorch.linspace(-1, 1 + i, p.numel()).reshape(p.shape).clone()

@@ -8,12 +8,7 @@ from typing import Any
 import xptorch
 from xptorch.distributions import constraints
 from xptorch.distributions.exp_family import ExponentialFamily
-from xptorch.distributions.utils import (
-    GivenByOdds,
-    broadcast_all,
-    one_given,
-    parameter_shape,
-)
+from xptorch.distributions.utils import GivenByOdds, broadcast_all, counted
 from xptorch.nn import functional as F
 
 
@@ -28,10 +23,7 @@ class Bernoulli(GivenByOdds, ExponentialFamily):
     def __init__(
         self, probs: Any = None, logits: Any = None, validate_args: bool | None = None
     ) -> None:
-        name, given = one_given(probs, logits)
-        (self.__dict__[name],) = broadcast_all(given)
-        shape = parameter_shape(self.__dict__[name].size(), given)
-        super().__init__(shape, validate_args=validate_args)
+        super().__init__(self._take(probs, logits), validate_args=validate_args)
 
     @property
     def mean(self) -> Any:
@@ -60,6 +52,4 @@ class Bernoulli(GivenByOdds, ExponentialFamily):
         return F.binary_cross_entropy_with_logits(self.logits, self.probs, reduction="none")
 
     def enumerate_support(self, expand: bool = True) -> Any:
-        values = xptorch.arange(2, dtype=self._param.dtype, device=self._param.device)
-        values = values.reshape((-1,) + (1,) * len(self._batch_shape))
-        return values.expand((-1, *self._batch_shape)) if expand else values
+        return counted(self, 2, self._param.dtype, expand)

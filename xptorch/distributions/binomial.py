@@ -7,11 +7,7 @@ from typing import Any
 import xptorch
 from xptorch.distributions import constraints
 from xptorch.distributions.distribution import Distribution
-from xptorch.distributions.utils import (
-    GivenByOdds,
-    broadcast_all,
-    one_given,
-)
+from xptorch.distributions.utils import GivenByOdds, counted
 from xptorch.nn import functional as F
 
 
@@ -33,10 +29,7 @@ class Binomial(GivenByOdds, Distribution):
         logits: Any = None,
         validate_args: bool | None = None,
     ) -> None:
-        name, given = one_given(probs, logits)
-        self.total_count, self.__dict__[name] = broadcast_all(total_count, given)
-        self.total_count = self.total_count.type_as(self.__dict__[name])
-        super().__init__(self.__dict__[name].size(), validate_args=validate_args)
+        super().__init__(self._take(probs, logits, total_count), validate_args=validate_args)
 
     @constraints.dependent_property(is_discrete=True, event_dim=0)
     def support(self) -> Any:
@@ -78,6 +71,4 @@ class Binomial(GivenByOdds, Distribution):
             raise NotImplementedError(
                 "Inhomogeneous total count not supported by `enumerate_support`."
             )
-        values = xptorch.arange(1 + total, dtype=self._param.dtype, device=self._param.device)
-        values = values.reshape((-1,) + (1,) * len(self._batch_shape))
-        return values.expand((-1, *self._batch_shape)) if expand else values
+        return counted(self, 1 + total, self._param.dtype, expand)

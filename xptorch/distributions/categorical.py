@@ -9,6 +9,7 @@ import xptorch
 from xptorch.distributions import constraints
 from xptorch.distributions.distribution import Distribution
 from xptorch.distributions.utils import (
+    counted,
     given_of,
     lazy_property,
     logits_to_probs,
@@ -98,6 +99,4 @@ class Categorical(Distribution):
         return -(logits * self.probs).sum(-1)
 
     def enumerate_support(self, expand: bool = True) -> Any:
-        values = xptorch.arange(self._num_events, dtype=xptorch.long, device=self._param.device)
-        values = values.reshape((-1,) + (1,) * len(self._batch_shape))
-        return values.expand((-1, *self._batch_shape)) if expand else values
+        return counted(self, self._num_events, xptorch.long, expand)

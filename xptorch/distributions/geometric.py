@@ -7,12 +7,7 @@ from typing import Any
 import xptorch
 from xptorch.distributions import constraints
 from xptorch.distributions.distribution import Distribution
-from xptorch.distributions.utils import (
-    GivenByOdds,
-    broadcast_all,
-    one_given,
-    parameter_shape,
-)
+from xptorch.distributions.utils import GivenByOdds, broadcast_all
 from xptorch.nn import functional as F
 
 
@@ -26,10 +21,7 @@ class Geometric(GivenByOdds, Distribution):
     def __init__(
         self, probs: Any = None, logits: Any = None, validate_args: bool | None = None
     ) -> None:
-        name, given = one_given(probs, logits)
-        (self.__dict__[name],) = broadcast_all(given)
-        shape = parameter_shape(self.__dict__[name].size(), given)
-        super().__init__(shape, validate_args=validate_args)
+        super().__init__(self._take(probs, logits), validate_args=validate_args)
         if self._validate_args and probs is not None and not bool((self.probs > 0).all()):
             raise ValueError(
                 f"Expected parameter probs ({type(self.probs).__name__} of shape "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -130,24 +131,6 @@ def _dirichlet_dirichlet(p: Any, q: Any) -> Any:
     return counts + ((a - b) * (a.digamma() - total.digamma().unsqueeze(-1))).sum(-1)
 
 
-@register_kl(Exponential, Exponential)
-def _exponential_exponential(p: Any, q: Any) -> Any:
-    ratio = q.rate / p.rate
-    return ratio - ratio.log() - 1
-
-
-@register_kl(Gamma, Gamma)
-def _gamma_gamma(p: Any, q: Any) -> Any:
-    a, b = p.concentration, q.concentration
-    return (
-        b * (p.rate / q.rate).log()
-        + b.lgamma()
-        - a.lgamma()
-        + (a - b) * a.digamma()
-        + (q.rate - p.rate) * (a / p.rate)
-    )
-
-
 @register_kl(Geometric, Geometric)
 def _geometric_geometric(p: Any, q: Any) -> Any:
     return -p.entropy() - (-q.probs).log1p() / p.probs - q.logits
@@ -236,6 +219,7 @@ def _any_normal(p: Any, q: Any) -> Any:
 
 
 @register_kl(Beta, Exponential)
+@register_kl(Exponential, Exponential)
 @register_kl(Gamma, Exponential)
 @register_kl(Pareto, Exponential)
 @register_kl(Uniform, Exponential)
@@ -245,6 +229,7 @@ def _any_exponential(p: Any, q: Any) -> Any:
 
 @register_kl(Beta, Gamma)
 @register_kl(Exponential, Gamma)
+@register_kl(Gamma, Gamma)
 @register_kl(Pareto, Gamma)
 @register_kl(Uniform, Gamma)
 def _any_gamma(p: Any, q: Any) -> Any:
@@ -263,7 +248,8 @@ def _mean_log(p: Any) -> Any:
     if isinstance(p, Uniform):
         ends = xptorch.xlogy(p.high, p.high) - xptorch.xlogy(p.low, p.low)
         return ends / (p.high - p.low) - 1
-    return -euler_constant - p.rate.log()
+    first = p.concentration.digamma() if isinstance(p, Gamma) else -euler_constant
+    return first - p.rate.log()
 
 
 def _within(p: Any, low: Any, high: Any, result: Any) -> Any:
@@ -297,11 +283,14 @@ def _beta_uniform(p: Any, q: Any) -> Any:
 
 @register_kl(Exponential, Gumbel)
 @register_kl(Gamma, Gumbel)
+@register_kl(Normal, Gumbel)
 @register_kl(Uniform, Gumbel)
 def _any_gumbel(p: Any, q: Any) -> Any:
     b = q.scale
     if isinstance(p, Uniform):
         shrunk = ((-p.low / b).exp() - (-p.high / b).exp()) * b / (p.high - p.low)
+    elif isinstance(p, Normal):
+        shrunk = (p.variance / (2 * b * b) - p.loc / b).exp()
     else:
         shrunk = (1 + 1 / (b * p.rate)).pow(-getattr(p, "concentration", 1))
     return b.log() + (p.mean - q.loc) / b + (q.loc / b).exp() * shrunk - p.entropy()
@@ -323,17 +312,13 @@ def _infinite(p: Any, q: Any) -> Any:
     return xptorch.full_like(p.mean, math.inf)
 
 
-_BOUNDED = (Beta, Pareto, Uniform)
-_OUTSIDE = dict.fromkeys((Gumbel, Laplace, Normal), (*_BOUNDED, Exponential, Gamma))
-_OUTSIDE |= {Exponential: _BOUNDED, Gamma: _BOUNDED, Pareto: (Beta, Uniform)}
-_OUTSIDE |= {Beta: (Pareto,), Poisson: (Bernoulli, Binomial)}
-for _p, _qs in _OUTSIDE.items():
-    for _q in _qs:
-        register_kl(_p, _q)(_infinite)
-
-
-@register_kl(Normal, Gumbel)
-def _normal_gumbel(p: Any, q: Any) -> Any:
-    centre, ratio = p.loc / q.scale, p.scale / q.scale
-    rise = (-centre + 0.5 * ratio.pow(2) + q.loc / q.scale).exp()
-    return centre - q.loc / q.scale + rise - ratio.log() - 0.5 * (1 + math.log(2 * math.pi))
+_OUTSIDE: list[tuple[Any, Any]] = [
+    ((Gumbel, Laplace, Normal), (Beta, Exponential, Gamma, Pareto, Uniform)),
+    ((Exponential, Gamma), (Beta, Pareto, Uniform)),
+    ((Pareto,), (Beta, Uniform)),
+    ((Beta,), (Pareto,)),
+    ((Poisson,), (Bernoulli, Binomial)),
+]
+for _ps, _qs in _OUTSIDE:
+    for _pair in itertools.product(_ps, _qs):
+        register_kl(*_pair)(_infinite)

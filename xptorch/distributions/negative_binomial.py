@@ -8,11 +8,7 @@ import xptorch
 from xptorch.distributions import constraints
 from xptorch.distributions.distribution import Distribution
 from xptorch.distributions.gamma import Gamma
-from xptorch.distributions.utils import (
-    GivenByOdds,
-    broadcast_all,
-    one_given,
-)
+from xptorch.distributions.utils import GivenByOdds
 from xptorch.nn import functional as F
 
 
@@ -34,10 +30,7 @@ class NegativeBinomial(GivenByOdds, Distribution):
         logits: Any = None,
         validate_args: bool | None = None,
     ) -> None:
-        name, given = one_given(probs, logits)
-        self.total_count, self.__dict__[name] = broadcast_all(total_count, given)
-        self.total_count = self.total_count.type_as(self.__dict__[name])
-        super().__init__(self.__dict__[name].size(), validate_args=validate_args)
+        super().__init__(self._take(probs, logits, total_count), validate_args=validate_args)
 
     @property
     def mean(self) -> Any:

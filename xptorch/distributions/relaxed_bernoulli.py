@@ -13,8 +13,6 @@ from xptorch.distributions.utils import (
     GivenByOdds,
     broadcast_all,
     clamp_probs,
-    one_given,
-    parameter_shape,
     taken_from,
 )
 
@@ -34,10 +32,7 @@ class LogitRelaxedBernoulli(GivenByOdds, Distribution):
         validate_args: bool | None = None,
     ) -> None:
         self.temperature = temperature
-        name, given = one_given(probs, logits)
-        (self.__dict__[name],) = broadcast_all(given)
-        shape = parameter_shape(self.__dict__[name].size(), given)
-        super().__init__(shape, validate_args=validate_args)
+        super().__init__(self._take(probs, logits), validate_args=validate_args)
 
     def _expand_rest(self, new: Any, batch_shape: Any) -> None:
         new.temperature = self.temperature

@@ -101,6 +101,14 @@ class lazy_property:
 class GivenByOdds:
     """Given by probabilities or by their log-odds; the other is worked out when asked for."""
 
+    def _take(self: Any, probs: Any, logits: Any, *total_count: Any) -> Any:
+        """Keep what is given, and how often it is tried; returns the batch shape."""
+        name, given = one_given(probs, logits)
+        self.__dict__[name], *count = broadcast_all(given, *total_count)
+        if count:
+            self.total_count = count[0].type_as(self._param)
+        return parameter_shape(self._param.size(), given, *total_count)
+
     @lazy_property
     def logits(self) -> Any:
         """The log-odds."""
@@ -119,6 +127,14 @@ class GivenByOdds:
     def param_shape(self) -> Any:
         """The parameter's shape."""
         return self._param.size()
+
+
+def counted(distribution: Any, n: int, dtype: Any, expand: bool) -> Any:
+    """The numbers 0 to n - 1 along a new first axis."""
+    batch = distribution._batch_shape
+    values = xptorch.arange(n, dtype=dtype, device=distribution._param.device)
+    values = values.reshape((-1,) + (1,) * len(batch))
+    return values.expand((-1, *batch)) if expand else values
 
 
 def given_of(distribution: Any) -> Any:

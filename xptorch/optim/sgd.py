@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from xptorch._tensor import Tensor
-from xptorch.optim._apply import Task, apply
 from xptorch.optim._formula import (
     FormulaOptimizer,
+    Task,
+    apply,
     check_lr,
     check_range,
     decayed,
