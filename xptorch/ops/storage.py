@@ -63,6 +63,9 @@ class UntypedStorage:
     def _bytes(self) -> Any:
         return self._flat()._host().view("uint8")
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return self._bytes().astype(dtype or "uint8", copy=bool(copy))
+
     def tolist(self) -> list[int]:
         """The bytes."""
         return list(self._flat()._host().tobytes())
@@ -130,6 +133,9 @@ class TypedStorage:
     def __setitem__(self, index: Any, value: Any) -> None:
         self._untyped._flat()[index] = value
         _graph.bump(self._untyped._whole)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return self._untyped._flat().__array__(dtype, copy)
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.tolist())
