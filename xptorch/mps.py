@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 
 def is_available() -> bool:
@@ -19,45 +19,16 @@ def manual_seed(seed: int) -> None:
     """Changes nothing without a device."""
 
 
-def _absent(call: str) -> NoReturn:
-    raise RuntimeError(f"Cannot execute {call}() without MPS backend.")
+def _absent(call: str) -> Any:
+    def raises(*args: Any, **kwargs: Any) -> Any:
+        """Raises RuntimeError: there is no such device."""
+        raise RuntimeError(f"Cannot execute {call}() without MPS backend.")
+
+    return raises
 
 
-def synchronize() -> None:
-    """Raises RuntimeError: there is no such device."""
-    _absent("deviceSynchronize")
-
-
-def empty_cache() -> None:
-    """Raises RuntimeError: there is no such device."""
-    _absent("emptyCache")
-
-
-def seed() -> None:
-    """Raises RuntimeError: there is no such device."""
-    _absent("getDefaultGenerator")
-
-
-def get_rng_state() -> Any:
-    """Raises RuntimeError: there is no such device."""
-    _absent("getDefaultGenerator")
-
-
-def set_rng_state(new_state: Any) -> None:
-    """Raises RuntimeError: there is no such device."""
-    _absent("getDefaultGenerator")
-
-
-def current_allocated_memory() -> int:
-    """Raises RuntimeError: there is no such device."""
-    _absent("getCurrentAllocatedMemory")
-
-
-def driver_allocated_memory() -> int:
-    """Raises RuntimeError: there is no such device."""
-    _absent("getDriverAllocatedMemory")
-
-
-def recommended_max_memory() -> int:
-    """Raises RuntimeError: there is no such device."""
-    _absent("getRecommendedMaxMemory")
+synchronize, empty_cache = _absent("deviceSynchronize"), _absent("emptyCache")
+seed = get_rng_state = set_rng_state = _absent("getDefaultGenerator")
+current_allocated_memory = _absent("getCurrentAllocatedMemory")
+driver_allocated_memory = _absent("getDriverAllocatedMemory")
+recommended_max_memory = _absent("getRecommendedMaxMemory")

@@ -9,11 +9,19 @@ from xptorch import autograd
 from xptorch._grad_mode import enable_grad
 from xptorch._tensor import Tensor
 from xptorch.nn import functional as F
+from xptorch.ops._makers import named
 
 __all__ = [
     *("conv1d_input", "conv1d_weight", "conv2d_input", "conv2d_weight"),
     *("conv3d_input", "conv3d_weight"),
 ]
+
+
+def _gradient(name: str, input: Tensor, weight: Tensor, g: Tensor, settings: Any) -> Tensor:
+    """The gradient of whichever of the two requires one."""
+    with enable_grad():
+        output = getattr(F, name)(input, weight, None, *settings)
+    return autograd.grad(output, input if input.requires_grad else weight, g)[0]
 
 
 def _of_input(name: str) -> Callable[..., Tensor]:
@@ -27,14 +35,10 @@ def _of_input(name: str) -> Callable[..., Tensor]:
         groups: int = 1,
     ) -> Tensor:
         input = grad_output.new_zeros(input_size).requires_grad_()
-        settings = (stride, padding, dilation, groups)
-        with enable_grad():
-            output = getattr(F, name)(input, weight, None, *settings)
-        return autograd.grad(output, input, grad_output)[0]
+        return _gradient(name, input, weight, grad_output, (stride, padding, dilation, groups))
 
-    conv_input.__name__ = conv_input.__qualname__ = f"{name}_input"
-    conv_input.__doc__ = f"The gradient of `{name}` with respect to an input of that size."
-    return conv_input
+    doc = f"The gradient of `{name}` with respect to an input of that size."
+    return named(conv_input, f"{name}_input", doc)
 
 
 def _of_weight(name: str) -> Callable[..., Tensor]:
@@ -49,13 +53,10 @@ def _of_weight(name: str) -> Callable[..., Tensor]:
     ) -> Tensor:
         weight = grad_output.new_zeros(weight_size).requires_grad_()
         settings = (stride, padding, dilation, groups)
-        with enable_grad():
-            output = getattr(F, name)(input, weight, None, *settings)
-        return autograd.grad(output, weight, grad_output)[0]
+        return _gradient(name, input.detach(), weight, grad_output, settings)
 
-    conv_weight.__name__ = conv_weight.__qualname__ = f"{name}_weight"
-    conv_weight.__doc__ = f"The gradient of `{name}` with respect to a weight of that size."
-    return conv_weight
+    doc = f"The gradient of `{name}` with respect to a weight of that size."
+    return named(conv_weight, f"{name}_weight", doc)
 
 
 conv1d_input, conv1d_weight = _of_input("conv1d"), _of_weight("conv1d")
