@@ -102,11 +102,14 @@ def test_fractional_pools(torch: Any) -> Any:
 def test_gradients_of_convolutions(torch: Any) -> Any:
     G, F, results = torch.nn.grad, torch.nn.functional, []
     for n in (1, 2, 3):
-        x, w = torch.randn(2, 4, *[6] * n), torch.randn(6, 2, *[3] * n)
+        x, w = (torch.randn(*s, *[k] * n) for s, k in (((2, 4), 6), ((6, 2), 3)))
+        x.requires_grad_(), w.requires_grad_()
         settings = {"stride": 2, "padding": 1, "dilation": 1, "groups": 2}
         g = torch.randn(getattr(F, f"conv{n}d")(x, w, **settings).shape)
-        results.append(getattr(G, f"conv{n}d_input")(x.shape, w, g, **settings))
-        results.append(getattr(G, f"conv{n}d_weight")(x, w.shape, g, **settings))
+        to_x = getattr(G, f"conv{n}d_input")(x.shape, w, g, **settings)
+        to_w = getattr(G, f"conv{n}d_weight")(x, w.shape, g, **settings)
+        results += [to_x, to_w]
+        results += torch.autograd.grad((to_x**2).sum() + (to_w**2).sum(), (x, w))
     return results
 
 

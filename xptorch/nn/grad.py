@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from xptorch import autograd
-from xptorch._grad_mode import enable_grad
+from xptorch._grad_mode import enable_grad, is_grad_enabled
 from xptorch._tensor import Tensor
 from xptorch.nn import functional as F
 from xptorch.ops._makers import named
@@ -17,11 +17,12 @@ __all__ = [
 ]
 
 
-def _gradient(name: str, input: Tensor, weight: Tensor, g: Tensor, settings: Any) -> Tensor:
-    """The gradient of whichever of the two requires one."""
+def _gradient(name: str, input: Tensor, weight: Tensor, of: Tensor, g: Any, how: Any) -> Tensor:
+    """The gradient of one of the two, which depends on the other and on `g`."""
+    record = is_grad_enabled()
     with enable_grad():
-        output = getattr(F, name)(input, weight, None, *settings)
-    return autograd.grad(output, input if input.requires_grad else weight, g)[0]
+        output = getattr(F, name)(input, weight, None, *how)
+    return autograd.grad(output, of, g, create_graph=record)[0]
 
 
 def _of_input(name: str) -> Callable[..., Tensor]:
@@ -35,7 +36,8 @@ def _of_input(name: str) -> Callable[..., Tensor]:
         groups: int = 1,
     ) -> Tensor:
         input = grad_output.new_zeros(input_size).requires_grad_()
-        return _gradient(name, input, weight, grad_output, (stride, padding, dilation, groups))
+        how = (stride, padding, dilation, groups)
+        return _gradient(name, input, weight, input, grad_output, how)
 
     doc = f"The gradient of `{name}` with respect to an input of that size."
     return named(conv_input, f"{name}_input", doc)
@@ -52,8 +54,8 @@ def _of_weight(name: str) -> Callable[..., Tensor]:
         groups: int = 1,
     ) -> Tensor:
         weight = grad_output.new_zeros(weight_size).requires_grad_()
-        settings = (stride, padding, dilation, groups)
-        return _gradient(name, input.detach(), weight, grad_output, settings)
+        how = (stride, padding, dilation, groups)
+        return _gradient(name, input, weight, weight, grad_output, how)
 
     doc = f"The gradient of `{name}` with respect to a weight of that size."
     return named(conv_weight, f"{name}_weight", doc)
