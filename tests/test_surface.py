@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+import types
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -261,3 +263,29 @@ def test_lerp_is_not_of_integers(weight: Any) -> None:
         w = library.tensor(weight) if isinstance(weight, list) else weight
         with pytest.raises(NotImplementedError, match="not implemented for 'Long'"):
             library.lerp(x, x, w)
+
+
+def test_layers_stand_where_pytorch_has_them() -> None:
+    homes = vars(torch.nn.modules).items()
+    names = [
+        f"{home}.{name}"
+        for home, module in homes
+        if isinstance(module, types.ModuleType) and not home.startswith("_")
+        for name, kind in vars(module).items()
+        if isinstance(kind, type) and issubclass(kind, torch.nn.Module)
+        if kind.__module__ == module.__name__ and not name.startswith("_")
+    ]
+    assert len(names) > 140
+    missing = [n for n in names if not operator.attrgetter(n)(_Known(xptorch.nn.modules))]
+    assert missing == []
+
+
+class _Known:
+    """A module whose absent names are None."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.value, name, None)
+        return _Known(found) if isinstance(found, types.ModuleType) else found

@@ -10,15 +10,11 @@ from typing import Any
 from xptorch._tensor import Tensor
 from xptorch.nn import functional as F
 from xptorch.nn import init
-from xptorch.nn.linear import Linear
+from xptorch.nn.linear import NonDynamicallyQuantizableLinear
 from xptorch.nn.module import Module
 from xptorch.nn.parameter import empty_parameter
 
 __all__ = ["MultiheadAttention"]
-
-
-class NonDynamicallyQuantizableLinear(Linear):
-    """A Linear; the name is PyTorch's, and shows in the repr of attention."""
 
 
 class MultiheadAttention(Module):

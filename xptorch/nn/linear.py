@@ -85,6 +85,10 @@ class Linear(Module):
         )
 
 
+class NonDynamicallyQuantizableLinear(Linear):
+    """A Linear; the name is PyTorch's, and shows in the repr of attention."""
+
+
 class Bilinear(Module):
     r"""A bilinear map of two inputs: :math:`y_k = x_1^T A_k x_2 + b_k`.
 
