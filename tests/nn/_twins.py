@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 import xptorch
@@ -44,6 +45,33 @@ def near(scenario: Scenario) -> Callable[[], None]:
     test.__name__ = test.__qualname__ = scenario.__name__
     test.__module__ = scenario.__module__
     return test
+
+
+def close(scenario: Scenario) -> Callable[[], None]:
+    """The same for scenarios whose plain answers hold numbers: these are equal up to rounding."""
+
+    def test() -> None:
+        torch = pytest.importorskip("torch", reason="PyTorch is the reference")
+        _compare(answers(scenario, xptorch), answers(scenario, torch))
+
+    test.__name__ = test.__qualname__ = scenario.__name__
+    test.__doc__ = scenario.__doc__
+    return test
+
+
+def _compare(ours: Any, theirs: Any) -> None:
+    if isinstance(theirs, list):
+        assert len(ours) == len(theirs)
+        for a, b in zip(ours, theirs, strict=True):
+            _compare(a, b)
+    elif isinstance(theirs, float):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    else:
+        assert ours == theirs
+
+
+def shape_of(x: Any) -> Any:
+    return list(x.shape)
 
 
 def answers(scenario: Scenario, library: types.ModuleType) -> Any:

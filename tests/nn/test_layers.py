@@ -5,39 +5,12 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import numpy as np
 import pytest
 
 import xptorch
-from tests.nn._twins import answers, plain, said
+from tests.nn._twins import close, plain, said, shape_of
 
 torch = pytest.importorskip("torch", reason="PyTorch is the reference")
-
-
-def close(scenario: Any) -> Any:
-    """A test that a scenario gives the same numbers, up to rounding, with either library."""
-
-    def test() -> None:
-        compare(answers(scenario, xptorch), answers(scenario, torch))
-
-    test.__name__ = test.__qualname__ = scenario.__name__
-    test.__doc__ = scenario.__doc__
-    return test
-
-
-def compare(ours: Any, theirs: Any) -> None:
-    if isinstance(theirs, list):
-        assert len(ours) == len(theirs)
-        for a, b in zip(ours, theirs, strict=True):
-            compare(a, b)
-    elif isinstance(theirs, float):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
-    else:
-        assert ours == theirs
-
-
-def shape_of(x: Any) -> Any:
-    return list(x.shape)
 
 
 @close

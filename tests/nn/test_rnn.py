@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.nn._twins import said
-from tests.nn.test_layers import close, shape_of
+from tests.nn._twins import close, said, shape_of
 
 torch = pytest.importorskip("torch", reason="PyTorch is the reference")
 
