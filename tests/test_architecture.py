@@ -156,3 +156,14 @@ def test_every_package_is_installed() -> None:
         "xptorch." + module_name(path) for path in LIBRARY if path.name == "__init__.py"
     }
     assert set(listed) == {name.rstrip(".") for name in folders}
+
+
+def test_tests_do_not_import_each_other() -> None:
+    """A file that is skipped where PyTorch is missing would take those that import it along."""
+    lines = {
+        f"{path.name}: {line}"
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.startswith(("from tests", "import tests")) and ".test_" in line.split()[1]
+    }
+    assert not lines
