@@ -382,19 +382,21 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     return in_float32(_glu, input, axis=axis)
 
 
-def smooth(core: Function, label: str, kernel: str) -> Function:
-    """A function of floating-point numbers without settings."""
+def smooth(core: Function, label: str, kernel: str, *others: int) -> Function:
+    """A function without settings, of floating-point numbers and `others`."""
 
     def function(input: Tensor) -> Tensor:
         need_tensor(input, label)
-        need_floating(kernel, input)
+        if input.dtype.category not in others:
+            need_floating(kernel, input)
         return in_float32(core, input)
 
     function.__name__ = function.__qualname__ = label
     return function
 
 
-silu, mish = smooth(_silu, "silu", "silu_cpu"), smooth(_mish, "mish", "mish_cpu")
+silu = smooth(_silu, "silu", "silu_cpu", COMPLEX)
+mish = smooth(_mish, "mish", "mish_cpu")
 logsigmoid = smooth(_logsigmoid, "logsigmoid", "log_sigmoid_cpu")
 hardsigmoid = smooth(_hardsigmoid, "hardsigmoid", "hardsigmoid_cpu")
 hardswish = smooth(_hardswish, "hardswish", "hardswish_cpu")

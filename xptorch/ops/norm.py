@@ -14,7 +14,7 @@ from xptorch import _dtype
 from xptorch._engine import hot, op
 from xptorch.ops import elementwise as e
 from xptorch.ops import reduce
-from xptorch.ops._common import need_tensor, shape_text
+from xptorch.ops._common import BOOL, INTEGER, need_tensor, refuse, shape_text
 from xptorch.ops._fused import affine, in_float32, need_alike, need_floating, per_channel, row_sums
 
 if TYPE_CHECKING:
@@ -254,13 +254,14 @@ def rms_norm(
     if input.ndim == 0:
         raise ValueError("Input tensor must have at least 1 dimensions, but got 0")
     shape = _check_normalized("rms_norm", input, normalized_shape, weight, None)
-    need_floating("rms_norm", input)
+    refuse("rms_norm", input, BOOL, INTEGER)
     if eps is None:
         wide = _dtype.float32 if input.dtype is _dtype.float16 else input.dtype
         eps = _dtype.finfo(wide).eps
     if input.numel() == 0:
         return affine(input * 1.0, weight, None)
-    return in_float32(_rms_norm, input, weight, shape=shape, eps=eps)
+    core = _rms_norm_reference if input.dtype.is_complex else _rms_norm
+    return in_float32(core, input, weight, shape=shape, eps=eps)
 
 
 def _check_normalized(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xptorch._dtype import COMPLEX
 from xptorch._engine import hot, op
 from xptorch.ops._common import (
     Dim,
@@ -12,7 +11,6 @@ from xptorch.ops._common import (
     floating,
     need_tensor,
     numpy_names,
-    refuse,
     to_dtype,
     wrap_dim,
     wrap_dims,
@@ -124,11 +122,15 @@ def _along(name: str, core: Any, input: Tensor, dim: int, dt: Any, out: Any) -> 
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False, *, out: Any = None) -> Tensor:
     """log Σ exp(x) over one or several axes."""
     need_tensor(input, "logsumexp")
-    refuse("logsumexp", input, COMPLEX)
     x = floating(input)
     axes = wrap_dims(dim, x.ndim)
     if x.numel() == 0:
         result = x.exp().sum(axes, keepdim).log()
+    elif x.dtype.is_complex:
+        m = x.real.detach().amax(axes, True)
+        m = m.masked_fill(m.isinf(), 0.0)
+        sums = (x - m).exp().sum(axes, True).log() + m
+        result = sums if keepdim else sums.squeeze(axes)
     else:
         result = in_float32(_logsumexp, x, axis=axes, keepdims=keepdim)
     return deliver(result, out, "logsumexp")

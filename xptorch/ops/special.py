@@ -48,9 +48,20 @@ _hypot = op(
     a=lambda xp, g, a, y: g * (a / y),
     b=lambda xp, g, b, y: g * (b / y),
 )
+
+
+def logaddexp_of(xp: Any, a: Any, b: Any) -> Any:
+    if not xp.isdtype(a.dtype, "complex floating"):
+        return xp.logaddexp(a, b)
+    larger = xp.real(a) >= xp.real(b)
+    high, low = xp.where(larger, a, b), xp.where(larger, b, a)
+    gap = xp.where(xp.isfinite(xp.real(high)), low - high, low)
+    return high + xp.log1p(xp.exp(gap))
+
+
 _logaddexp = op(
     "logaddexp",
-    lambda xp, a, b: xp.logaddexp(a, b),
+    logaddexp_of,
     broadcast=True,
     a=lambda xp, g, a, b: g * elementwise.sigmoid_of(xp, a - b),
     b=lambda xp, g, a, b: g * elementwise.sigmoid_of(xp, b - a),
@@ -145,19 +156,9 @@ atan2 = arctan2 = binary(
     _atan2, "The angle of the point (other, input).", "atan2", least=FLOAT, tensors=2
 )
 hypot = binary(_hypot, "√(input² + other²).", tensors=2)
-_logaddexp_of_two = binary(
+logaddexp = binary(
     partial(in_float32, _logaddexp), "log(exp(input) + exp(other)).", "logaddexp", tensors=2
 )
-
-
-def logaddexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """log(exp(input) + exp(other))."""
-    for t in (input, other):
-        if is_tensor(t) and t.dtype.is_complex:
-            raise NotImplementedError("logaddexp of complex numbers")
-    return _logaddexp_of_two(input, other, out=out)
-
-
 logaddexp2 = binary(
     partial(in_float32, _logaddexp2), "log₂(2^input + 2^other).", "logaddexp2", tensors=2
 )
