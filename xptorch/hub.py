@@ -96,10 +96,7 @@ def load(
         model: the function's name.
         args: its arguments.
         source: "local"; PyTorch's default, "github", is not supported.
-        trust_repo: about downloads.
-        force_reload: about downloads.
-        verbose: about downloads.
-        skip_validation: about downloads.
+        trust_repo, force_reload, verbose, skip_validation: about downloads.
         kwargs: the function's arguments by name.
 
     Raises:

@@ -83,12 +83,7 @@ def _same(fn: Any) -> Any:
     return fn
 
 
-export = script_method = script_if_tracing = interface = _same
-
-
-def unused(fn: Any) -> Any:
-    """The function itself."""
-    return fn
+export = script_method = script_if_tracing = interface = unused = _same
 
 
 def ignore(drop: Any = False, **kwargs: Any) -> Any:

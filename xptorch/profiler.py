@@ -165,11 +165,7 @@ class profile:
         activities: what to look at; ops are timed on the host, GPUs waited for after each.
         schedule: which of the steps, counted by `step`, to record; all by default.
         on_trace_ready: called with the profile when a recorded stretch ends.
-        record_shapes: not supported.
-        profile_memory: not supported.
-        with_stack: not supported.
-        with_flops: not supported.
-        with_modules: not supported.
+        record_shapes, profile_memory, with_stack, with_flops, with_modules: not supported.
 
     Example::
 

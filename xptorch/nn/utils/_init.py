@@ -10,11 +10,7 @@ from xptorch.random import fork_rng
 
 
 def skip_init(module_cls: Any, *args: Any, **kwargs: Any) -> Any:
-    """A module whose parameters and buffers are yet to be set; no random numbers are used up.
-
-    Args:
-        module_cls: its class, which takes a `device`.
-        args, kwargs: the arguments of its constructor.
+    """``module_cls(*args, **kwargs)``, yet to be set; no random numbers are used up.
 
     Raises:
         RuntimeError: the class is no Module, or takes no `device`.
