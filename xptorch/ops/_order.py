@@ -85,8 +85,8 @@ def like_strides(t: Tensor, memory_format: Any = None) -> list[int]:
 def _left_out_of_order(t: Tensor) -> bool:
     """Whether an op left a tensor's channels last, where PyTorch's leaves memory in order.
 
-    What the user asked for in that order is a view or a parameter. (Sums and the like of such
-    views cannot be told from what convolutions leave, which are by far the more.)
+    What the user asked for in that order is a view or a parameter; sums of such views pass for
+    results of convolutions.
     """
     return (
         t.ndim in (3, 4, 5)
