@@ -107,6 +107,6 @@ def view_in_order(t: Tensor) -> Tensor:
     """A tensor of other values that lies as this one would, had an op left its base in order."""
     base: Tensor = t if t._base is None else t._base
     on, x = base._device, base._data
-    blank = _graph.wrap(on.xp.zeros(x.shape, dtype=x.dtype, device=on.raw), on)
+    blank = _graph.wrap(on.xp.empty(x.shape, dtype=x.dtype, device=on.raw), on)
     with set_grad_enabled(False):
         return _graph.replayed(blank, t._replay)
