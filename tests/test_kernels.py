@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from xptorch.backends import _workspace
+from xptorch.backends.numpy_kernels._layout import copy_last
 
 from tests import image_kernel_cases
 from xptorch import _backend
@@ -326,3 +327,24 @@ def test_workspaces_are_kept_and_bounded() -> None:
     _workspace.workspace("too large", make, _workspace.LIMIT + 1)
     assert _workspace.workspace("a test's", make, 10) is not first
     assert _workspace._kept.bytes <= _workspace.LIMIT
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (2, 3, 16, 64),  # few channels
+        (2, 9, 16, 17),
+        (3, 64, 32, 32),  # channels that share a set of the cache
+        (2, 16, 4, 8, 8),
+        (2, 64, 256),
+        (2, 64, 128, 64),  # such channels in a large image
+        (0, 64, 32, 32),
+    ],
+)
+def test_channels_are_copied_to_lie_together(shape: tuple[int, ...]) -> None:
+    x = np.moveaxis(np.random.default_rng(0).random(shape, np.float32), 1, -1)
+    padded = np.zeros((x.shape[0], *[s + 2 for s in x.shape[1:-1]], x.shape[-1]), np.float32)
+    middle = padded[(slice(None), *[slice(1, -1)] * (x.ndim - 2))]
+    copy_last(middle, x)
+    np.testing.assert_array_equal(middle, x)
+    assert np.count_nonzero(padded) == np.count_nonzero(x)

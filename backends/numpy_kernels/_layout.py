@@ -13,6 +13,8 @@ import numpy as np
 
 from xptorch._backend import LAST, Array, window_count
 
+_IMAGE = 1 << 18  # numbers of an image that a core's second cache holds
+
 
 def windows(
     x: Array, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
@@ -31,14 +33,21 @@ def windows(
 
 def copy_last(to: Array, x: Array) -> None:
     """Copy between arrays (n, s…, c), where channels lie together in `to` but perhaps not in x."""
-    if x.strides[-1] == x.itemsize or x.shape[-1] == 1:
-        to[...] = x
-        return
-    # Assignment would read x along the channels, each in another page, and often in the same set
-    # of the cache. A ufunc goes through axes that its operands want otherwise in the order given:
-    # along the last s, then the channels.
+    c, gap = x.shape[-1], x.strides[-1]
     axes = (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2)
-    np.positive(x.transpose(axes), out=to.transpose(axes))
+    if c == 1 or gap == x.itemsize or (c >= 8 and gap % 1024):
+        to[...] = x
+    elif c < 8 or math.prod(x.shape[1:]) > _IMAGE:
+        # Loops of a few channels are short, and channels some KiB apart lie in one set of the
+        # cache. A ufunc goes through axes that its operands want otherwise in the order given.
+        np.positive(x.transpose(axes), out=to.transpose(axes))
+    else:  # first to where channels lie in different sets
+        *size, last, _ = x.shape[1:]
+        space = np.empty((c, math.prod(size) * last + 16), x.dtype)
+        turned = space[:, :-16].reshape(c, *size, last)
+        for image, out in zip(x, to, strict=True):
+            turned[...] = np.moveaxis(image, -1, 0)
+            out[...] = np.moveaxis(turned, 0, -1)
 
 
 def channels_last(x: Array) -> Array:
