@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
 def lies_in(t: Tensor, axes: Sequence[int]) -> bool:
     """Whether the memory is dense and lies in that order of the axes."""
-    strides, expected = t._device.xp.strides(t._data), 1
-    for axis in reversed(axes):
-        size = t._data.shape[axis]
-        if size != 1 and strides[axis] != expected:
+    strides, sizes = t._device.xp.strides(t._data), t._data.shape
+    return dense_in_order([sizes[a] for a in axes], [strides[a] for a in axes])
+
+
+def dense_in_order(sizes: Sequence[int], strides: Sequence[int]) -> bool:
+    expected = 1
+    for size, stride in zip(reversed(sizes), reversed(strides), strict=True):
+        if size != 1 and stride != expected:
             return False
         expected *= size
     return True

@@ -15,7 +15,7 @@ from xptorch._dtype import dtype as Dtype
 from xptorch._engine import op
 from xptorch.ops import create
 from xptorch.ops._common import deliver, need_tensor, shape_text, type_name
-from xptorch.ops._order import axis_order, inverse, like_strides, memory_strides
+from xptorch.ops._order import axis_order, dense_in_order, inverse, like_strides, memory_strides
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -50,21 +50,12 @@ def sample(
     sampler: Sampler, shape: Sequence[int], dt: Dtype, strides: Sequence[int] | None = None
 ) -> Any:
     """A host array of that shape, filled in the order of a memory with those strides."""
-    n, dense = math.prod(shape), strides is None or _is_contiguous(shape, strides)
+    n, dense = math.prod(shape), strides is None or dense_in_order(shape, strides)
     flat = sampler(n, dt, dense)
     if dense or strides is None:
         return flat.reshape(shape)
     order = axis_order(shape, strides)
     return flat.reshape([shape[axis] for axis in order]).transpose(inverse(order))
-
-
-def _is_contiguous(shape: Sequence[int], strides: Sequence[int]) -> bool:
-    step = 1
-    for size, stride in zip(reversed(shape), reversed(strides), strict=True):
-        if size != 1 and stride != step:
-            return False
-        step *= size
-    return True
 
 
 def new(
