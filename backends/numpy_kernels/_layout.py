@@ -13,8 +13,6 @@ import numpy as np
 
 from xptorch._backend import LAST, Array, window_count
 
-_IMAGE = 1 << 18  # numbers of an image that a core's second cache holds
-
 
 def windows(
     x: Array, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
@@ -34,17 +32,17 @@ def windows(
 def copy_last(to: Array, x: Array) -> None:
     """Copy between arrays (n, s…, c), where channels lie together in `to` but perhaps not in x."""
     c, gap = x.shape[-1], x.strides[-1]
-    axes = (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2)
     if c == 1 or gap == x.itemsize or (c >= 8 and gap % 1024):
         to[...] = x
-    elif c < 8 or math.prod(x.shape[1:]) > _IMAGE:
-        # Loops of a few channels are short, and channels some KiB apart lie in one set of the
-        # cache. A ufunc goes through axes that its operands want otherwise in the order given.
-        np.positive(x.transpose(axes), out=to.transpose(axes))
-    else:  # first to where channels lie in different sets
-        *size, last, _ = x.shape[1:]
-        space = np.empty((c, math.prod(size) * last + 16), x.dtype)
-        turned = space[:, :-16].reshape(c, *size, last)
+    elif c < 8:
+        # Loops of a few channels are short. A ufunc goes through axes that its operands want
+        # otherwise in the order given.
+        np.positive(x.swapaxes(-1, -2), out=to.swapaxes(-1, -2))
+    else:
+        # Channels some KiB apart share a set of the cache: first to where they do not.
+        size = x.shape[1:-1]
+        space = np.empty((c, math.prod(size) + 16), x.dtype)
+        turned = space[:, :-16].reshape(c, *size)
         for image, out in zip(x, to, strict=True):
             turned[...] = np.moveaxis(image, -1, 0)
             out[...] = np.moveaxis(turned, 0, -1)

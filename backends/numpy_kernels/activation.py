@@ -118,7 +118,7 @@ def _sigmoid(s: Array, x: Array) -> None:
     np.negative(x, out=s)
     np.exp(s, out=s)
     s += 1
-    np.divide(1, s, out=s)  # half of what the reciprocal takes
+    np.divide(1, s, out=s)  # reciprocal takes twice as long
 
 
 def sigmoid_slope(g: Array, y: Array) -> Any:
