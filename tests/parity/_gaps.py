@@ -2,7 +2,8 @@
 
 A row names an entry of PyTorch's databases (an fnmatch pattern), where the difference shows (a
 pattern over "kind place", such as "missing *" or "wrong *float16*"), and why. A row that nothing
-matches any more fails the tests: delete it then.
+matches any more fails the tests: delete it then. Where the reason is rounding that a difference of
+the processor or the BLAS can turn either way, the row need not match on every machine.
 """
 
 from __future__ import annotations
@@ -84,6 +85,10 @@ def judge(name: str, found: list[Any]) -> None:
     """Fail for what no row explains and for rows that explain nothing."""
     unexplained, used = explain(name, found)
     first_of_each = {f"{f.kind} {f.where}": f for f in reversed(unexplained)}
-    idle = [f"mended, so delete from the table: {g}" for g in gaps_of(name) if g not in used]
+    idle = [
+        f"mended, so delete from the table: {g}"
+        for g in gaps_of(name)
+        if g not in used and g.reason not in (_ILL, _AMPLIFIED)
+    ]
     if lines := [*map(str, reversed(first_of_each.values())), *idle]:
         pytest.fail("\n".join([name, *lines]), pytrace=False)
