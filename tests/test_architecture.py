@@ -23,7 +23,7 @@ BACKENDS = sorted((ROOT / "backends").glob("*_backend.py"))
 LAYERS = (
     ("_dtype", "_erf", "_formats", "_grad_mode", "_version", "utils.hooks"),
     ("_backend", "_threads"),
-    ("_graph", "_inplace", "_backprop", "_engine", "_bfloat16", "random", "_rejection"),
+    ("_graph", "_inplace", "_backprop", "_written", "_engine", "_bfloat16", "random", "_rejection"),
     ("ops", "_tensor", "_transfer", "_methods", "_printing", "_interop", "_legacy"),
     ("autograd", "linalg", "special", "signal", "masked", "fft", "cuda", "testing"),
     ("nn.functional", "functional"),

@@ -19,7 +19,7 @@ from xptorch.backends.numpy_kernels._layout import copy_last
 from tests import image_kernel_cases
 from xptorch import _backend
 from xptorch._engine import HOT
-from xptorch._grad_mode import mode
+from xptorch._grad_mode import local
 
 NUMPY = _backend.load("numpy")
 PLAIN = type(NUMPY.xp)(NUMPY.xp, kernels={})
@@ -308,12 +308,12 @@ def test_kernel_agrees_with_the_generic_function(name: str, dtype: str) -> None:
     taken = 0
     for args, static in CASES[name](np.random.default_rng(7), np.dtype(dtype)):
         before = copy.deepcopy(args)
-        mine = mode.run(NUMPY.kernels[name], *args, **static)
+        mine = local.mode.run(NUMPY.kernels[name], *args, **static)
         for now, then in zip(leaves(args), leaves(before), strict=True):
             np.testing.assert_array_equal(now, then, err_msg="an input was written to")
         if mine is not NotImplemented:
             taken += 1
-            theirs = mode.run(HOT[name], PLAIN, *args, **static)
+            theirs = local.mode.run(HOT[name], PLAIN, *args, **static)
             agree(*((mine[0], theirs[0]) if name in PRIVATE else (mine, theirs)))
     assert taken or dtype == "float64", f"{name} declined every case"
 

@@ -121,7 +121,7 @@ def test_reference(case: OpCase, backend: Column) -> None:
     for node in nodes(run(case, backend, requires_grad=True)):
         if getattr(node, "op", None) is op:
             saved = node.check()
-            values = saved["arrays"] if op.variadic else [saved[n] for n in op.inputs]
+            values = [saved[n] for n in op.inputs]
             wrapped = [
                 _graph.wrap(v, backend.device) if isinstance(v, backend.device.ndarray) else v
                 for v in values

@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 from xptorch import _dtype, _erf
-from xptorch._grad_mode import mode, quieten
+from xptorch._grad_mode import local, quieten
 
 Array = Any  # an array of any library
 Namespace = Any  # its functions
@@ -561,5 +561,5 @@ def _start(name: str) -> Backend | str:
     if backend.device_count() == 0:
         return f"The backend {name!r} finds no working device"
     quieten.append(backend.quieten)
-    mode.run(backend.quieten)
+    local.mode.run(backend.quieten)
     return _loaded.setdefault(name, backend)

@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from xptorch._backend import device
-from xptorch._grad_mode import mode, set_grad_enabled
+from xptorch._grad_mode import local, set_grad_enabled
 from xptorch._graph import Node, bump, lifted, place, setup, wrap
 
 hooked: dict[int, Callable[[], Any]] = {}  # weak references to the leaves that have hooks
@@ -41,28 +41,35 @@ def differentiate(
     pending: dict[Any, Any] = {}  # gradient so far, of a Node or a leaf
     heap: list[tuple[int, Node]] = []
 
-    def give(edge: Any, g: Any) -> None:
-        if edge not in pending:
-            pending[edge] = g
-            if isinstance(edge, Node):
-                heappush(heap, (-edge.order, edge))
-        else:
-            before = pending[edge]
-            pending[edge] = before + g if create_graph else mode.run(operator.add, before, g)
-
     roots = [place(t) for t in outputs]
     wanted = None if inputs is None else {place(t) for t in inputs}
     useful = None if wanted is None else _leading_to(wanted, roots, within)
     awaited = _edges_to_hooked(roots, useful) if hooked and not within else None
     store = store or inputs is None
     found: dict[Any, Any] = {}
+    edges: Sequence[Any] = roots
+    gradients: Sequence[Any] = [g if create_graph else g._data for g in grads]
     with set_grad_enabled(create_graph):
-        for root, g in zip(roots, grads, strict=True):
-            if useful is None or root in useful:
-                give(root, g if create_graph else g._data)
-        while heap:
+        while True:
+            for edge, x in zip(edges, gradients):  # noqa: B905  # strict costs 0.1 µs
+                if x is None or edge is None or (useful is not None and edge not in useful):
+                    continue
+                if edge not in pending:
+                    pending[edge] = x
+                    if isinstance(edge, Node):
+                        heappush(heap, (-edge.order, edge))
+                elif create_graph:
+                    pending[edge] = pending[edge] + x
+                else:
+                    pending[edge] = local.mode.run(operator.add, pending[edge], x)
+            g = x = gradients = ()  # `_deliver` copies what somebody else still holds
+            if awaited is not None and edges is not roots:
+                for leaf in _complete(edges, awaited):
+                    _deliver(leaf, pending, found, store, create_graph)
+            if not heap:
+                break
             node = heappop(heap)[1]
-            g, hooks = pending.pop(node), node.hooks
+            g, hooks, edges = pending.pop(node), node.hooks, node.edges
             if node.outputs is not None:
                 g = _filled(node, g, create_graph)
             captured = wanted is not None and node in wanted
@@ -72,7 +79,7 @@ def differentiate(
                     continue
             if hooks is not None:
                 g = hooks.arrived(node, g, create_graph)
-            if useful is not None and not any(e in useful for e in node.edges if e is not None):
+            if useful is not None and not any(e in useful for e in edges if e is not None):
                 if captured:  # PyTorch shows what hooks made of it only where the way ends
                     found[node] = g
                 continue
@@ -80,16 +87,8 @@ def differentiate(
                 gradients = node.gradients(g, create_graph)
             else:
                 gradients = _watched(node, g, create_graph)
-            for edge, x in zip(node.edges, gradients):  # noqa: B905  # strict costs 0.1 µs
-                if x is not None and edge is not None and (useful is None or edge in useful):
-                    give(edge, x)
             if not retain_graph:
                 node.free()
-            if awaited is not None:
-                g = x = gradients = ()  # `_deliver` copies what somebody else still holds
-                for leaf in _complete(node, awaited):
-                    _deliver(leaf, pending, found, store, create_graph)
-        g = x = gradients = ()
         if within:
             found |= pending
             pending.clear()
@@ -150,10 +149,10 @@ def _edges_to_hooked(roots: Sequence[Any], useful: set[Any] | None) -> dict[Any,
     return Counter(e for n in nodes for e in n.edges if e in leaves)
 
 
-def _complete(node: Node, awaited: dict[Any, int]) -> list[Any]:
-    """The awaited leaves that have all their gradients, now that this node has given its own."""
+def _complete(edges: Sequence[Any], awaited: dict[Any, int]) -> list[Any]:
+    """The awaited leaves that have all their gradients, now that a node has given its own."""
     done = []
-    for edge in node.edges:
+    for edge in edges:
         if edge in awaited:
             awaited[edge] -= 1
             if not awaited[edge]:
@@ -236,5 +235,5 @@ def accumulate(t: Any, g: Any, create_graph: bool, own: bool) -> None:
     elif before._needs:
         t.grad = before + wrap(g, on)
     else:
-        before._data = mode.run(on.xp.iadd, before._data, g)
+        before._data = local.mode.run(on.xp.iadd, before._data, g)
         bump(before)

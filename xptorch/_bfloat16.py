@@ -2,7 +2,7 @@
 
 As in PyTorch, an op on bfloat16 computes in float32 and rounds its result once. Nothing of this is
 in the way of programs without bfloat16: the first such tensor puts a wider step in front of
-`mode.run`, through which the engine calls all array code.
+`local.mode.run`, through which the engine calls all array code.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from xptorch import _dtype
 from xptorch._backend import BackendError, device
 from xptorch._engine import OPS, Op
-from xptorch._grad_mode import mode
+from xptorch._grad_mode import local
 from xptorch._graph import Node
 
 _raw: Any = None  # NumPy's dtype, once ml_dtypes is loaded
@@ -42,13 +42,13 @@ def activate(on: device) -> Any:
     if _raw not in on.dtype_of:
         on.dtype_of[_raw] = _dtype.bfloat16
         on.floating |= {_raw}
-    if getattr(mode.run, "wide", False) is False:
-        mode.run = _wide(mode.run)
+    if getattr(local.mode.run, "wide", False) is False:
+        local.mode.run = _wide(local.mode.run)
     return _raw
 
 
 def _wide(narrow: Callable[..., Any]) -> Callable[..., Any]:
-    """`mode.run` that computes ops on bfloat16 in float32."""
+    """`local.mode.run` that computes ops on bfloat16 in float32."""
 
     def run(function: Any, *args: Any, **static: Any) -> Any:
         owner = getattr(function, "__self__", None)

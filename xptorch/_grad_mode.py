@@ -16,14 +16,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 quieten: list[Callable[[], None]] = []  # what tells each loaded array library to keep quiet
 
 
-class _Mode(threading.local):
-    """What is set in each thread for itself."""
-
-    enabled = True
-    inference = False
-    casting: Any = None  # what autocast does to the operands of matrix products
+class _Mode:
+    """What is set in one thread."""
 
     def __init__(self) -> None:
+        self.enabled = True
+        self.inference = False
+        self.casting: Any = None  # what autocast does to the operands of matrix products
         # Array code runs in a context of its own, where overflow and 0/0 give inf and NaN without
         # a warning; the user's own array code around it keeps its settings.
         self.run = contextvars.copy_context().run
@@ -31,12 +30,19 @@ class _Mode(threading.local):
             self.run(function)
 
 
-mode = _Mode()
+class _Local(threading.local):
+    """Each thread's own mode."""
+
+    def __init__(self) -> None:
+        self.mode = _Mode()
+
+
+local = _Local()
 
 
 def is_grad_enabled() -> bool:
     """Whether operations are being recorded in this thread."""
-    return mode.enabled
+    return local.mode.enabled
 
 
 class set_grad_enabled:
@@ -68,6 +74,7 @@ class set_grad_enabled:
 
 
 def _switch(to: bool) -> bool:
+    mode = local.mode
     before, mode.enabled = mode.enabled, to
     return before
 
@@ -128,11 +135,11 @@ class inference_mode:
         return context
 
     def __enter__(self) -> None:
-        self.before.append((mode.enabled, mode.inference))
-        mode.enabled, mode.inference = not self.on, self.on
+        self.before.append((local.mode.enabled, local.mode.inference))
+        local.mode.enabled, local.mode.inference = not self.on, self.on
 
     def __exit__(self, *exc: object) -> None:
-        mode.enabled, mode.inference = self.before.pop()
+        local.mode.enabled, local.mode.inference = self.before.pop()
 
     def __call__(self, function: F) -> F:
         return _in_context(lambda: inference_mode(self.on), function)
@@ -140,7 +147,7 @@ class inference_mode:
 
 def is_inference_mode_enabled() -> bool:
     """Whether this thread is inside `inference_mode`."""
-    return mode.inference
+    return local.mode.inference
 
 
 def _in_context(context: Callable[[], Any], function: Any) -> Any:

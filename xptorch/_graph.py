@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from xptorch._backend import Array, Namespace, device
-from xptorch._grad_mode import enable_grad, mode, set_grad_enabled
+from xptorch._grad_mode import enable_grad, local, set_grad_enabled
 
 if TYPE_CHECKING:
     from xptorch._engine import Op
@@ -28,6 +29,9 @@ class _Setup:
     namespace: Any = None  # the ops under the array API's names, over Tensors
     names: ClassVar[dict[str, Any]] = {}  # PyTorch's names of backward nodes, where not ours
     complex: bool = False  # whether gradients may be complex: no tensor is looked at before that
+
+    def __init__(self) -> None:
+        self.traced: Callable[[Node], None] | None = None  # sees each node under detect_anomaly
 
 
 setup = _Setup()
@@ -61,6 +65,32 @@ def sum_to(xp: Namespace, g: Any, shape: tuple[int, ...]) -> Any:
     extra = len(g.shape) - len(shape)
     axes = (*range(extra), *[i + extra for i, s in enumerate(shape) if s == 1])
     return xp.reshape(xp.sum(g, axis=axes, keepdims=True, dtype=g.dtype), shape=shape)
+
+
+def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that tensors of these shapes broadcast to.
+
+    Raises:
+        RuntimeError: they do not.
+    """
+    n = max(map(len, shapes))
+    result = [1] * n
+    for shape in shapes:
+        for i, s in zip(range(n - 1, -1, -1), reversed(shape), strict=False):  # as PyTorch looks
+            if s != 1 and result[i] not in (1, s):
+                raise RuntimeError(
+                    f"The size of tensor a ({result[i]}) must match the size of tensor b ({s}) at "
+                    f"non-singleton dimension {i}"
+                )
+            result[i] = s if s != 1 else result[i]
+    return tuple(result)
+
+
+def different_devices(a: device, b: device) -> RuntimeError:
+    return RuntimeError(
+        "Expected all tensors to be on the same device, but found at least two devices, "
+        f"{a} and {b}!"
+    )
 
 
 class Node:
@@ -126,30 +156,29 @@ class Node:
 
     def check(self) -> dict[str, Any]:
         """The saved values, after making sure that they are there and unchanged."""
-        if self.saved is None:
+        saved = self.saved
+        if saved is None:
             raise RuntimeError(FREED)
-        for saved in self.versions:
-            counter, seen = saved
+        for counter, seen in self.versions:
             if counter[0] != seen:
-                index = self.versions.index(saved)
-                raise changed_in_place(*self._saved_at(index), self.device, counter[0], seen)
-        return self.saved
+                raise self._changed()
+        return saved
 
     def _plan(self) -> list[tuple[str, str, int]]:
         """What the op saved for the inputs that need gradients; see `Op.plan`."""
         return self.op.plan(sum(1 << i for i, e in enumerate(self.edges) if e is not None))
 
-    def _saved_at(self, index: int) -> tuple[Any, Any]:
-        """The value to which the version of that index belongs, and its place in the graph."""
-        saved, found = self.saved or {}, []
+    def _changed(self) -> RuntimeError:
+        """The error for the first saved array that was changed in place."""
+        saved, places = self.saved or {}, []
         for name, kind, i in self._plan():
             if kind == "input":
-                found.append((saved[name], self.edges[i]))
+                places.append((saved[name], self.edges[i]))
             elif kind == "y":
-                found.append((saved[name], self))
-            elif kind == "arrays":
-                found += zip(saved[name], self.edges, strict=True)
-        return found[index]
+                places.append((saved[name], self))
+        stale = [counter[0] != seen for counter, seen in self.versions].index(True)
+        counter, seen = self.versions[stale]
+        return changed_in_place(*places[stale], self.device, counter[0], seen)
 
     def free(self) -> None:
         """Let go of the saved arrays."""
@@ -160,39 +189,24 @@ class Node:
     def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
         """The gradients of the inputs, None where there is none."""
         saved, op = self.check(), self.op
-        step = self._conjugated if setup.complex and not op.conjugates else self._vjps
+        pull = (
+            self._conjugated if setup.complex and not op.conjugates else MethodType(op.pull, self)
+        )
         if not create_graph:
-            return mode.run(step, self.device.xp, g, saved)
+            return local.mode.run(pull, self.device.xp, g, saved)
         if op.reference is not None:
             return self._through_reference(g, saved)
-        return step(setup.namespace, g, self._lift(saved))
+        return pull(setup.namespace, g, self._lift(saved))
 
     def _conjugated(self, xp: Namespace, g: Any, saved: dict[str, Any]) -> Sequence[Any]:
         """The VJPs of a holomorphic function: the conjugate of its derivative times `g`."""
-        known = self.device.dtype_of
+        known, pull = self.device.dtype_of, self.op.pull
         parts = g if isinstance(g, tuple) else (g,)
         if not any(known.get(x.dtype, x.dtype).is_complex for x in parts if x is not None):
-            return self._vjps(xp, g, saved)
+            return pull(self, xp, g, saved)
         turned = tuple([None if x is None else xp.conj(x) for x in parts])
-        grads = self._vjps(xp, turned if isinstance(g, tuple) else turned[0], saved)
+        grads = pull(self, xp, turned if isinstance(g, tuple) else turned[0], saved)
         return [None if x is None else xp.conj(x) for x in grads]
-
-    def _vjps(self, xp: Namespace, g: Any, saved: dict[str, Any]) -> Sequence[Any]:
-        op = self.op
-        grads: Any
-        if op.joint is not None:
-            needs = tuple([e is not None for e in self.edges])
-            grads = op.joint(xp, g, needs, *[saved[n] for n in op.joint_names])
-        else:
-            grads = []
-            for edge, step in zip(self.edges, op.steps):  # noqa: B905  # strict costs 0.1 µs
-                grads.append(None if edge is None else step(xp, g, saved))
-        if "shapes" in saved and op.broadcast:
-            grads = [
-                x if x is None or s is None or x.shape == s else sum_to(xp, x, s)
-                for x, s in zip(grads, saved["shapes"], strict=True)
-            ]
-        return grads
 
     def _lift(self, saved: dict[str, Any]) -> dict[str, Any]:
         """The saved arrays as Tensors that stand where they stood in the graph."""
@@ -201,8 +215,6 @@ class Node:
             value = saved[name]
             if kind == "dtype":
                 lifted[name] = on.dtype_of[value]
-            elif kind == "arrays":
-                lifted[name] = [attach(x, on, e) for x, e in zip(value, self.edges, strict=True)]
             elif isinstance(value, on.ndarray):
                 edge = None if kind == "aux" else self if kind == "y" else self.edges[index]
                 lifted[name] = attach(value, on, edge)
@@ -213,7 +225,7 @@ class Node:
         from xptorch._backprop import differentiate
 
         op, on = self.op, self.device
-        values = saved["arrays"] if op.variadic else [saved[n] for n in op.inputs]
+        values = [saved[n] for n in op.inputs]
         inputs = [
             attach(x, on, e) if isinstance(x, on.ndarray) else x
             for x, e in zip(values, self.edges, strict=True)

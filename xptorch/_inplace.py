@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from xptorch._grad_mode import mode, set_grad_enabled
+from xptorch._grad_mode import local, set_grad_enabled
 from xptorch._graph import Node, bump, place_at, refresh, replayed, setup, wrap
 
 
@@ -16,7 +16,7 @@ def write(target: Any, result: Any) -> Any:
         RuntimeError: `target` is a leaf that requires gradients, or a view of one.
     """
     check_writable(target, result._needs)
-    recording = mode.enabled and (result._needs or target._needs)
+    recording = local.mode.enabled and (result._needs or target._needs)
     _store(target, result)
     return rebase(target, result) if recording else target
 
@@ -45,7 +45,7 @@ def check_writable(t: Any, value_needs: bool = False) -> None:
             "a view of a tensor that lies in memory in another order, and is seen by others, is a "
             "copy: it cannot be changed in place. Call .contiguous() before .view()"
         )
-    if not mode.enabled:
+    if not local.mode.enabled:
         return
     if base is not None:
         refresh(t)

@@ -53,7 +53,7 @@ def moved(t: Tensor, on: Device) -> Tensor:
     """A copy of the tensor on a device."""
     on.raw_dtype(t.dtype)
     copy = _graph.wrap(on.backend.from_host(t._host(), on.index), on)
-    if t.requires_grad and _grad_mode.mode.enabled:
+    if t.requires_grad and _grad_mode.local.mode.enabled:
         copy._node, copy._needs = _Moved(t, on), True
     return copy
 

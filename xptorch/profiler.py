@@ -16,7 +16,7 @@ from typing import Any
 
 from xptorch import cuda
 from xptorch._engine import OPS
-from xptorch._grad_mode import mode
+from xptorch._grad_mode import local
 from xptorch._graph import Node
 
 __all__ = [
@@ -214,14 +214,14 @@ class profile:
         self.action = self.schedule(self.step_num)
         _running.append(self)
         self._names = {call.op.forward: name for name, call in OPS.items()}  # type: ignore[attr-defined]
-        self._before, self._timed = mode.run, _timed(mode.run, self)
-        mode.run = self._timed
+        self._before, self._timed = local.mode.run, _timed(local.mode.run, self)
+        local.mode.run = self._timed
 
     def stop(self) -> None:
         """End."""
         _running.remove(self)
-        if mode.run is self._timed:
-            mode.run = self._before
+        if local.mode.run is self._timed:
+            local.mode.run = self._before
         if self.on_trace_ready and self.action in _RECORDING:
             self.on_trace_ready(self)
 

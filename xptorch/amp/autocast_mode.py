@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from xptorch import _backend, _dtype, cuda
-from xptorch._grad_mode import mode
+from xptorch._grad_mode import local
 from xptorch.ops._common import is_tensor, to_dtype
 
 _TYPES = "cpu, cuda, ipu, xpu, mkldnn, opengl, opencl, ideep, hip, ve, fpga, maia, xla, lazy, vulkan, mps, meta, hpu, mtia, privateuseone"  # noqa: E501
@@ -36,7 +36,7 @@ class _Casting:
         dt = self.dtypes.get(t._device.type)
         if dt is None or not _eligible(t) or t.dtype is dt:
             return t
-        if not (self.cached and t._needs and t._node is None and mode.enabled):
+        if not (self.cached and t._needs and t._node is None and local.mode.enabled):
             return to_dtype(t, dt)
         found = self.cache.get(id(t))
         if found is None or found[0] is not t:  # a weight that is used again is cast once
@@ -107,7 +107,7 @@ class autocast:
         self._before: list[Any] = []
 
     def __enter__(self) -> autocast:
-        before: _Casting | None = mode.casting
+        before: _Casting | None = local.mode.casting
         self._before.append(before)
         dtypes = dict(before.dtypes) if before else {}
         dtypes.pop(self.device, None)
@@ -116,11 +116,11 @@ class autocast:
             dtypes[self.device] = self.fast_dtype
         cached = True if self.cache_enabled is None else self.cache_enabled
         cache = before.cache if before else {}
-        mode.casting = _Casting(dtypes, cached, cache) if dtypes else None
+        local.mode.casting = _Casting(dtypes, cached, cache) if dtypes else None
         return self
 
     def __exit__(self, *exc: object) -> None:
-        mode.casting = self._before.pop()
+        local.mode.casting = self._before.pop()
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
@@ -141,7 +141,7 @@ def is_autocast_available(device_type: str) -> bool:
 
 def is_autocast_enabled(device_type: str = "cuda") -> bool:
     """Whether matrix products on this type of device are lowered now."""
-    return mode.casting is not None and device_type in mode.casting.dtypes
+    return local.mode.casting is not None and device_type in local.mode.casting.dtypes
 
 
 def is_autocast_cpu_enabled() -> bool:
@@ -151,12 +151,12 @@ def is_autocast_cpu_enabled() -> bool:
 
 def is_autocast_cache_enabled() -> bool:
     """Whether the weights' casts are kept."""
-    return mode.casting is None or mode.casting.cached
+    return local.mode.casting is None or local.mode.casting.cached
 
 
 def get_autocast_dtype(device_type: str) -> _dtype.dtype:
     """The lower dtype of this type of device, now or by default."""
-    casting = mode.casting
+    casting = local.mode.casting
     known = casting.dtypes.get(device_type) if casting is not None else None
     return known or _default.get(device_type, _dtype.float16)
 
@@ -188,8 +188,8 @@ def set_autocast_cpu_dtype(dtype: _dtype.dtype) -> None:
 
 def clear_autocast_cache() -> None:
     """Forget the weights' casts."""
-    if mode.casting is not None:
-        mode.casting.cache.clear()
+    if local.mode.casting is not None:
+        local.mode.casting.cache.clear()
 
 
 # ---- for autograd.Function

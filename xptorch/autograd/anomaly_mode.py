@@ -8,26 +8,18 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from xptorch import _backprop, _engine
+from xptorch import _backprop, _graph
 from xptorch._graph import Node
 
 _check_nan = True
-_recorder = _engine._record  # what records an operation outside anomaly mode
 
 
 def set_detect_anomaly_state(mode: bool, check_nan: bool) -> None:
-    """Switch anomaly detection, which costs nothing while it is off: it replaces the recorder."""
+    """Switch anomaly detection."""
     global _check_nan
     _check_nan = check_nan
     _backprop.anomaly = _watched if mode else None
-    # Looked up by name at every call, so that the mode needs no test where operations are recorded.
-    setattr(_engine, "_record", _traced if mode else _recorder)  # noqa: B010
-
-
-def _traced(*args: Any) -> Node:
-    node = _recorder(*args)
-    note(node)
-    return node
+    _graph.setup.traced = note if mode else None
 
 
 def note(node: Node) -> None:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from xptorch import _graph, _inplace
 from xptorch._dtype import FLOAT
-from xptorch._grad_mode import mode, no_grad
+from xptorch._grad_mode import local, no_grad
 from xptorch._graph import Node
 from xptorch.autograd import anomaly_mode
 from xptorch.ops._common import is_tensor
@@ -252,7 +252,7 @@ class Function:
             raise TypeError(f"forward() got an unexpected keyword argument {name!r}")
         ctx = FunctionCtx()
         ctx.needs_input_grad = tuple(is_tensor(a) and a.requires_grad for a in args)
-        recording = mode.enabled and any(ctx.needs_input_grad)
+        recording = local.mode.enabled and any(ctx.needs_input_grad)
         with no_grad():
             output = cls.forward(*args) if separate else cls.forward(ctx, *args)
             if separate:
@@ -385,7 +385,7 @@ def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
         with no_grad():
             outputs = function(ctx, *args)
         inputs = [a for a in args if is_tensor(a) and a.requires_grad]
-        if not mode.enabled or not inputs:
+        if not local.mode.enabled or not inputs:
             return outputs
         made = [_once(out, inputs) if is_tensor(out) else out for out in _as_tuple(outputs)]
         return tuple(made) if isinstance(outputs, tuple) else made[0]

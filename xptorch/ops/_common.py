@@ -15,9 +15,9 @@ from xptorch._dtype import FLOAT as FLOAT
 from xptorch._dtype import INTEGER as INTEGER
 from xptorch._dtype import can_cast as can_cast
 from xptorch._dtype import dtype
-from xptorch._engine import broadcast as broadcast
 from xptorch._engine import op
-from xptorch._grad_mode import mode
+from xptorch._grad_mode import local
+from xptorch._graph import broadcast as broadcast
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -305,7 +305,7 @@ def _meet(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         return a.to(b._device), b
     if b._data.ndim == 0 and b._device.type == "cpu":
         return a, b.to(a._device)
-    raise _engine.different_devices(a._device, b._device)
+    raise _graph.different_devices(a._device, b._device)
 
 
 def common_dtype(tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -364,7 +364,7 @@ def deliver(result: Tensor, out: Tensor | None, function: str, exact: bool = Fal
     """
     if out is None:
         return result
-    if mode.enabled and (result._needs or out._needs):
+    if local.mode.enabled and (result._needs or out._needs):
         raise RuntimeError(
             f"{function}(): functions with out=... arguments don't support automatic "
             "differentiation, but one of the arguments requires grad."
@@ -374,7 +374,7 @@ def deliver(result: Tensor, out: Tensor | None, function: str, exact: bool = Fal
         raise RuntimeError(f"Expected out tensor to have dtype {wanted}, but got {got} instead")
     check_cast(result.dtype, out.dtype)
     if out._device is not result._device:
-        raise _engine.different_devices(out._device, result._device)
+        raise _graph.different_devices(out._device, result._device)
     check_single(out)
     if out.shape != result.shape:
         out.resize_(result.shape)
@@ -440,7 +440,7 @@ def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         _inplace.check_writable(self)
-        recorded = mode.enabled and any(
+        recorded = local.mode.enabled and any(
             getattr(x, "_needs", False) for x in (self, *args, *kwargs.values())
         )
         result = function(unshared(self) if recorded else self, *args, **kwargs)

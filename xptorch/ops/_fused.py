@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from xptorch import _dtype
-from xptorch._grad_mode import mode
+from xptorch._grad_mode import local
 from xptorch.ops._common import BOOL, COMPLEX, INTEGER, refuse, to_dtype
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ def widened(function: F) -> F:
 
     @functools.wraps(function)
     def loss(*args: Any, **kwargs: Any) -> Any:
-        if mode.casting is not None:
-            args = mode.casting.wide(args)
-            kwargs = dict(zip(kwargs, mode.casting.wide(kwargs.values()), strict=True))
+        if local.mode.casting is not None:
+            args = local.mode.casting.wide(args)
+            kwargs = dict(zip(kwargs, local.mode.casting.wide(kwargs.values()), strict=True))
         return function(*args, **kwargs)
 
     return loss  # type: ignore[return-value]

@@ -80,15 +80,19 @@ def binary(
     label = name or core.__name__
 
     def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
-        x, y = getattr(input, "_data", None), getattr(other, "_data", None)
         # Most operands need none of promotion: two tensors of one dtype on one device.
-        if (
-            least
-            or x is None
-            or y is None
-            or x.dtype is not y.dtype
-            or input._device is not other._device
-        ):
+        kind = other.__class__
+        try:
+            ready = (
+                kind is not float
+                and kind is not int
+                and input._data.dtype is other._data.dtype
+                and input._device is other._device
+                and not least
+            )
+        except AttributeError:
+            ready = False
+        if not ready:
             input, other = promote(input, other, least, tensors, label)
         result = core(input, other)
         return result if out is None else deliver(result, out, label)

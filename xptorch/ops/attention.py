@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype, _graph
 from xptorch._engine import hot, op
-from xptorch._grad_mode import mode
+from xptorch._grad_mode import local
 from xptorch.ops import linalg
 from xptorch.ops._common import broadcast, need_tensor, shape_text, type_name
 from xptorch.ops._fused import in_float32, need_floating, total_along
@@ -119,8 +119,8 @@ def scaled_dot_product_attention(
 
     Shape: query (n, …, l, e), key (n, …, s, e), value (n, …, s, e_v); out (n, …, l, e_v).
     """
-    if mode.casting is not None:
-        query, key, value, attn_mask = mode.casting(query, key, value, attn_mask)
+    if local.mode.casting is not None:
+        query, key, value, attn_mask = local.mode.casting(query, key, value, attn_mask)
     _check(query, key, value, attn_mask, is_causal)
     if enable_gqa:
         key, value = _shared_heads(query, key), _shared_heads(query, value)

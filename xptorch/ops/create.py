@@ -12,7 +12,7 @@ from xptorch import _dtype, _graph, _interop
 from xptorch._backend import resolve
 from xptorch._dtype import dtype as Dtype
 from xptorch._engine import OPS
-from xptorch._grad_mode import mode
+from xptorch._grad_mode import local
 from xptorch.ops._common import (
     as_shape,
     deliver,
@@ -77,7 +77,7 @@ def _from_host(data: Any, dtype: Dtype | None, device: Any) -> Tensor:
     array, found = _interop.host_array(data, dtype)
     on = resolve(device)
     on.raw_dtype(found)
-    array = mode.run(array.astype, _interop.as_host(found))
+    array = local.mode.run(array.astype, _interop.as_host(found))
     return _graph.wrap(on.backend.from_host(array, on.index), on)
 
 
@@ -428,7 +428,7 @@ def _stepped(start: Any, step: Any, count: int, dtype: Dtype, on: Any) -> Tensor
     """start + i·step, in the widest type first: it must not gather rounding errors."""
     wide = on.raw_dtype(_dtype.float64 if dtype.is_floating_point else _dtype.int64)
     steps = on.xp.arange(count, dtype=wide, device=on.raw)
-    return _graph.wrap(mode.run(on.xp.astype, start + steps * step, on.raw_dtype(dtype)), on)
+    return _graph.wrap(local.mode.run(on.xp.astype, start + steps * step, on.raw_dtype(dtype)), on)
 
 
 def _progression(start: Any, end: Any, step: Any, dtype: Dtype) -> tuple[int, Any, Any]:
@@ -555,7 +555,7 @@ def logspace(
     on = resolve(device)
     wide = _dtype.complex128 if dtype.is_complex else _dtype.float64
     powers = on.xp.astype(_even(start, end, steps, dtype, on), on.raw_dtype(wide))
-    data = mode.run(on.xp.astype, base**powers, on.raw_dtype(dtype))
+    data = local.mode.run(on.xp.astype, base**powers, on.raw_dtype(dtype))
     return leaf(deliver(_graph.wrap(data, on), out, "logspace"), requires_grad)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xptorch import _dtype
 from xptorch._dtype import FLOAT
 from xptorch._engine import op
-from xptorch._grad_mode import mode
+from xptorch._grad_mode import local
 from xptorch._graph import sum_to
 from xptorch.ops._common import (
     broadcast,
@@ -70,8 +70,8 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
     need_tensor(input, "matmul")
     need_tensor(other, "matmul", "other", 2)
     a, b = input, other
-    if mode.casting is not None:
-        a, b = mode.casting(a, b)
+    if local.mode.casting is not None:
+        a, b = local.mode.casting(a, b)
     x, y = a._data.shape, b._data.shape
     if not x or not y:
         raise RuntimeError(
@@ -184,8 +184,8 @@ def _scaled_sum(name: str, product: Any, doc: str) -> Any:
         input: Tensor, a: Tensor, b: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None
     ) -> Tensor:
         need_tensor(input, name)
-        if mode.casting is not None:
-            input, a, b = mode.casting(input, a, b)
+        if local.mode.casting is not None:
+            input, a, b = local.mode.casting(input, a, b)
         _check_dtypes(input, a)
         result = in_float32(compute, input, a, b, beta=beta, alpha=alpha)
         return deliver(result, out, name, True)

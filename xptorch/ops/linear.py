@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype, _graph
 from xptorch._engine import hot, op
-from xptorch._grad_mode import mode
+from xptorch._grad_mode import local
 from xptorch.ops import linalg
 from xptorch.ops._common import need_tensor, shape_text, to_dtype, type_name
 from xptorch.ops._fused import column_sums, in_float32
@@ -59,8 +59,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Shape: input (*, in), weight (out, in) or (in), bias (out) or (); out (*, out) or (*).
     """
-    if mode.casting is not None:
-        input, weight, bias = mode.casting(input, weight, bias)
+    if local.mode.casting is not None:
+        input, weight, bias = local.mode.casting(input, weight, bias)
     x, w = input._data, weight._data
     dt, shape = w.dtype, w.shape
     if x.dtype != dt or (bias is not None and bias._data.dtype != dt):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch import _graph, _inplace
 from xptorch._engine import op
-from xptorch._grad_mode import mode
+from xptorch._grad_mode import local
 from xptorch.ops._common import (
     as_shape,
     fitting,
@@ -48,7 +48,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     value = to_dtype(src, self.dtype)
     if value._data.shape != self._data.shape:
         value = value.expand(self._data.shape)
-    if mode.enabled and self._needs:
+    if local.mode.enabled and self._needs:
         value = _overwrite(self, value)
     return write(self, value)
 
@@ -89,7 +89,7 @@ def zero_(self: Tensor) -> Tensor:
 
 def resize_(self: Tensor, *size: Any, memory_format: Any = None) -> Tensor:
     """Give the tensor another shape; elements are kept in order, new ones mean nothing."""
-    if mode.enabled and self.requires_grad:
+    if local.mode.enabled and self.requires_grad:
         raise RuntimeError("cannot resize variables that require grad")
     shape = as_shape(size)
     if axes_of(memory_format, len(shape)) != tuple(range(len(shape))):

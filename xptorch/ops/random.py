@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype, _engine, _graph
+from xptorch import _dtype, _graph
 from xptorch._dtype import BOOL, COMPLEX
 from xptorch._dtype import dtype as Dtype
 from xptorch._grad_mode import no_grad
@@ -310,7 +310,7 @@ def ones_and_zeros(
     if not p.dtype.is_floating_point:
         raise refused("bernoulli_tensor_cpu_p_", p.dtype)
     if p._device is not on:
-        raise _engine.different_devices(p._device, on)
+        raise _graph.different_devices(p._device, on)
     chance = _expanded(p, shape)
     if not bool(xp.all((chance >= 0) & (chance <= 1))):
         raise RuntimeError("bernoulli expects every p to be in [0, 1]")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch import _graph
 from xptorch._dtype import float64
-from xptorch._engine import broadcast, op
+from xptorch._engine import op
+from xptorch._graph import broadcast
 from xptorch.ops import reduce
 from xptorch.ops._common import need_tensor
 from xptorch.ops._sampling import drawn, refused, stream_of

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from xptorch import _dtype, _graph
 from xptorch._engine import hot
-from xptorch._grad_mode import mode
+from xptorch._grad_mode import local
 from xptorch._tensor import Tensor
 from xptorch.ops import create
 from xptorch.ops.complex import view_as_real
@@ -132,20 +132,20 @@ def apply(update: Update, tasks: Sequence[Task]) -> None:
     for task in tasks:
         x, on = task.p._data, task.p._device
         if on.type != "cpu" or not on.xp.owns(x):  # another parameter may show the same memory
-            mode.run(_update_whole, update, task)
+            local.mode.run(_update_whole, update, task)
         elif x.size > _BLOCK:
             blocks += _blocks(update, task)
         elif x.size < _SMALL:
             packs.setdefault((id(task.settings), x.dtype), []).append(task)
         else:
-            mode.run(_update_whole, update, task)
+            local.mode.run(_update_whole, update, task)
     for pack in packs.values():
         for part in _of_a_block(pack):
-            mode.run(_update_pack, update, part)
+            local.mode.run(_update_pack, update, part)
     if blocks:
         # About what a block takes: a formula with more states does more.
         cost = 0.1 * (2 + len(tasks[0].states)) ** 2 * _BLOCK
-        mode.run(run_all, tasks[0].p._device.xp, blocks, len(blocks) * cost)
+        local.mode.run(run_all, tasks[0].p._device.xp, blocks, len(blocks) * cost)
     for task in tasks:
         _graph.bump(task.p)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from xptorch import _graph, random
-from xptorch._grad_mode import enable_grad, mode, no_grad
+from xptorch._grad_mode import enable_grad, local, no_grad
 from xptorch._graph import Node
 from xptorch.nn import Sequential
 from xptorch.ops._common import is_tensor
@@ -76,7 +76,7 @@ def checkpoint(
             "Passing `context_fn` or `debug` is only supported when use_reentrant=False."
         )
     if use_reentrant and not any(is_tensor(a) and a.requires_grad for a in args):
-        if mode.enabled:
+        if local.mode.enabled:
             warnings.warn(
                 "None of the inputs have requires_grad=True. Gradients will be None", stacklevel=2
             )
@@ -198,15 +198,15 @@ def _recorded(out: Any, start: int) -> list[Node]:
 
 def _autocast_state() -> Callable[[], Any]:
     """A context in which autocast is as it is now."""
-    casting = mode.casting
+    casting = local.mode.casting
 
     @contextlib.contextmanager
     def restored() -> Any:
-        before, mode.casting = mode.casting, casting
+        before, local.mode.casting = local.mode.casting, casting
         try:
             yield
         finally:
-            mode.casting = before
+            local.mode.casting = before
 
     return restored
 

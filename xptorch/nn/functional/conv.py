@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
-from xptorch._grad_mode import mode
+from xptorch._grad_mode import local
 from xptorch.ops import shape
 from xptorch.ops._common import need_tensor, shape_text, type_name
 from xptorch.ops._fused import in_float32
@@ -159,8 +159,8 @@ def conv_transpose3d(
 def _convolution(d: int, x: Tensor, w: Tensor, b: Tensor | None, *settings: Any) -> Tensor:
     name = f"conv{d}d"
     _check_tensors(name, x, w, b)
-    if mode.casting is not None:
-        x, w, b = mode.casting(x, w, b)
+    if local.mode.casting is not None:
+        x, w, b = local.mode.casting(x, w, b)
     bias = None if b is None else b._data.shape
     how = _plan(name, x._data.shape, w._data.shape, bias, *_hashable(settings))
     _check_dtypes(name, x, w, b)
@@ -172,8 +172,8 @@ def _convolution(d: int, x: Tensor, w: Tensor, b: Tensor | None, *settings: Any)
 def _transposed(d: int, x: Tensor, w: Tensor, b: Tensor | None, *settings: Any) -> Tensor:
     name = f"conv_transpose{d}d"
     _check_tensors(name, x, w, b)
-    if mode.casting is not None:
-        x, w, b = mode.casting(x, w, b)
+    if local.mode.casting is not None:
+        x, w, b = local.mode.casting(x, w, b)
     if isinstance(settings[1], str):
         raise TypeError(f"{name}(): argument 'padding' must be tuple of ints, not str")
     bias = None if b is None else b._data.shape

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype, _graph
 from xptorch._dtype import BOOL, COMPLEX, FLOAT
-from xptorch._grad_mode import mode
+from xptorch._grad_mode import local
 from xptorch.ops import elementwise, shape
 from xptorch.ops._common import need_tensor, refuse, shape_text, to_dtype, type_name
 from xptorch.ops._fused import in_float32
@@ -124,7 +124,7 @@ def maxima(x: Tensor, how: Geometry, with_indices: bool) -> Any:
     y = y if batched else shape.squeeze(y, 0)
     if not with_indices:
         return y
-    places = mode.run(max_places, x._device.xp, x._data, how, lowest)
+    places = local.mode.run(max_places, x._device.xp, x._data, how, lowest)
     indices = _graph.wrap(places, x._device)
     return y, indices if batched else shape.squeeze(indices, 0)
 
