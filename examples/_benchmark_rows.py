@@ -8,6 +8,7 @@ default device. To add one, add it to ROWS, or a layer and its inputs to LAYERS
 from __future__ import annotations
 
 import importlib
+import itertools
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -31,14 +32,18 @@ class Timed(NamedTuple):
 def training_step(
     torch: Any, net: Any, inputs: Any, reduction: str, optimizer: Any = None
 ) -> Timed:
-    """A step of AdamW, or of another optimizer, on a classifier of ten classes."""
-    labels = torch.randint(0, 10, (len(inputs),))
+    """A step of AdamW, or of another optimizer, on a classifier of ten classes.
+
+    Labels change from step to step. The same ones would soon be known by heart, and gradients so
+    small that processors take ten times as long for a product of them.
+    """
+    labels = itertools.cycle(torch.randint(0, 10, (16, len(inputs))).unbind())
     criterion = torch.nn.CrossEntropyLoss(reduction=reduction)
     optimizer = optimizer or torch.optim.AdamW(net.parameters(), lr=0.01)
 
     def step() -> None:
         optimizer.zero_grad()
-        criterion(net(inputs), labels).backward()
+        criterion(net(inputs), next(labels)).backward()
         optimizer.step()
 
     return Timed(step)
