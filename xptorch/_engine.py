@@ -1,4 +1,4 @@
-"""The autograd engine's front: ops are declared here, computed, and recorded in the graph.
+"""The autograd engine's front: ops are declared here; _written.py computes and records them.
 
 An op is a forward function over arrays and, for each differentiable input, a VJP. A VJP's first
 parameters are the namespace and the incoming gradient; the names of the others say what is saved:
