@@ -216,8 +216,12 @@ def promote(
     kind = b.__class__
     if kind is float or kind is int:
         on = getattr(a, "_device", None)
-        if on is not None and a._data.dtype in on.floating and tensors < 2:
-            return a, float(b)
+        if on is not None and tensors < 2:
+            if a._data.dtype in on.floating:
+                return a, float(b)
+            dt = a.dtype
+            if kind is int and dt.category == INTEGER >= least and _fits(b, dt):
+                return a, b
     else:
         try:
             raw = a._data.dtype
