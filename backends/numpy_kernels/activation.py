@@ -1,4 +1,8 @@
-"""GELU, SiLU and sigmoid in parts, each in place in the array that it ends in."""
+"""GELU, SiLU and sigmoid in parts, each in place in the array that it ends in.
+
+Into an array that does not start with a cache line, as most do not, x · y takes twice as long as
+x² or x · 2 or a product in place: so those come first.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +42,7 @@ def gelu_forward(a: Array) -> Any:
         return NotImplemented
 
     def work(y: Array, share: Array, x: Array) -> None:
-        square = np.multiply(x, x, out=y)
+        square = np.square(x, out=y)
         np.multiply(square, _PHI[0], out=share)
         for c in _PHI[1:-1]:
             share += c
@@ -59,7 +63,7 @@ def gelu_vjp(g: Array, needs: Any, a: Array, aux: Array) -> Any:
         return NotImplemented
 
     def work(slope: Array, x: Array, g: Array, share: Array) -> None:
-        np.multiply(x, x, out=slope)
+        np.square(x, out=slope)
         slope *= -0.5
         np.exp(slope, out=slope)
         slope *= x
@@ -75,7 +79,7 @@ def gelu_tanh_forward(a: Array) -> Any:
         return NotImplemented
 
     def work(y: Array, t: Array, x: Array) -> None:
-        np.multiply(x, x, out=t)
+        np.square(x, out=t)
         t *= _TANH_SCALE * _TANH_CUBE
         t += _TANH_SCALE
         t *= x
@@ -93,11 +97,11 @@ def gelu_tanh_vjp(g: Array, needs: Any, a: Array, aux: Array) -> Any:
         return NotImplemented
 
     def work(slope: Array, x: Array, g: Array, t: Array) -> None:
-        np.multiply(x, x, out=slope)
+        np.square(x, out=slope)
         slope *= 1.5 * _TANH_SCALE * _TANH_CUBE
         slope += 0.5 * _TANH_SCALE
         slope *= x
-        rest = np.multiply(t, t, out=scratch(t))
+        rest = np.square(t, out=scratch(t))
         np.subtract(1, rest, out=rest)
         slope *= rest
         np.add(t, 1, out=rest)
@@ -138,7 +142,7 @@ def tanh_slope(g: Array, y: Array) -> Any:
         return NotImplemented
 
     def work(slope: Array, y: Array, g: Array) -> None:
-        np.multiply(y, y, out=slope)
+        np.square(y, out=slope)
         np.subtract(1, slope, out=slope)
         slope *= g
 
