@@ -84,6 +84,19 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
         yield (g, np.tanh(x)), {}
 
 
+@cases("bce_losses")
+def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+    for x, y in layouts(rng, dtype):
+        yield (10 * x, np.clip(y, 0, 1)), {}
+
+
+@cases("bce_slope")
+def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+    for x, y in layouts(rng, dtype):
+        for g in (y, np.asarray(0.7, dtype), y[..., :1]):
+            yield (g, 10 * x, np.clip(y, 0, 1)), {}
+
+
 # ---- norms
 
 

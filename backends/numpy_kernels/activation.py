@@ -1,4 +1,4 @@
-"""GELU, SiLU and sigmoid in parts, each in place in the array that it ends in.
+"""GELU, SiLU, sigmoid and its loss in parts, each in place in the array that it ends in.
 
 Into an array that does not start with a cache line, as most do not, x · y takes twice as long as
 x² or x · 2 or a product in place: so those come first.
@@ -172,3 +172,33 @@ def silu_vjp(g: Array, needs: Any, y: Array, aux: Array) -> Any:
         slope *= g
 
     return tuple(_elementwise(work, 4, 1, y, g, aux))
+
+
+def bce_losses(a: Array, target: Array) -> Any:
+    if not takes(a) or (target.shape, target.dtype) != (a.shape, a.dtype):
+        return NotImplemented
+
+    def work(y: Array, x: Array, t: Array) -> None:
+        np.clip(x, 0, np.inf, out=y)
+        rest = np.multiply(x, t, out=scratch(x))
+        y -= rest
+        np.abs(x, out=rest)
+        np.negative(rest, out=rest)
+        np.exp(rest, out=rest)
+        np.log1p(rest, out=rest)
+        y += rest
+
+    return _elementwise(work, 20, 1, a, target)[0]
+
+
+def bce_slope(g: Array, a: Array, target: Array) -> Any:
+    alike = all(x.shape == a.shape and x.dtype == a.dtype for x in (target, g if g.ndim else a))
+    if not takes(a) or not alike or g.dtype != a.dtype:
+        return NotImplemented
+
+    def work(slope: Array, x: Array, t: Array, g: Array = g) -> None:
+        _sigmoid(slope, x)
+        slope -= t
+        slope *= g
+
+    return _elementwise(work, 10, 1, a, target, *([g] if g.ndim else []))[0]

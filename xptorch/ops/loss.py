@@ -229,16 +229,25 @@ huber = _by_difference("huber", _huber_value, lambda xp, d, g, delta: _limited(x
 # ---- two classes
 
 
+@hot
+def _bce_losses(xp: Any, a: Any, target: Any) -> Any:
+    # −log σ(a) and −log(1 − σ(a)) share log1p(exp(−|a|)).
+    return xp.relu(a) - a * target + xp.log1p(xp.exp(-xp.abs(a)))
+
+
+@hot
+def _bce_slope(xp: Any, g: Any, a: Any, target: Any) -> Any:
+    return (sigmoid_of(xp, a) - target) * g
+
+
 def _bce_logits_forward(
     xp: Any, a: Any, target: Any, weight: Any, pos_weight: Any, *, reduction: str
 ) -> Any:
-    # −log σ(a) and −log(1 − σ(a)) share log1p(exp(−|a|)).
-    tail = xp.log1p(xp.exp(-xp.abs(a)))
     if pos_weight is None:
-        losses = xp.relu(a) - a * target + tail
+        losses = _bce_losses(xp, a, target)
     else:
         scale = 1 + (pos_weight - 1) * target
-        losses = (1 - target) * a + scale * (tail + xp.relu(-a))
+        losses = (1 - target) * a + scale * log1pexp(xp, -a)
     if weight is not None:
         losses = losses * weight
     return _reduced(xp, losses, reduction)
@@ -258,13 +267,12 @@ def _bce_logits_vjp(
     g = _share(g, a_shape, reduction)
     if weight is not None:
         g = g * weight
-    s = sigmoid_of(xp, a)
     if pos_weight is None:
-        to_a = (s - target) * g if needs[0] else None
+        to_a = _bce_slope(xp, g, a, target) if needs[0] else None
         to_target = -a * g if needs[1] else None
         return to_a, to_target, None, None
     scale = 1 + (pos_weight - 1) * target
-    to_a = (scale * s - pos_weight * target) * g if needs[0] else None
+    to_a = (scale * sigmoid_of(xp, a) - pos_weight * target) * g if needs[0] else None
     to_target = None
     if needs[1]:
         to_target = (-a + (pos_weight - 1) * log1pexp(xp, -a)) * g
