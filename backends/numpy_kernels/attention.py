@@ -81,7 +81,7 @@ def attention_forward(q: Array, k: Array, v: Array, bias: Any, noise: Any, *, sc
         total = matmul(e, ones)
         if bias is not None:
             total[total == 0] = 1
-        e *= 1 / total
+        e /= total
         weights = e if noise is None else np.multiply(e, noises[at], out=scratch(e))
         matmul(weights, vs[at], out=ys[at])
 

@@ -10,6 +10,7 @@ from xptorch.backends.numpy_kernels._parts import by_rows, scratch, takes
 from xptorch._backend import Array
 
 _TAME = 40.0  # exp of numbers up to that size needs no shift
+_LEAST = 1e-17  # a sum of exps from which on it has lost nothing to numbers too small
 _NARROW = 16  # rows of fewer numbers are left to the generic functions
 
 
@@ -62,7 +63,8 @@ def softmax_slope(g: Array, y: Array, axis: int) -> Any:
 
     def work(rows: slice) -> None:
         share, out = p[rows], to_a[rows]
-        np.subtract(slope[rows], np.vecdot(slope[rows], share)[:, None], out=out)
+        np.copyto(out, slope[rows])
+        out -= np.vecdot(slope[rows], share)[:, None]
         out *= share
 
     by_rows(work, *p.shape, 4)
@@ -77,9 +79,14 @@ def log_softmax_forward(a: Array, *, axis: int) -> Any:
     ones = np.ones((x.shape[1], 1), a.dtype)
 
     def work(rows: slice) -> None:
-        e = scratch(y[rows])
-        shift = _exp(x[rows], e)
-        np.subtract(x[rows], np.log(e @ ones) + shift, out=y[rows])
+        part, out = x[rows], y[rows]
+        e = np.exp(part, out=scratch(out))
+        total, shift = e @ ones, 0.0
+        if not (total.min() > _LEAST and total.max() < np.inf):
+            shift = _exp(part, e)
+            total = e @ ones
+        np.copyto(out, part)
+        out -= np.log(total) + shift
 
     by_rows(work, *x.shape, 9)
     return result
