@@ -7,6 +7,7 @@ saved is freed at once.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -64,7 +65,17 @@ def sum_to(xp: Namespace, g: Any, shape: tuple[int, ...]) -> Any:
     """Undo broadcasting: sum `g` over the axes that `shape` lacks or has as 1."""
     extra = len(g.shape) - len(shape)
     axes = (*range(extra), *[i + extra for i, s in enumerate(shape) if s == 1])
+    rows, width = math.prod(g.shape[: len(axes)]), math.prod(g.shape[len(axes) :])
+    if axes == tuple(range(len(axes))) and width > 1 and xp is not setup.namespace:
+        return xp.reshape(column_sums(xp, xp.reshape(g, (rows, width))), shape)
     return xp.reshape(xp.sum(g, axis=axes, keepdims=True, dtype=g.dtype), shape=shape)
+
+
+def column_sums(xp: Any, x: Any) -> Any:
+    """Of a matrix, the sum of each column."""
+    if x.shape[0] * x.shape[1] < 4096:
+        return xp.sum(x, axis=0)
+    return xp.matmul(xp.ones((x.shape[0],), dtype=x.dtype, device=x.device), x)
 
 
 def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:

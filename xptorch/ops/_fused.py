@@ -105,10 +105,3 @@ def total_along(xp: Any, x: Any, axis: int) -> Any:
         return xp.sum(x, axis=axis, keepdims=True)
     rows = xp.reshape(x, (-1, x.shape[-1]))
     return xp.reshape(row_sums(xp, rows), (*x.shape[:-1], 1))
-
-
-def column_sums(xp: Any, x: Any) -> Any:
-    """Of a matrix, the sum of each column."""
-    if x.shape[0] * x.shape[1] < 4096:
-        return xp.sum(x, axis=0)
-    return xp.matmul(xp.ones((x.shape[0],), dtype=x.dtype, device=x.device), x)

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xptorch import _graph
 from xptorch._engine import hot, op
+from xptorch._graph import column_sums
 from xptorch.ops import elementwise as e
 from xptorch.ops import reduce
 from xptorch.ops._common import need_tensor
 from xptorch.ops._fused import (
     affine,
-    column_sums,
     in_float32,
     need_alike,
     need_floating,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from xptorch import _dtype, _graph
 from xptorch._engine import hot, op
 from xptorch._grad_mode import local
+from xptorch._graph import column_sums
 from xptorch.ops import linalg
 from xptorch.ops._common import need_tensor, shape_text, to_dtype, type_name
-from xptorch.ops._fused import column_sums, in_float32
+from xptorch.ops._fused import in_float32
 from xptorch.ops.comparison import where
 
 if TYPE_CHECKING:

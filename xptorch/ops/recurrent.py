@@ -10,8 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from xptorch._engine import op
-from xptorch._graph import setup
-from xptorch.ops._fused import column_sums
+from xptorch._graph import column_sums, setup
 from xptorch.ops.activation import relu as relu_of
 from xptorch.ops.elementwise import sigmoid, tanh
 from xptorch.ops.linear import linear

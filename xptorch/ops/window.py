@@ -21,8 +21,8 @@ from typing import Any
 
 from xptorch._backend import FIRST, LAST, window_count, window_slices
 from xptorch._engine import either, hot, op
+from xptorch._graph import column_sums
 from xptorch.ops._common import at_axis
-from xptorch.ops._fused import column_sums
 
 Axes = tuple[int, ...]
 Op = Callable[..., Any]
