@@ -277,6 +277,39 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
             yield (g, [*needs, False, False], q, k, v, noise, p, 0.25), {}
 
 
+# ---- recurrent layers
+
+
+def recurrent(name: str, gates: int, states: int, *nothing: None, **static: Any) -> None:
+    """Cases for a layer's kernel and for that of its way back, which gets what the first saved."""
+
+    def inputs(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+        for size, sizes, reverse in ((40, (9,) * 7, False), (33, (1,) * 20, True), (5, (3, 2), 0)):
+            x = rng.normal(size=(sum(sizes), 12)).astype(dtype)
+            first = [rng.normal(size=(sizes[0], size)).astype(dtype) for _ in range(states)]
+            weights = [
+                (rng.normal(size=(gates * size, *width)) / 4).astype(dtype)
+                for width in ((12,), (size,), (), ())
+            ]
+            options = {"sizes": sizes, "reverse": bool(reverse), **static}
+            yield (x, *first, *weights, *nothing), options
+            yield (x, *first, *weights[:2], None, None, *nothing), options
+
+    @cases(f"{name}_back")
+    def gradients(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+        for args, options in inputs(rng, dtype):
+            ys, aux = HOT[f"{name}_forward"](PLAIN, *args, **options)
+            g = tuple(rng.normal(size=y.shape).astype(dtype) for y in ys)
+            yield (g, args[2 + states], *nothing, aux), options
+
+    cases(f"{name}_forward")(inputs)
+
+
+recurrent("rnn", 1, 1, relu=False)
+recurrent("lstm", 4, 2, None)
+recurrent("gru", 3, 1)
+
+
 def leaves(x: Any) -> list[Any]:
     """What nested tuples hold."""
     return [leaf for item in x for leaf in leaves(item)] if isinstance(x, tuple) else [x]
