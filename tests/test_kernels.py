@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from xptorch.backends import _workspace
+from xptorch.backends._scatter import accumulate
 from xptorch.backends.numpy_kernels._layout import copy_last
 
 from tests import image_kernel_cases
@@ -381,3 +382,27 @@ def test_channels_are_copied_to_lie_together(shape: tuple[int, ...]) -> None:
     copy_last(middle, x)
     np.testing.assert_array_equal(middle, x)
     assert np.count_nonzero(padded) == np.count_nonzero(x)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+@pytest.mark.parametrize(
+    ("count", "size", "width"),
+    [
+        (50, 30, 40),  # few numbers
+        (900, 300, 3),  # narrow
+        (300, 900, 70),
+        (100_000, 900, 70),  # mostly once each
+        (5, 900, 70),  # all of them frequent
+    ],
+)
+@pytest.mark.parametrize("skew", [1, 4])
+def test_rows_are_added_up(count: int, size: int, width: int, skew: int, dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    index = (count * rng.random(size) ** skew).astype(np.int64)
+    index[::7] -= count  # counted from the end
+    values = (100 * rng.normal(size=(size, width))).astype(dtype)
+    out = np.ones((count, width), dtype)
+    expected = out.astype("float64")
+    np.add.at(expected, index, values)
+    assert accumulate(out, index, values) is out
+    np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-2 if dtype == "float32" else 1e-9)
