@@ -197,6 +197,8 @@ def classified(rng: np.random.Generator, dtype: Any) -> Iterator[tuple[Any, ...]
         logits = (rng.normal(size=(rows, classes)) * spread).astype(dtype)
         targets = rng.integers(0, classes, rows)
         yield logits, targets, None
+        logits[::3] -= 150  # of these nothing is left without a shift
+        yield logits, targets, None
         yield logits, targets, rng.random(classes).astype(dtype)
 
 

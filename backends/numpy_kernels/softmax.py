@@ -10,6 +10,7 @@ from xptorch.backends.numpy_kernels._parts import by_rows, scratch, takes
 from xptorch._backend import Array
 
 _TAME = 40.0  # exp of numbers up to that size needs no shift
+_LEAST = 1e-16  # what is lost beside such a sum does not count
 _NARROW = 16  # rows of fewer numbers are left to the generic functions
 
 
@@ -114,12 +115,18 @@ def cross_entropy_forward(
     places = np.arange(count)
 
     def work(rows: slice) -> None:
-        x = a[rows]
-        shift = _exp(x, exps[rows])
-        sums = np.matmul(exps[rows], ones, out=total[rows])
-        np.log(sums, out=losses[rows])
-        losses[rows] += np.reshape(shift, -1)
-        losses[rows] -= x[places[: len(x)], target[rows]]
+        x, e, sums, loss = a[rows], exps[rows], total[rows], losses[rows]
+        tame = x.max() < _TAME
+        if tame:
+            np.matmul(np.exp(x, out=e), ones, out=sums)
+        if tame and sums.min() > _LEAST:
+            np.log(sums, out=loss)
+        else:
+            shift = x.max(axis=1)
+            np.exp(np.subtract(x, shift[:, None], out=e), out=e)
+            np.log(np.matmul(e, ones, out=sums), out=loss)
+            loss += shift
+        loss -= x[places[: len(x)], target[rows]]
 
     by_rows(work, *a.shape, 8)
     at = places * classes + target
