@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from xptorch.backends import _workspace
+from xptorch.backends._scatter import accumulate
 from xptorch.backends.numpy_kernels._layout import copy_last
 
 from tests import image_kernel_cases
@@ -209,6 +210,8 @@ def classified(rng: np.random.Generator, dtype: Any) -> Iterator[tuple[Any, ...]
         logits = (rng.normal(size=(rows, classes)) * spread).astype(dtype)
         targets = rng.integers(0, classes, rows)
         yield logits, targets, None
+        logits[::3] -= 150  # of these nothing is left without a shift
+        yield logits, targets, None
         yield logits, targets, rng.random(classes).astype(dtype)
 
 
@@ -290,6 +293,39 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
             yield (g, [*needs, False, False], q, k, v, noise, p, 0.25), {}
 
 
+# ---- recurrent layers
+
+
+def recurrent(name: str, gates: int, states: int, *nothing: None, **static: Any) -> None:
+    """Cases for a layer's kernel and for that of its way back, which gets what the first saved."""
+
+    def inputs(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+        for size, sizes, reverse in ((40, (9,) * 7, False), (33, (1,) * 20, True), (5, (3, 2), 0)):
+            x = rng.normal(size=(sum(sizes), 12)).astype(dtype)
+            first = [rng.normal(size=(sizes[0], size)).astype(dtype) for _ in range(states)]
+            weights = [
+                (rng.normal(size=(gates * size, *width)) / 4).astype(dtype)
+                for width in ((12,), (size,), (), ())
+            ]
+            options = {"sizes": sizes, "reverse": bool(reverse), **static}
+            yield (x, *first, *weights, *nothing), options
+            yield (x, *first, *weights[:2], None, None, *nothing), options
+
+    @cases(f"{name}_back")
+    def gradients(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+        for args, options in inputs(rng, dtype):
+            ys, aux = HOT[f"{name}_forward"](PLAIN, *args, **options)
+            g = tuple(rng.normal(size=y.shape).astype(dtype) for y in ys)
+            yield (g, args[2 + states], *nothing, aux), options
+
+    cases(f"{name}_forward")(inputs)
+
+
+recurrent("rnn", 1, 1, relu=False)
+recurrent("lstm", 4, 2, None)
+recurrent("gru", 3, 1)
+
+
 def leaves(x: Any) -> list[Any]:
     """What nested tuples hold."""
     return [leaf for item in x for leaf in leaves(item)] if isinstance(x, tuple) else [x]
@@ -361,3 +397,27 @@ def test_channels_are_copied_to_lie_together(shape: tuple[int, ...]) -> None:
     copy_last(middle, x)
     np.testing.assert_array_equal(middle, x)
     assert np.count_nonzero(padded) == np.count_nonzero(x)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+@pytest.mark.parametrize(
+    ("count", "size", "width"),
+    [
+        (50, 30, 40),  # few numbers
+        (900, 300, 3),  # narrow
+        (300, 900, 70),
+        (100_000, 900, 70),  # mostly once each
+        (5, 900, 70),  # all of them frequent
+    ],
+)
+@pytest.mark.parametrize("skew", [1, 4])
+def test_rows_are_added_up(count: int, size: int, width: int, skew: int, dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    index = (count * rng.random(size) ** skew).astype(np.int64)
+    index[::7] -= count  # counted from the end
+    values = (100 * rng.normal(size=(size, width))).astype(dtype)
+    out = np.ones((count, width), dtype)
+    expected = out.astype("float64")
+    np.add.at(expected, index, values)
+    assert accumulate(out, index, values) is out
+    np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-2 if dtype == "float32" else 1e-9)

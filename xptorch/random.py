@@ -34,7 +34,7 @@ STATE = np.dtype(  # PyTorch's 5056 bytes; `left` counts the numbers before the 
         *[("float_normal", "<f4"), ("has_float_normal", "<i4")],
     ]
 )
-_BLOCK = 65536  # samples per pass of the normal transform: its temporaries stay in the cache
+_BLOCK = 65536  # samples per pass of a transform: its temporaries stay in the cache
 
 
 class Generator:
@@ -53,6 +53,7 @@ class Generator:
     def __init__(self, device: Any = "cpu") -> None:
         self._device = device if device == "cpu" else _backend.resolve(device)
         self._bits = np.random.MT19937(0)
+        self._legacy = np.random.RandomState(self._bits)  # draws from the same stream
         self._seed_stream(DEFAULT_SEED)
 
     # ---- seed and state
@@ -81,7 +82,7 @@ class Generator:
         return self
 
     def _seed_stream(self, seed: int) -> None:
-        np.random.RandomState(self._bits).seed(seed % 2**32)
+        self._legacy.seed(seed % 2**32)
         self._seed, self._fresh = seed, True
         self._normal: float | None = None  # the second half of a pair that a scalar draw left over
         self._float_normal = (0.0, 0)  # the same in single precision: kept, never used on the CPU
@@ -167,8 +168,11 @@ class Generator:
         return self._bits.random_raw(n)
 
     def _draw64(self, n: int) -> Array:
-        raw = self._draw32(2 * n)
-        return raw[0::2] << np.uint64(32) | raw[1::2]
+        if n < 1024:
+            raw = self._draw32(2 * n)
+            return raw[0::2] << np.uint64(32) | raw[1::2]
+        self._fresh = False  # the same two draws each, but one call into the generator
+        return self._legacy.randint(0, 2**64, n, np.uint64)
 
     def _uniform32(self, n: int) -> Array:
         """Multiples of 2⁻²⁴ in [0, 1), in single precision: one draw each."""
@@ -297,12 +301,11 @@ class Generator:
 
     def bernoulli(self, n: int, p: float) -> Array:
         """`n` bools, each true with the probability `p`."""
-        limit = math.ceil(p * 2**53)
-        raw = self._draw32(2 * n).reshape(-1, 2)
-        high = raw[:, 0] & np.uint64(2**21 - 1)
-        hit = high < np.uint64(limit >> 32)
-        tie = np.flatnonzero(high == np.uint64(limit >> 32))
-        hit[tie] = raw[tie, 1] < np.uint64(limit % 2**32)
+        limit = np.uint64(math.ceil(p * 2**53))
+        hit = np.empty(n, np.bool_)
+        for start in range(0, n, _BLOCK):
+            part = hit[start : start + _BLOCK]
+            np.less(self._draw64(len(part)) & np.uint64(2**53 - 1), limit, out=part)
         return hit
 
     def random(self, n: int, dtype: Any = "int64") -> Array:

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-_FAMILIES = "activation attention batch_norm convolution linear norm pooling softmax threads"
+_FAMILIES = (
+    "activation attention batch_norm convolution linear norm pooling recurrent softmax threads"
+)
 
 # The public functions of a family are its kernels.
 KERNELS: dict[str, Callable[..., Any]] = {

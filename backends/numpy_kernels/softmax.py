@@ -9,8 +9,8 @@ from xptorch.backends.numpy_kernels._parts import by_rows, scratch, takes
 
 from xptorch._backend import Array
 
-_TAME = 40.0  # exp of numbers up to that size needs no shift
-_LEAST = 1e-17  # a sum of exps from which on it has lost nothing to numbers too small
+# Between such sums neither exp of the numbers as they are nor its logarithm loses digits.
+_LEAST, _MOST = 1e-3, 1e6
 _NARROW = 16  # rows of fewer numbers are left to the generic functions
 
 
@@ -23,15 +23,18 @@ def _handles(axis: int, x: Array, *others: Array) -> bool:
     )
 
 
-def _exp(x: Array, out: Array) -> Any:
-    """exp(x − shift) into `out`; returns the shift, for each row or for all."""
-    high, low = x.max(), x.min()
-    if low > -_TAME and high < _TAME:  # the rows' own maxima take several times as long
-        np.exp(x, out=out)
+def _exps(x: Array, out: Array, sums: Array) -> Any:
+    """exp(x − shift) into `out` and its rows' sums; returns the rows' shifts, 0 where none need be.
+
+    The maxima of rows, which are a shift that always does, take longer than all the rest.
+    """
+    ones = np.ones(x.shape[1], x.dtype)
+    np.matmul(np.exp(x, out=out), ones, out=sums)
+    if sums.min() > _LEAST and sums.max() < _MOST:
         return 0.0
-    shift = x.max(axis=1, keepdims=True)
-    np.subtract(x, shift, out=out)
-    np.exp(out, out=out)
+    shift = x.max(axis=1)
+    np.exp(np.subtract(x, shift[:, None], out=out), out=out)
+    np.matmul(out, ones, out=sums)
     return shift
 
 
@@ -44,12 +47,12 @@ def softmax_forward(a: Array, *, axis: int) -> Any:
         return NotImplemented
     result = np.empty(a.shape, a.dtype)
     x, y = _matrices(a, result)
-    ones = np.ones((x.shape[1], 1), a.dtype)
+    sums = np.empty(len(x), a.dtype)
 
     def work(rows: slice) -> None:
-        e = y[rows]
-        _exp(x[rows], e)
-        e *= 1 / (e @ ones)
+        e, total = y[rows], sums[rows]
+        _exps(x[rows], e, total)
+        e *= (1 / total)[:, None]
 
     by_rows(work, *x.shape, 9)
     return result
@@ -76,17 +79,13 @@ def log_softmax_forward(a: Array, *, axis: int) -> Any:
         return NotImplemented
     result = np.empty(a.shape, a.dtype)
     x, y = _matrices(a, result)
-    ones = np.ones((x.shape[1], 1), a.dtype)
+    sums = np.empty(len(x), a.dtype)
 
     def work(rows: slice) -> None:
-        part, out = x[rows], y[rows]
-        e = np.exp(part, out=scratch(out))
-        total, shift = e @ ones, 0.0
-        if not (total.min() > _LEAST and total.max() < np.inf):
-            shift = _exp(part, e)
-            total = e @ ones
+        part, out, total = x[rows], y[rows], sums[rows]
+        shift = _exps(part, scratch(out), total)
         np.copyto(out, part)
-        out -= np.log(total) + shift
+        out -= (np.log(total) + shift)[:, None]
 
     by_rows(work, *x.shape, 9)
     return result
@@ -117,16 +116,14 @@ def cross_entropy_forward(
     count, classes = a.shape
     exps = np.empty(a.shape, a.dtype)
     total, losses = np.empty((2, count), a.dtype)
-    ones = np.ones(classes, a.dtype)
     places = np.arange(count)
 
     def work(rows: slice) -> None:
-        x = a[rows]
-        shift = _exp(x, exps[rows])
-        sums = np.matmul(exps[rows], ones, out=total[rows])
-        np.log(sums, out=losses[rows])
-        losses[rows] += np.reshape(shift, -1)
-        losses[rows] -= x[places[: len(x)], target[rows]]
+        x, loss = a[rows], losses[rows]
+        shift = _exps(x, exps[rows], total[rows])
+        np.log(total[rows], out=loss)
+        loss += shift
+        loss -= x[places[: len(x)], target[rows]]
 
     by_rows(work, *a.shape, 8)
     at = places * classes + target

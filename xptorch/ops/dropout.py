@@ -48,7 +48,9 @@ def _drawn(input: Tensor, p: float, features: bool) -> Tensor:
         1 - p, input._data.shape, input.dtype, on, like_strides(input), None
     )
     # Drawn in PyTorch's order, but laid where the input's elements lie.
-    return wrap(xp.assign(xp.empty_like(input._data), ..., noise), on)
+    if on.backend.strides(noise) != on.backend.strides(input._data):
+        noise = xp.assign(xp.empty_like(input._data), ..., noise)
+    return wrap(noise, on)
 
 
 def dropout(input: Tensor, p: float, train: bool) -> Tensor:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from xptorch._engine import op
-from xptorch._graph import column_sums, setup
+from xptorch._engine import hot, op
+from xptorch._graph import setup
 from xptorch.ops.activation import relu as relu_of
 from xptorch.ops.elementwise import sigmoid, tanh
-from xptorch.ops.linear import linear
+from xptorch.ops.linear import _linear_forward, _linear_vjp, linear
 
 if TYPE_CHECKING:
     from xptorch._tensor import Tensor
@@ -73,15 +73,8 @@ def _for_steps(xp: Any, w: Any, sizes: Sizes) -> Any:
     return xp.reshape(xp.reshape(turned, (-1,)), turned.shape)
 
 
-def _affine(xp: Any, x: Any, w: Any, *biases: Any) -> Any:
-    return _plus(xp.matmul(x, _turned(xp, w)), *biases)
-
-
-def _plus(y: Any, *biases: Any) -> Any:
-    for b in biases:
-        if b is not None:
-            y += b
-    return y
+def _both(b_ih: Any, b_hh: Any) -> Any:
+    return b_ih if b_hh is None else b_ih + b_hh
 
 
 def _sigmoid(xp: Any, z: Any) -> Any:
@@ -91,13 +84,25 @@ def _sigmoid(xp: Any, z: Any) -> Any:
     return y
 
 
-def _to_weight(xp: Any, wanted: bool, u: Any, x: Any) -> Any:
-    """The gradient of w where `u` is that of x · wᵀ."""
-    return xp.matmul(_turned(xp, u), x) if wanted else None
+def _tape(xp: Any, steps: list[tuple[Any, ...]], reverse: bool) -> tuple[Any, ...]:
+    """What the steps gave and keep, each kind as rows in memory of its own."""
+    return tuple([_rows(xp, list(parts), reverse) for parts in zip(*steps, strict=True)])
 
 
-def _to_bias(xp: Any, wanted: bool, u: Any) -> Any:
-    return column_sums(xp, u) if wanted else None
+def _to_weights(
+    xp: Any, to_x: bool, needs: Any, u: Any, own: Any, x: Any, before: Any, w_ih: Any, w_hh: Any
+) -> tuple[Any, ...]:
+    """The gradients of x, w_ih, w_hh, b_ih, b_hh from those of the two products with biases.
+
+    Args:
+        needs: for each of the weights and biases, whether it wants its own.
+        u, own: the gradients of x · w_ihᵀ and of h · w_hhᵀ, which may be the same array.
+    """
+    shared = own is u and (needs[2] or needs[3])
+    to_x, to_w_ih, to_b_ih = _linear_vjp(xp, u, (to_x, needs[0], needs[2] or shared), x, w_ih)
+    rest = (False, needs[1], needs[3] and not shared)
+    _, to_w_hh, to_b_hh = _linear_vjp(xp, own, rest, before, w_hh)
+    return to_x, to_w_ih, to_w_hh, to_b_ih, to_b_ih if shared else to_b_hh
 
 
 def _reference(
@@ -119,6 +124,7 @@ def _reference(
 # ---- tanh or ReLU of one sum
 
 
+@hot
 def _rnn_forward(
     xp: Any,
     x: Any,
@@ -132,16 +138,18 @@ def _rnn_forward(
     reverse: bool,
     relu: bool,
 ) -> Any:
-    given, bend = _affine(xp, x, w_ih, b_ih, b_hh), xp.relu if relu else xp.tanh
-    state, befores, ys = _Running(xp, h), [], []
+    given = _linear_forward(xp, x, w_ih, _both(b_ih, b_hh))
+    bend = xp.relu if relu else xp.tanh
+    state, tape = _Running(xp, h), []
     turned = _for_steps(xp, w_hh, sizes)
     for span in _spans(sizes, reverse):
-        befores.append(state.of(span))
-        z = xp.matmul(state.rows, turned)
+        before = state.of(span)
+        z = xp.matmul(before, turned)
         z += given[span, :]
         state.rows = bend(z)
-        ys.append(state.rows)
-    return (_rows(xp, ys, reverse), state.last()), (befores, ys)
+        tape.append((state.rows, before, state.rows))
+    ys, *kept = _tape(xp, tape, reverse)
+    return (ys, state.last()), tuple(kept)
 
 
 def _rnn_vjp(
@@ -156,22 +164,21 @@ def _rnn_vjp(
     reverse: bool,
     relu: bool,
 ) -> Any:
-    befores, ys = aux
+    u, dh = _rnn_back(xp, g, w_hh, aux, sizes=sizes, reverse=reverse, relu=relu)
+    to_x, *others = _to_weights(xp, needs[0], needs[2:], u, u, x, aux[0], w_ih, w_hh)
+    return to_x, dh, *others
+
+
+@hot
+def _rnn_back(
+    xp: Any, g: Any, w_hh: Any, aux: Any, *, sizes: Sizes, reverse: bool, relu: bool
+) -> Any:
     dh, us = _Running(xp, g[1]), []
-    for span, y in zip(_spans(sizes, not reverse), reversed(ys), strict=True):
-        d = dh.of(span) + g[0][span, :]
+    for span in _spans(sizes, not reverse):
+        d, y = dh.of(span) + g[0][span, :], aux[1][span, :]
         us.append(xp.keep(d, y > 0) if relu else d * (1 - y * y))
         dh.rows = xp.matmul(us[-1], w_hh)
-    u = _rows(xp, us, not reverse)
-    to_b = _to_bias(xp, needs[4] or needs[5], u)
-    return (
-        xp.matmul(u, w_ih) if needs[0] else None,
-        dh.last(),
-        _to_weight(xp, needs[2], u, x),
-        _to_weight(xp, needs[3], u, _rows(xp, befores, reverse) if needs[3] else None),
-        to_b,
-        to_b,
-    )
+    return _rows(xp, us, not reverse), dh.last()
 
 
 def _rnn_reference(
@@ -208,6 +215,7 @@ def _parts(x: Any, count: int) -> list[Any]:
     return [x[:, i * width : (i + 1) * width] for i in range(count)]
 
 
+@hot
 def _lstm_forward(
     xp: Any,
     x: Any,
@@ -222,17 +230,16 @@ def _lstm_forward(
     sizes: Sizes,
     reverse: bool,
 ) -> Any:
-    given = xp.matmul(x, _turned(xp, w_ih))
-    bias = b_ih if b_hh is None else b_ih + b_hh
+    given = _linear_forward(xp, x, w_ih, _both(b_ih, b_hh))
     half = _by_gate(xp, given, 0.5, 0.5, 1.0, 0.5)
     rest, turned = 1 - half, _for_steps(xp, w_hh, sizes)
     h, c = _Running(xp, h), _Running(xp, c)
-    tape, ys = [], []
+    tape = []
     for span in _spans(sizes, reverse):
         before, cell = h.of(span), c.of(span)
         # σ(z) = ½ tanh(½ z) + ½, so that one tanh does for all four gates.
         a = xp.matmul(before, turned)
-        a = _plus(a, given[span, :], bias)
+        a += given[span, :]
         a *= half
         a = xp.tanh(a)
         a *= half
@@ -243,9 +250,9 @@ def _lstm_forward(
         bent = xp.tanh(c.rows)
         out = o * bent
         h.rows = out if w_hr is None else xp.matmul(out, _turned(xp, w_hr))
-        ys.append(h.rows)
-        tape.append((before, cell, a, bent, out))
-    return (_rows(xp, ys, reverse), h.last(), c.last()), tape
+        tape.append((h.rows, before, cell, a, bent, out))
+    ys, *kept = _tape(xp, tape, reverse)
+    return (ys, h.last(), c.last()), tuple(kept)
 
 
 def _lstm_vjp(
@@ -260,11 +267,21 @@ def _lstm_vjp(
     sizes: Sizes,
     reverse: bool,
 ) -> Any:
+    u, d, dh, dc = _lstm_back(xp, g, w_hh, w_hr, aux, sizes=sizes, reverse=reverse)
+    to_x, *others = _to_weights(xp, needs[0], needs[3:], u, u, x, aux[0], w_ih, w_hh)
+    to_w_hr = _linear_vjp(xp, d, (False, True, False), aux[4], w_hr)[1] if needs[7] else None
+    return to_x, dh, dc, *others, to_w_hr
+
+
+@hot
+def _lstm_back(
+    xp: Any, g: Any, w_hh: Any, w_hr: Any, aux: Any, *, sizes: Sizes, reverse: bool
+) -> Any:
     to_y, dh, dc = g[0], _Running(xp, g[1]), _Running(xp, g[2])
-    is_tanh = _by_gate(xp, aux[0][2], 0.0, 0.0, 1.0, 0.0)
+    is_tanh = _by_gate(xp, aux[2], 0.0, 0.0, 1.0, 0.0)
     us, ds = [], []
-    for span, step in zip(_spans(sizes, not reverse), reversed(aux), strict=True):
-        _, cell, a, bent, _ = step
+    for span in _spans(sizes, not reverse):
+        _, cell, a, bent, _ = [kept[span, :] for kept in aux]
         i, f, gate, o = _parts(a, 4)
         d = dh.of(span) + to_y[span, :]
         if w_hr is not None:
@@ -280,16 +297,8 @@ def _lstm_vjp(
         u *= a + is_tanh
         us.append(u)
         dc.rows, dh.rows = to_cell * f, xp.matmul(u, w_hh)
-    u = _rows(xp, us, not reverse)
-    to_b = _to_bias(xp, needs[5] or needs[6], u)
-    before = _rows(xp, [step[0] for step in aux], reverse) if needs[4] else None
-    to_w_hr = None
-    if needs[7]:
-        out = _rows(xp, [step[4] for step in aux], reverse)
-        to_w_hr = _to_weight(xp, True, _rows(xp, ds, not reverse), out)
-    to_x = xp.matmul(u, w_ih) if needs[0] else None
-    to_w_ih, to_w_hh = _to_weight(xp, needs[3], u, x), _to_weight(xp, needs[4], u, before)
-    return to_x, dh.last(), dc.last(), to_w_ih, to_w_hh, to_b, to_b, to_w_hr
+    to_projected = _rows(xp, ds, not reverse) if ds else None
+    return _rows(xp, us, not reverse), to_projected, dh.last(), dc.last()
 
 
 def _lstm_reference(
@@ -317,6 +326,7 @@ lstm_layer = op(
 # ---- gated recurrent units
 
 
+@hot
 def _gru_forward(
     xp: Any,
     x: Any,
@@ -329,19 +339,21 @@ def _gru_forward(
     sizes: Sizes,
     reverse: bool,
 ) -> Any:
-    given, wide = _affine(xp, x, w_ih, b_ih), 2 * w_hh.shape[1]
-    turned = _for_steps(xp, w_hh, sizes)
-    state, tape, ys = _Running(xp, h), [], []
+    given = _linear_forward(xp, x, w_ih, b_ih)
+    wide, turned = 2 * w_hh.shape[1], _for_steps(xp, w_hh, sizes)
+    state, tape = _Running(xp, h), []
     for span in _spans(sizes, reverse):
         before = state.of(span)
-        own = _plus(xp.matmul(before, turned), b_hh)
+        own = xp.matmul(before, turned)
+        if b_hh is not None:
+            own += b_hh
         gates = _sigmoid(xp, given[span, :wide] + own[:, :wide])
         reset, keep = _parts(gates, 2)
         new = xp.tanh(given[span, wide:] + reset * own[:, wide:])
         state.rows = new + keep * (before - new)
-        ys.append(state.rows)
-        tape.append((before, gates, new, own[:, wide:]))
-    return (_rows(xp, ys, reverse), state.last()), tape
+        tape.append((state.rows, before, gates, new, own[:, wide:]))
+    ys, *kept = _tape(xp, tape, reverse)
+    return (ys, state.last()), tuple(kept)
 
 
 def _gru_vjp(
@@ -355,9 +367,16 @@ def _gru_vjp(
     sizes: Sizes,
     reverse: bool,
 ) -> Any:
+    u, own, dh = _gru_back(xp, g, w_hh, aux, sizes=sizes, reverse=reverse)
+    to_x, *others = _to_weights(xp, needs[0], needs[2:], u, own, x, aux[0], w_ih, w_hh)
+    return to_x, dh, *others
+
+
+@hot
+def _gru_back(xp: Any, g: Any, w_hh: Any, aux: Any, *, sizes: Sizes, reverse: bool) -> Any:
     dh, us, owns = _Running(xp, g[1]), [], []
-    for span, step in zip(_spans(sizes, not reverse), reversed(aux), strict=True):
-        before, gates, new, own = step
+    for span in _spans(sizes, not reverse):
+        before, gates, new, own = [kept[span, :] for kept in aux]
         reset, keep = _parts(gates, 2)
         d = dh.of(span) + g[0][span, :]
         to_new = d * (1 - keep)
@@ -368,16 +387,7 @@ def _gru_vjp(
         owns.append(xp.concat([to_gates, to_new * reset], axis=1))
         dh.rows = xp.matmul(owns[-1], w_hh)
         dh.rows += d * keep
-    u, own = _rows(xp, us, not reverse), _rows(xp, owns, not reverse)
-    before = _rows(xp, [step[0] for step in aux], reverse) if needs[3] else None
-    return (
-        xp.matmul(u, w_ih) if needs[0] else None,
-        dh.last(),
-        _to_weight(xp, needs[2], u, x),
-        _to_weight(xp, needs[3], own, before),
-        _to_bias(xp, needs[4], u),
-        _to_bias(xp, needs[5], own),
-    )
+    return _rows(xp, us, not reverse), _rows(xp, owns, not reverse), dh.last()
 
 
 def _gru_reference(
