@@ -1,0 +1,196 @@
+"""oneDNN through ctypes: https://oneapi-src.github.io/oneDNN/v3.2/ (oneapi/dnnl/dnnl.h).
+
+A primitive is built once for shapes, orders of memory and a number of threads, which costs
+milliseconds; to execute it costs microseconds. Whoever builds one keeps it for the next call.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from ctypes import byref, c_int, c_int64, c_void_p
+from functools import cache
+from typing import Any
+
+from xptorch.backends import mkldnn
+from xptorch.backends._threads import threads
+
+from xptorch._backend import Array
+
+_DISTRIBUTION = "onednn-cpu-gomp"
+_F32, _ANY = 3, 1  # dnnl_data_type_t, dnnl_format_tag_t
+_EXEC_ARG, _IMPLEMENTATION = 255, 8  # dnnl_query_t
+
+FORWARD, BACKWARD = 64, 128  # dnnl_prop_kind_t
+SRC, DST, WEIGHTS, BIAS, MEAN, VARIANCE, SCALE, SHIFT = 1, 17, 33, 41, 49, 50, 51, 52
+WORKSPACE, DIFF_SRC, DIFF_DST, DIFF_WEIGHTS, DIFF_SCALE, DIFF_SHIFT = 64, 129, 145, 161, 255, 256
+
+_HEAD = object.__basicsize__  # where an ndarray keeps the address of its memory
+
+
+class Unsupported(Exception):
+    """The library has no fast way to do it."""
+
+
+# ---- the library
+
+
+class _Library:
+    """The loaded library, one engine and one stream."""
+
+    def __init__(self, path: str) -> None:
+        self.c = ctypes.CDLL(path)
+        version = self.c.dnnl_version
+        version.restype = ctypes.POINTER(c_int)
+        if version()[0] != 3:
+            raise OSError(f"{path} is oneDNN {version()[0]}, not 3")
+        self.lock = threading.Lock()  # primitives are told their arrays before they are executed
+        self.c.dnnl_primitive_desc_query_md.restype = c_void_p
+        self.engine, self.stream = c_void_p(), c_void_p()
+        check(self.c.dnnl_engine_create(byref(self.engine), c_int(1), ctypes.c_size_t(0)))
+        check(self.c.dnnl_stream_create(byref(self.stream), self.engine, c_int(1)))
+        self.set_handle, self.run = self.c.dnnl_memory_set_data_handle, self.c.dnnl_primitive_execute
+        self.set_handle.argtypes = c_void_p, c_void_p
+        self.run.argtypes = c_void_p, c_void_p, c_int, c_void_p
+        self.set_threads = self.c.omp_set_num_threads  # of libgomp, for the thread that asks
+        self.set_threads.argtypes = (c_int,)
+
+
+def check(status: int) -> None:
+    if status:
+        raise Unsupported(f"oneDNN's status {status}")
+
+
+@cache
+def library() -> _Library | None:
+    """oneDNN, loaded and tried out at the first call; None where it is not to be used."""
+    if os.environ.get("XPTORCH_ONEDNN") == "0":
+        return None
+    from importlib.metadata import PackageNotFoundError, files
+
+    try:
+        found = [f for f in files(_DISTRIBUTION) or () if f.name == "libdnnl.so.3"]
+        loaded = _Library(str(found[0].locate())) if found else None
+    except (PackageNotFoundError, OSError, AttributeError, Unsupported):
+        return None
+    return loaded
+
+
+def handles(worth: bool, *arrays: Array | None) -> bool:
+    """Whether it is worth it, the arrays are of float32, and there is a library, not switched off.
+
+    The library is loaded when something is worth it.
+    """
+    if not worth or not mkldnn.enabled:
+        return False
+    return all(x is None or x.dtype.char == "f" for x in arrays) and library() is not None
+
+
+# ---- what is built
+
+
+class Handle:
+    """Something of the library's, given back with the last reference to it."""
+
+    def __init__(self, make: str, *args: Any) -> None:
+        lib: Any = library()
+        kind = make.partition("_create")[0]
+        kind = "primitive_desc" if kind.endswith("primitive_desc") else kind
+        self.value = c_void_p()
+        self._destroy = getattr(lib.c, f"dnnl_{kind}_destroy")
+        check(getattr(lib.c, f"dnnl_{make}")(byref(self.value), *args))
+
+    def __del__(self) -> None:
+        if self.value:
+            self._destroy(self.value)
+
+
+def dims(values: Sequence[int]) -> Any:
+    return (c_int64 * 12)(*values)
+
+
+def dense(shape: Sequence[int], order: Sequence[int] | None = None) -> Handle:
+    """The description of an array of float32, its axes in memory in that order."""
+    strides, step = [0] * len(shape), 1
+    for axis in reversed(order or range(len(shape))):
+        strides[axis], step = step, step * shape[axis]
+    args = c_int(len(shape)), dims(shape), c_int(_F32), dims(strides)
+    return Handle("memory_desc_create_with_strides", *args)
+
+
+def channels_last(shape: Sequence[int]) -> Handle:
+    """The description of an array (n, c, s…) that lies as (n, s…, c)."""
+    return dense(shape, (0, *range(2, len(shape)), 1))
+
+
+def free(shape: Sequence[int]) -> Handle:
+    """The description of an array of float32 that lies as the library likes best."""
+    args = c_int(len(shape)), dims(shape), c_int(_F32), c_int(_ANY)
+    return Handle("memory_desc_create_with_tag", *args)
+
+
+def describe(name: str, *args: Any) -> Handle:
+    """The description of a primitive; integers among the arguments are C's int."""
+    lib: Any = library()
+    raw = [a.value if isinstance(a, Handle) else c_int(a) if type(a) is int else a for a in args]
+    found = Handle(f"{name}_primitive_desc_create", lib.engine, *raw, None)
+    text = ctypes.c_char_p()
+    lib.c.dnnl_primitive_desc_query(found.value, c_int(_IMPLEMENTATION), c_int(0), byref(text))
+    if (text.value or b"").startswith((b"ref", b"simple")):
+        raise Unsupported(f"{name} has only a reference implementation")
+    return found
+
+
+def argument(primitive: Handle, which: int) -> c_void_p:
+    """How a primitive wants an argument to lie."""
+    lib: Any = library()
+    query = lib.c.dnnl_primitive_desc_query_md
+    return c_void_p(query(primitive.value, c_int(_EXEC_ARG), c_int(which)))
+
+
+def size(description: c_void_p) -> int:
+    """The bytes that an array of that description takes."""
+    lib: Any = library()
+    lib.c.dnnl_memory_desc_get_size.restype = ctypes.c_size_t
+    return int(lib.c.dnnl_memory_desc_get_size(description))
+
+
+class _Argument(ctypes.Structure):
+    _fields_ = [("which", c_int), ("memory", c_void_p)]
+
+
+class Primitive:
+    """What is executed on arrays, given in the order of `arguments`."""
+
+    def __init__(self, description: Handle, arguments: Sequence[int]) -> None:
+        lib = library()
+        assert lib is not None
+        self.lib, self.description = lib, description
+        self.primitive = Handle("primitive_create", description.value)
+        self.memories = [
+            Handle("memory_create", argument(description, which), lib.engine, c_void_p())
+            for which in arguments
+        ]
+        self.values = [memory.value for memory in self.memories]
+        pairs = [(which, v.value) for which, v in zip(arguments, self.values, strict=True)]
+        self.arguments = (_Argument * len(pairs))(*pairs)
+
+    def __call__(self, *arrays: Array) -> None:
+        lib = self.lib
+        with lib.lock:
+            lib.set_threads(threads())
+            for memory, x in zip(self.values, arrays, strict=True):
+                lib.set_handle(memory, c_void_p.from_address(id(x) + _HEAD).value)
+            status = lib.run(self.primitive.value, lib.stream, len(arrays), self.arguments)
+        if status:
+            raise RuntimeError(f"oneDNN failed with status {status}")
+
+
+def reorder(of: c_void_p, to: c_void_p) -> Primitive:
+    """What copies an array into another order."""
+    lib: Any = library()
+    args = of, lib.engine, to, lib.engine, None
+    return Primitive(Handle("reorder_primitive_desc_create", *args), (SRC, DST))
