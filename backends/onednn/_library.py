@@ -7,16 +7,16 @@ milliseconds; to execute it costs microseconds. Whoever builds one keeps it for 
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from ctypes import byref, c_int, c_int64, c_void_p
 from functools import cache
 from typing import Any
 
-from xptorch.backends import mkldnn
-from xptorch.backends._threads import threads
+from xptorch.backends import _threads, mkldnn
+from xptorch.backends._blas import matmul
 
 from xptorch._backend import Array
 
@@ -89,6 +89,33 @@ def handles(worth: bool, *arrays: Array | None) -> bool:
     return all(x is None or x.dtype.char == "f" for x in arrays) and library() is not None
 
 
+def finite(x: Array, pays_from: int) -> bool:
+    """Whether numbers, if they are worth oneDNN, are neither NaN nor infinite (nor near 1e19)."""
+    if not handles(x.size >= pays_from, x):
+        return False
+    vector = x.ravel(order="K")
+    return math.isfinite(matmul(vector, vector))
+
+
+_alone = False  # in a forked process, where libgomp waits for threads that are not there
+
+
+def threads() -> int:
+    """How many threads to build a primitive for and to execute it on."""
+    return 1 if _alone else _threads.threads()
+
+
+def _forked() -> None:
+    global _alone
+    _alone = library.cache_info().currsize > 0
+    if _alone and (lib := library()) is not None:
+        lib.lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
 # ---- what is built
 
 
@@ -135,6 +162,7 @@ def free(shape: Sequence[int]) -> Handle:
 def describe(name: str, *args: Any) -> Handle:
     """The description of a primitive; integers among the arguments are C's int."""
     lib: Any = library()
+    lib.set_threads(threads())
     raw = [a.value if isinstance(a, Handle) else c_int(a) if type(a) is int else a for a in args]
     found = Handle(f"{name}_primitive_desc_create", lib.engine, *raw, None)
     text = ctypes.c_char_p()

@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from xptorch.backends._threads import threads
 from xptorch.backends.numpy_kernels._layout import channels_last
 from xptorch.backends.onednn import _library as dnn
 
@@ -77,7 +76,7 @@ def _found(
     if not dnn.handles(work >= _PAYS_FROM, x, *others) or min(map(min, how.padding)) < 0:
         return None
     biased = kind == "forward" and others[-1] is not None
-    return _product(kind, how, n, c, o, biased, threads())
+    return _product(kind, how, n, c, o, biased, dnn.threads())
 
 
 def convolve(x: Array, w: Array, b: Array | None, *, how: Geometry) -> Any:

@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from xptorch.backends._threads import threads
 from xptorch.backends.numpy_kernels._layout import channels_last
 from xptorch.backends.onednn import _library as dnn
 
@@ -83,7 +82,7 @@ def _batch(a: Array, *vectors: Array | None, fixed: bool = False, eps: float = 0
     x = a.transpose(LAST[a.ndim])
     if not x.flags.c_contiguous or x.size > _MOST * x.shape[-1]:
         return None
-    norm = _built("batch", a.shape, fixed, eps, threads())
+    norm = _built("batch", a.shape, fixed, eps, dnn.threads())
     return norm and (x, norm)
 
 
@@ -138,7 +137,7 @@ def _layer(a: Array, shape: tuple[int, ...], *others: Array | None, eps: float =
     if not dnn.handles(a.size >= _PAYS_FROM, a, *others):
         return None
     x = np.ascontiguousarray(a.reshape(-1, math.prod(shape)))
-    norm = _built("layer", x.shape, False, eps, threads())
+    norm = _built("layer", x.shape, False, eps, dnn.threads())
     return norm and (x, norm)
 
 

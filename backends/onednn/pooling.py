@@ -11,7 +11,6 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-from xptorch.backends._threads import threads
 from xptorch.backends.numpy_kernels import pooling
 from xptorch.backends.numpy_kernels._layout import channels_last
 from xptorch.backends.onednn import _library as dnn
@@ -66,22 +65,20 @@ def _built(
 
 
 def max_pool(x: Array, *, how: Geometry, lowest: float) -> Any:
-    if set(how.dilation) != {1} or not dnn.handles(x.size >= _PAYS_FROM, x):
+    if set(how.dilation) != {1} or not dnn.finite(x, _PAYS_FROM):
         return NotImplemented
-    built = _built(how, *x.shape[:2], threads())
-    last = channels_last(x)
-    flat = last.reshape(-1)
-    if built is None or not math.isfinite(flat @ flat):
+    built = _built(how, *x.shape[:2], dnn.threads())
+    if built is None:
         return NotImplemented
     y, places = np.empty((len(x), *how.counts, x.shape[1]), x.dtype), np.empty(built[2], np.uint8)
-    built[0](last, y, places)
+    built[0](channels_last(x), y, places)
     return y.transpose(FIRST[x.ndim]), _Maxima(x, how, lowest, places)
 
 
 def spread_max(g: Array, x: Array, *, maxima: Any, how: Geometry, lowest: float) -> Any:
     if not isinstance(maxima, _Maxima) or not dnn.handles(True, g):
         return NotImplemented
-    built = _built(how, *x.shape[:2], threads())
+    built = _built(how, *x.shape[:2], dnn.threads())
     if built is None:
         return NotImplemented
     out = np.empty((len(x), *how.size, x.shape[1]), x.dtype)
