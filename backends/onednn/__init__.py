@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 from importlib import import_module
 
-_FAMILIES = "convolution elementwise norm pooling"
+_FAMILIES = "convolution elementwise linear norm pooling"
 
 KERNELS: dict[str, Callable[..., Any]] = {
     name: function

@@ -9,12 +9,14 @@ from __future__ import annotations
 import ctypes
 import math
 import os
+import sys
 import threading
 from collections.abc import Sequence
-from ctypes import byref, c_int, c_int64, c_void_p
+from ctypes import byref, c_char, c_float, c_int, c_int64, c_size_t, c_void_p
 from functools import cache
 from typing import Any
 
+import numpy as np
 from xptorch.backends import _threads, mkldnn
 from xptorch.backends._blas import matmul
 
@@ -47,16 +49,37 @@ class _Library:
         version.restype = ctypes.POINTER(c_int)
         if version()[0] != 3:
             raise OSError(f"{path} is oneDNN {version()[0]}, not 3")
-        self.lock = threading.Lock()  # primitives are told their arrays before they are executed
+        self.lock = threading.Lock()  # a primitive is told its arrays before it is executed
         self.c.dnnl_primitive_desc_query_md.restype = c_void_p
+        self.c.dnnl_memory_desc_get_size.restype = c_size_t
         self.engine, self.stream = c_void_p(), c_void_p()
-        check(self.c.dnnl_engine_create(byref(self.engine), c_int(1), ctypes.c_size_t(0)))
+        check(self.c.dnnl_engine_create(byref(self.engine), c_int(1), c_size_t(0)))
         check(self.c.dnnl_stream_create(byref(self.stream), self.engine, c_int(1)))
         self.set_handle, self.run = self.c.dnnl_memory_set_data_handle, self.c.dnnl_primitive_execute
         self.set_handle.argtypes = c_void_p, c_void_p
         self.run.argtypes = c_void_p, c_void_p, c_int, c_void_p
         self.set_threads = self.c.omp_set_num_threads  # of libgomp, for the thread that asks
         self.set_threads.argtypes = (c_int,)
+        self.sgemm = self.c.dnnl_sgemm
+        matrix = c_void_p, c_int64
+        self.sgemm.argtypes = (c_char, c_char, *[c_int64] * 3, c_float, *matrix, *matrix)
+        self.sgemm.argtypes += c_float, *matrix
+
+    def multiply(self, a: Array, b: Array, out: Array, add: bool = False) -> None:
+        """out = a @ b, or out += a @ b: matrices of float32, dense, or turned and dense."""
+        (m, k), n = a.shape, b.shape[1]
+        # A matrix turned or not: which it is, where it lies, and how long its lines are.
+        a_turned, a_line = (b"N", k) if a.flags.c_contiguous else (b"T", m)
+        b_turned, b_line = (b"N", n) if b.flags.c_contiguous else (b"T", k)
+        first, second = (address(a), a_line), (address(b), b_line)
+        with self.lock:
+            self.set_threads(threads())
+            check(self.sgemm(a_turned, b_turned, m, n, k, 1, *first, *second, add, address(out), n))
+
+
+def address(x: Array) -> int:
+    """Where an array's memory begins; `x.ctypes.data` takes eight times as long."""
+    return c_void_p.from_address(id(x) + _HEAD).value or 0
 
 
 def check(status: int) -> None:
@@ -67,16 +90,25 @@ def check(status: int) -> None:
 @cache
 def library() -> _Library | None:
     """oneDNN, loaded and tried out at the first call; None where it is not to be used."""
-    if os.environ.get("XPTORCH_ONEDNN") == "0":
+    if os.environ.get("XPTORCH_ONEDNN") == "0" or sys.implementation.name != "cpython":
         return None
     from importlib.metadata import PackageNotFoundError, files
 
     try:
         found = [f for f in files(_DISTRIBUTION) or () if f.name == "libdnnl.so.3"]
         loaded = _Library(str(found[0].locate())) if found else None
+        return loaded if loaded and _counts(loaded) else None
     except (PackageNotFoundError, OSError, AttributeError, Unsupported):
         return None
-    return loaded
+
+
+def _counts(lib: _Library) -> bool:
+    """Whether a product comes out right: if arrays are not where `address` says, say."""
+    a, b = np.arange(6, dtype=np.float32).reshape(2, 3), np.ones((4, 3), np.float32).T
+    if address(a) != a.ctypes.data:
+        return False
+    lib.multiply(a, b, y := np.zeros((2, 4), np.float32))
+    return bool((y == a @ b).all())
 
 
 def handles(worth: bool, *arrays: Array | None) -> bool:
@@ -182,7 +214,6 @@ def argument(primitive: Handle, which: int) -> c_void_p:
 def size(description: c_void_p) -> int:
     """The bytes that an array of that description takes."""
     lib: Any = library()
-    lib.c.dnnl_memory_desc_get_size.restype = ctypes.c_size_t
     return int(lib.c.dnnl_memory_desc_get_size(description))
 
 
@@ -211,7 +242,7 @@ class Primitive:
         with lib.lock:
             lib.set_threads(threads())
             for memory, x in zip(self.values, arrays, strict=True):
-                lib.set_handle(memory, c_void_p.from_address(id(x) + _HEAD).value)
+                lib.set_handle(memory, address(x))
             status = lib.run(self.primitive.value, lib.stream, len(arrays), self.arguments)
         if status:
             raise RuntimeError(f"oneDNN failed with status {status}")
