@@ -6,9 +6,11 @@ for: other dtypes than float32, and too little work.
 
 from __future__ import annotations
 
+import platform
+import sys
 from collections.abc import Callable
-from typing import Any
 from importlib import import_module
+from typing import Any
 
 _FAMILIES = "convolution elementwise linear norm pooling"
 
@@ -21,7 +23,9 @@ KERNELS: dict[str, Callable[..., Any]] = {
 
 
 def before(kernels: dict[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
-    """The kernels, with oneDNN's tried first."""
+    """The kernels, with oneDNN's tried first where it can be installed."""
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        return kernels
     return {**kernels, **{name: _either(f, kernels[name]) for name, f in KERNELS.items()}}
 
 
