@@ -10,7 +10,7 @@ import numpy as np
 from xptorch.backends.numpy_kernels._layout import channels_last
 from xptorch.backends.onednn import _library as dnn
 
-from xptorch._backend import FIRST, LAST, Array
+from xptorch._backend import FIRST, Array
 
 Geometry = Any  # of xptorch/ops/window.py
 
@@ -29,9 +29,7 @@ class _Product:
         before, after = zip(*how.padding, strict=True)
         steps = [how.stride, [d - 1 for d in how.dilation], before, after]
         places = [dnn.dims(s) for s in steps]
-        forward = dnn.describe(
-            "convolution_forward", dnn.FORWARD, _DIRECT, x, w, b, y, *places
-        )
+        forward = dnn.describe("convolution_forward", dnn.FORWARD, _DIRECT, x, w, b, y, *places)
         plain = dnn.dense(shape)
         if kind == "forward":
             arguments = [dnn.SRC, dnn.WEIGHTS, dnn.DST, *([dnn.BIAS] if biased else [])]
