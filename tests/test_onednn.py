@@ -1,4 +1,4 @@
-"""oneDNN in use: what forward and backward share, flags, threads, forks, NaN, libraries that fail."""
+"""oneDNN in use: what forward and backward share, flags, threads, forks, NaN, failing libraries."""
 
 from __future__ import annotations
 

@@ -55,11 +55,9 @@ class _Library:
         self.engine, self.stream = c_void_p(), c_void_p()
         check(self.c.dnnl_engine_create(byref(self.engine), c_int(1), c_size_t(0)))
         check(self.c.dnnl_stream_create(byref(self.stream), self.engine, c_int(1)))
-        self.set_handle, self.run = (
-            self.c.dnnl_memory_set_data_handle,
-            self.c.dnnl_primitive_execute,
-        )
+        self.set_handle = self.c.dnnl_memory_set_data_handle
         self.set_handle.argtypes = c_void_p, c_void_p
+        self.run = self.c.dnnl_primitive_execute
         self.run.argtypes = c_void_p, c_void_p, c_int, c_void_p
         self.set_threads = self.c.omp_set_num_threads  # of libgomp, for the thread that asks
         self.set_threads.argtypes = (c_int,)
@@ -237,8 +235,8 @@ class Primitive:
             for which in arguments
         ]
         self.values = [memory.value for memory in self.memories]
-        pairs = [(which, v.value) for which, v in zip(arguments, self.values, strict=True)]
-        self.arguments = (_Argument * len(pairs))(*pairs)
+        pairs = map(_Argument, arguments, self.values)
+        self.arguments = (_Argument * len(arguments))(*pairs)
 
     def __call__(self, *arrays: Array) -> None:
         lib = self.lib

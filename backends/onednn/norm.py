@@ -21,8 +21,10 @@ _PAYS_FROM = 1 << 14  # numbers
 _MOST = 1 << 17  # numbers of a channel: it adds up one by one in float32, so more cost digits
 _FIXED, _AFFINE = 1, 2 | 4  # dnnl_normalization_flags_t
 _FORWARD = dnn.SRC, dnn.DST, dnn.MEAN, dnn.VARIANCE, dnn.SCALE, dnn.SHIFT
-_BACKWARD = dnn.DIFF_DST, dnn.SRC, dnn.DIFF_SRC, dnn.MEAN, dnn.VARIANCE, dnn.SCALE
-_BACKWARD += dnn.DIFF_SCALE, dnn.DIFF_SHIFT
+_BACKWARD = (
+    *(dnn.DIFF_DST, dnn.SRC, dnn.DIFF_SRC, dnn.MEAN, dnn.VARIANCE),
+    *(dnn.SCALE, dnn.DIFF_SCALE, dnn.DIFF_SHIFT),
+)
 _UNUSED = {"batch": (), "layer": (dnn.SHIFT,)}  # what backward asks for besides
 
 
@@ -114,7 +116,8 @@ def fixed_norm_forward(
     if (found := _batch(a, mean, var, weight, bias, fixed=True, eps=eps)) is None:
         return NotImplemented
     x, norm = found
-    y = _forward(norm, x, *map(np.ascontiguousarray, (mean, var)), weight, bias)
+    mean, var = map(np.ascontiguousarray, (mean, var))
+    y = _forward(norm, x, mean, var, weight, bias)
     return y.transpose(FIRST[a.ndim])
 
 
@@ -124,8 +127,8 @@ def fixed_norm_vjp(
     if (found := _batch(a, g, mean, var, weight, fixed=True, eps=eps)) is None:
         return NotImplemented
     x, norm = found
-    stats = map(np.ascontiguousarray, (mean, var))
-    to_a, *others = _backward(norm, channels_last(g), x, *stats, weight)
+    mean, var = map(np.ascontiguousarray, (mean, var))
+    to_a, *others = _backward(norm, channels_last(g), x, mean, var, weight)
     return _asked(needs, to_a.transpose(FIRST[a.ndim]), None, None, *others)
 
 
@@ -148,8 +151,11 @@ def layer_norm_forward(
         return NotImplemented
     x, norm = found
     mean, var = np.empty((2, len(x)), np.float32)
-    vectors = (None if v is None else v.reshape(-1) for v in (weight, bias))
-    return _forward(norm, x, mean, var, *vectors).reshape(a.shape), (mean, 1 / np.sqrt(var + eps))
+    weight, bias = (None if v is None else v.reshape(-1) for v in (weight, bias))
+    return _forward(norm, x, mean, var, weight, bias).reshape(a.shape), (
+        mean,
+        1 / np.sqrt(var + eps),
+    )
 
 
 def layer_norm_vjp(
