@@ -152,10 +152,8 @@ def layer_norm_forward(
     x, norm = found
     mean, var = np.empty((2, len(x)), np.float32)
     weight, bias = (None if v is None else v.reshape(-1) for v in (weight, bias))
-    return _forward(norm, x, mean, var, weight, bias).reshape(a.shape), (
-        mean,
-        1 / np.sqrt(var + eps),
-    )
+    y = _forward(norm, x, mean, var, weight, bias)
+    return y.reshape(a.shape), (mean, 1 / np.sqrt(var + eps))
 
 
 def layer_norm_vjp(
