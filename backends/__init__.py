@@ -1,6 +1,6 @@
 """The array libraries, one file each; and ``torch.backends``: flags of libraries PyTorch calls.
 
-The flags (cudnn, cuda, mkl, mps, …) are kept and answered honestly; nothing here reads them.
+The flags (cudnn, cuda, mkl, mps, …) are kept and answered honestly; only mkldnn's are read.
 """
 
 from __future__ import annotations

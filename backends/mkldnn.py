@@ -1,4 +1,4 @@
-"""oneDNN: it is not used, and its flags change nothing."""
+"""oneDNN: whether it is there, and whether the kernels of backends/onednn may use it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ allow_tf32 = True
 
 
 def is_available() -> bool:
-    """False: oneDNN is not used."""
-    return False
+    """Whether oneDNN is installed (the extra `onednn`), loads, and counts right."""
+    from xptorch.backends.onednn._library import library
+
+    return library() is not None
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from xptorch.backends._scatter import accumulate
 from xptorch.backends._threads import threads
 from xptorch.backends.numpy_kernels import KERNELS
 from xptorch.backends.numpy_kernels._layout import windows
+from xptorch.backends.onednn import before
 
 from xptorch._backend import Array, Backend
 
@@ -21,7 +22,7 @@ class NumpyBackend(Backend):
 
     name = "numpy"
     hint = "pip install numpy"
-    kernels = KERNELS
+    kernels = before(KERNELS)
 
     def __init__(self) -> None:
         super().__init__(np)

@@ -152,7 +152,8 @@ def test_import_brings_only_numpy() -> None:
 def test_every_package_is_installed() -> None:
     with (ROOT / "pyproject.toml").open("rb") as file:
         listed = tomllib.load(file)["tool"]["setuptools"]["packages"]
-    folders = {"xptorch", "xptorch.backends", "xptorch.backends.numpy_kernels"} | {
+    kernels = {f"xptorch.backends.{name}" for name in ("numpy_kernels", "onednn")}
+    folders = {"xptorch", "xptorch.backends", *kernels} | {
         "xptorch." + module_name(path) for path in LIBRARY if path.name == "__init__.py"
     }
     assert set(listed) == {name.rstrip(".") for name in folders}

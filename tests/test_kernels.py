@@ -2,7 +2,7 @@
 
 Each kernel has a maker of cases: random shapes, strides, options. A case is the arguments of the
 function; the kernel may decline it, but must take some of float32. Results agree to the dtype's
-rounding.
+rounding. Where oneDNN is installed, its kernels are held to the same.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from xptorch.backends import _workspace
+from xptorch.backends import _workspace, mkldnn, numpy_kernels, onednn
 from xptorch.backends._scatter import accumulate
 from xptorch.backends.numpy_kernels._layout import copy_last
 
@@ -27,6 +27,9 @@ PLAIN = type(NUMPY.xp)(NUMPY.xp, kernels={})
 TOLERANCE = {np.dtype("float32"): 2e-5, np.dtype("float64"): 1e-12}
 # What these save for their VJPs is not unique: it is compared by what those make of it.
 PRIVATE = {"cross_entropy_forward"}
+PRIVATE_TO_ONEDNN = {"gelu_forward", "gelu_tanh_forward", "silu_forward", "max_pool"}
+# These take what oneDNN's forward kept, or no NaN: test_onednn.py drives them.
+ELSEWHERE = {"gelu_vjp", "gelu_tanh_vjp", "silu_vjp", "max_pool", "spread_max"}
 
 Case = image_kernel_cases.Case
 CASES = dict(image_kernel_cases.CASES)
@@ -354,17 +357,35 @@ def test_every_kernel_stands_in_for_a_function_and_has_cases() -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_kernel_agrees_with_the_generic_function(name: str, dtype: str) -> None:
+    taken = compare(numpy_kernels.KERNELS[name], name, dtype, PRIVATE)
+    assert taken or dtype == "float64", f"{name} declined every case"
+
+
+@pytest.mark.skipif(not mkldnn.is_available(), reason="needs the extra onednn")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", sorted(onednn.KERNELS))
+def test_onednn_agrees_with_the_generic_function(
+    name: str, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = onednn.KERNELS[name]
+    monkeypatch.setitem(kernel.__globals__, "_PAYS_FROM", 0)
+    taken = compare(kernel, name, dtype, PRIVATE_TO_ONEDNN)
+    assert bool(taken) == (dtype == "float32") or name in ELSEWHERE
+
+
+def compare(kernel: Any, name: str, dtype: str, private: set[str]) -> int:
+    """Hold a kernel to the generic function; how many cases it took."""
     taken = 0
     for args, static in CASES[name](np.random.default_rng(7), np.dtype(dtype)):
         before = copy.deepcopy(args)
-        mine = local.mode.run(NUMPY.kernels[name], *args, **static)
+        mine = local.mode.run(kernel, *args, **static)
         for now, then in zip(leaves(args), leaves(before), strict=True):
             np.testing.assert_array_equal(now, then, err_msg="an input was written to")
         if mine is not NotImplemented:
             taken += 1
             theirs = local.mode.run(HOT[name], PLAIN, *args, **static)
-            agree(*((mine[0], theirs[0]) if name in PRIVATE else (mine, theirs)))
-    assert taken or dtype == "float64", f"{name} declined every case"
+            agree(*((mine[0], theirs[0]) if name in private else (mine, theirs)))
+    return taken
 
 
 def test_workspaces_are_kept_and_bounded() -> None:

@@ -1,0 +1,145 @@
+"""GELU, SiLU, sigmoid, and softmax along the last axis.
+
+oneDNN's derivatives of GELU and SiLU want the input: that is what is kept for them. Its log_softmax
+is less exact than NumPy's, so only the derivative is taken.
+"""
+
+from __future__ import annotations
+
+from ctypes import c_float
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from xptorch.backends.numpy_kernels._parts import flat
+from xptorch.backends.onednn import _library as dnn
+
+from xptorch._backend import Array
+
+_PAYS_FROM = 1 << 15  # numbers
+# dnnl_alg_kind_t
+_LOGISTIC, _GELU_TANH, _SWISH, _GELU_ERF = 0x29, 0x2B, 0x2C, 0x31
+_TANH_OF_RESULT, _LOGISTIC_OF_RESULT = 0x101, 0x104
+_SOFTMAX, _LOG_SOFTMAX = 0x30000, 0x30001
+
+
+class _Input(NamedTuple):
+    """What a forward of oneDNN's keeps."""
+
+    a: Array
+
+
+@lru_cache(maxsize=512)
+def _eltwise(kind: int, size: int, threads: int) -> tuple[dnn.Primitive, dnn.Primitive]:
+    """A function's forward and backward; the latter may go by the function's result."""
+    x, options = dnn.dense((size,)), (c_float(1), c_float(0))
+    forward = dnn.describe("eltwise_forward", dnn.FORWARD, kind, x, x, *options)
+    backward = dnn.describe("eltwise_backward", kind, x, x, x, *options, forward)
+    kept = dnn.SRC if kind < _TANH_OF_RESULT else dnn.DST
+    return (
+        dnn.Primitive(forward, (dnn.SRC, dnn.DST)),
+        dnn.Primitive(backward, (kept, dnn.DIFF_DST, dnn.DIFF_SRC)),
+    )
+
+
+def _forward(kind: int, a: Array) -> Any:
+    if not dnn.handles(a.size >= _PAYS_FROM, a):
+        return NotImplemented
+    y = np.empty_like(a)
+    out, x = flat(y, a)
+    _eltwise(kind, a.size, dnn.threads())[0](x, out)
+    return y
+
+
+def _kept(y: Any, a: Array) -> Any:
+    return y if y is NotImplemented else (y, _Input(a))
+
+
+def _backward(kind: int, g: Array, kept: Array) -> Array:
+    to_a = np.empty_like(kept)
+    out, x, slope = flat(to_a, kept, g)
+    _eltwise(kind, kept.size, dnn.threads())[1](x, slope, out)
+    return to_a
+
+
+def gelu_forward(a: Array) -> Any:
+    return _kept(_forward(_GELU_ERF, a), a)
+
+
+def gelu_vjp(g: Array, needs: Any, a: Array, aux: Any) -> Any:
+    return (_backward(_GELU_ERF, g, a),) if isinstance(aux, _Input) else NotImplemented
+
+
+def gelu_tanh_forward(a: Array) -> Any:
+    return _kept(_forward(_GELU_TANH, a), a)
+
+
+def gelu_tanh_vjp(g: Array, needs: Any, a: Array, aux: Any) -> Any:
+    return (_backward(_GELU_TANH, g, a),) if isinstance(aux, _Input) else NotImplemented
+
+
+def silu_forward(a: Array) -> Any:
+    return _kept(_forward(_SWISH, a), a)
+
+
+def silu_vjp(g: Array, needs: Any, y: Array, aux: Any) -> Any:
+    return (_backward(_SWISH, g, aux.a),) if isinstance(aux, _Input) else NotImplemented
+
+
+def sigmoid_forward(a: Array) -> Any:
+    return _forward(_LOGISTIC, a)
+
+
+def sigmoid_slope(g: Array, y: Array) -> Any:
+    handled = dnn.handles(y.size >= _PAYS_FROM, y, g)
+    return _backward(_LOGISTIC_OF_RESULT, g, y) if handled else NotImplemented
+
+
+def tanh_slope(g: Array, y: Array) -> Any:
+    handled = dnn.handles(y.size >= _PAYS_FROM, y, g)
+    return _backward(_TANH_OF_RESULT, g, y) if handled else NotImplemented
+
+
+# ---- softmax
+
+
+@lru_cache(maxsize=256)
+def _softmax(
+    kind: int, rows: int, width: int, threads: int
+) -> tuple[dnn.Primitive, dnn.Primitive] | None:
+    x = dnn.dense((rows, width))
+    try:
+        forward = dnn.describe("softmax_forward", dnn.FORWARD, kind, x, x, 1)
+        backward = dnn.describe("softmax_backward", kind, x, x, x, 1, forward)
+        return (
+            dnn.Primitive(forward, (dnn.SRC, dnn.DST)),
+            dnn.Primitive(backward, (dnn.DST, dnn.DIFF_DST, dnn.DIFF_SRC)),
+        )
+    except dnn.Unsupported:
+        return None
+
+
+def _rows(kind: int, which: int, axis: int, *arrays: Array) -> Any:
+    """What forward or backward makes of arrays of one shape, along their last axis."""
+    x = arrays[0]
+    if axis != x.ndim - 1 or not dnn.handles(x.size >= _PAYS_FROM, *arrays):
+        return NotImplemented
+    built = _softmax(kind, x.size // x.shape[-1], x.shape[-1], dnn.threads())
+    if built is None:
+        return NotImplemented
+    y = np.empty(x.shape, x.dtype)
+    built[which](*map(np.ascontiguousarray, arrays), y)
+    return y
+
+
+def softmax_forward(a: Array, *, axis: int) -> Any:
+    # It passes over NaN and +∞ in a row.
+    return _rows(_SOFTMAX, 0, axis, a) if dnn.finite(a, _PAYS_FROM) else NotImplemented
+
+
+def softmax_slope(g: Array, y: Array, axis: int) -> Any:
+    return _rows(_SOFTMAX, 1, axis, y, g)
+
+
+def log_softmax_slope(g: Array, y: Array, axis: int) -> Any:
+    return _rows(_LOG_SOFTMAX, 1, axis, y, g)

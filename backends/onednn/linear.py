@@ -1,0 +1,55 @@
+"""Linear layers: products on the threads that oneDNN's other kernels keep awake."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from xptorch.backends import _openblas
+from xptorch.backends.onednn import _library as dnn
+
+from xptorch._backend import Array
+
+_PAYS_FROM = 1 << 20  # multiplications
+
+
+def _handles(a: Array, weight: Array, *others: Array | None) -> bool:
+    return dnn.handles(a.size * weight.shape[0] >= _PAYS_FROM, a, weight, *others)
+
+
+def _multiply(a: Array, b: Array, out: Array, add: bool = False) -> None:
+    lib: Any = dnn.library()
+    lib.multiply(_dense(a), _dense(b), out, add)
+
+
+def _dense(x: Array) -> Array:
+    return x if x.flags.c_contiguous or x.flags.f_contiguous else np.ascontiguousarray(x)
+
+
+def linear_forward(a: Array, weight: Array, bias: Array | None) -> Any:
+    if not _handles(a, weight, bias):
+        return NotImplemented
+    n_out, n_in = weight.shape
+    y = np.empty((*a.shape[:-1], n_out), np.float32)
+    if bias is not None:
+        y[...] = bias
+    _multiply(a.reshape(-1, n_in), weight.T, y.reshape(-1, n_out), bias is not None)
+    return y
+
+
+def linear_vjp(g: Array, needs: Any, a: Array, weight: Array) -> Any:
+    if not _handles(a, weight, g):
+        return NotImplemented
+    n_out, n_in = weight.shape
+    g, x = _dense(g.reshape(-1, n_out)), a.reshape(-1, n_in)
+    to_a = to_weight = to_bias = None
+    if needs[0]:
+        to_a = np.empty(a.shape, np.float32)
+        _multiply(g, weight, to_a.reshape(x.shape))
+    if needs[1]:
+        to_weight = np.empty(weight.shape, np.float32)
+        _multiply(g.T, x, to_weight)
+    if needs[2]:
+        with _openblas.one_thread:
+            to_bias = np.ones(len(g), np.float32) @ g
+    return to_a, to_weight, to_bias
