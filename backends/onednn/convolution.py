@@ -15,7 +15,7 @@ from xptorch._backend import FIRST, Array
 Geometry = Any  # of xptorch/ops/window.py
 
 _DIRECT = 1  # dnnl_alg_kind_t
-_PAYS_FROM = 4_000_000  # multiplications
+_PAYS_FROM = 100_000  # multiplications
 
 
 class _Product:

@@ -16,7 +16,7 @@ from xptorch.backends.onednn import _library as dnn
 
 from xptorch._backend import Array
 
-_PAYS_FROM = 1 << 15  # numbers
+_PAYS_FROM = 1 << 13  # numbers
 # dnnl_alg_kind_t
 _LOGISTIC, _GELU_TANH, _SWISH, _GELU_ERF = 0x29, 0x2B, 0x2C, 0x31
 _TANH_OF_RESULT, _LOGISTIC_OF_RESULT = 0x101, 0x104

@@ -17,7 +17,7 @@ from xptorch.backends.onednn import _library as dnn
 
 from xptorch._backend import FIRST, LAST, Array
 
-_PAYS_FROM = 1 << 14  # numbers
+_PAYS_FROM = 1 << 12  # numbers
 _MOST = 1 << 17  # numbers of a channel: it adds up one by one in float32, so more cost digits
 _FIXED, _AFFINE = 1, 2 | 4  # dnnl_normalization_flags_t
 _FORWARD = dnn.SRC, dnn.DST, dnn.MEAN, dnn.VARIANCE, dnn.SCALE, dnn.SHIFT

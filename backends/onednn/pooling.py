@@ -19,7 +19,7 @@ from xptorch._backend import FIRST, Array
 
 Geometry = Any  # of xptorch/ops/window.py
 
-_PAYS_FROM = 1 << 15  # numbers
+_PAYS_FROM = 1 << 12  # numbers
 _MAX = 0x1FF  # dnnl_alg_kind_t
 
 
