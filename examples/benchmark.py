@@ -100,7 +100,8 @@ def worker(pipe: Any, library: str, device: str) -> None:
         torch = importlib.import_module(library)
         torch.zeros(1, device=device)
         synchronize = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
-        pipe.send(f"{library} {torch.__version__} on {device}; {blas()}")
+        onednn = "oneDNN" if torch.backends.mkldnn.is_available() else "no oneDNN"
+        pipe.send(f"{library} {torch.__version__} on {device}; {onednn}, {blas()}")
     except (ImportError, RuntimeError, AssertionError) as error:
         pipe.send(RuntimeError(f"{library} cannot run on {device}: {error}"))
         return
