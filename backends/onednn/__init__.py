@@ -12,7 +12,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-_FAMILIES = "convolution elementwise linear norm pooling"
+_FAMILIES = "convolution elementwise linear norm pooling recurrent"
 
 KERNELS: dict[str, Callable[..., Any]] = {
     name: function
@@ -26,7 +26,9 @@ def before(kernels: dict[str, Callable[..., Any]]) -> dict[str, Callable[..., An
     """The kernels, with oneDNN's tried first where it can be installed."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return kernels
-    return {**kernels, **{name: _either(f, kernels[name]) for name, f in KERNELS.items()}}
+    return kernels | {
+        name: _either(f, kernels[name]) if name in kernels else f for name, f in KERNELS.items()
+    }
 
 
 def _either(first: Callable[..., Any], second: Callable[..., Any]) -> Callable[..., Any]:
