@@ -104,14 +104,13 @@ def lstm_forward(
     if built is None:
         return NotImplemented
     bias = np.zeros(len(w_hh), np.float32) if b_ih is None else b_ih + b_hh
-    h, c, y = h.copy(), c.copy(), np.empty((len(x), h.shape[1]), np.float32)
-    results = y, np.empty_like(h), np.empty_like(c)
+    given = x, h, c, w_ih, w_hh, bias
+    results = [np.empty((len(v), h.shape[1]), np.float32) for v in (x, h, c)]
     workspace = np.empty(built[2], np.uint8)
-    turned = [np.ascontiguousarray(w.T) for w in (w_ih, w_hh)]
-    built[0](np.ascontiguousarray(x), h, c, *turned, bias, *results, workspace)
-    options = {"sizes": sizes, "reverse": reverse}
-    kept = _Kept(built, (x, h, c, w_ih, w_hh, bias), results, workspace, options)
-    return tuple([r.copy() for r in results]), kept
+    lying = [np.ascontiguousarray(v) for v in (x, h, c, w_ih.T, w_hh.T, bias)]
+    built[0](*lying, *results, workspace)
+    kept = _Kept(built, given, results, workspace, {"sizes": sizes, "reverse": reverse})
+    return tuple([y.copy() for y in results]), kept
 
 
 def lstm_vjp(
