@@ -16,7 +16,7 @@ from xptorch.backends.onednn import _library as dnn
 
 from xptorch._backend import Array
 
-_PAYS_FROM = 1 << 20  # multiplications
+_PAYS_FROM = 1 << 17  # multiplications
 _WEIGHTS = 0, 1, 3, 4, 2  # how PyTorch's weights lie, which oneDNN calls (1, 1, inputs, gates, s)
 # Inputs, weights, bias and results: x, h, c; w_ih, w_hh; y, h, c. Then their gradients.
 _GIVEN = dnn.SRC, dnn.SRC + 1, dnn.SRC + 2, dnn.WEIGHTS, dnn.WEIGHTS + 1, dnn.BIAS
@@ -126,8 +126,7 @@ def lstm_vjp(
 ) -> Any:
     if not isinstance(aux, _Kept):
         return NotImplemented
-    built = aux.built
-    # Another number of threads may lay the workspace out in another way.
+    built = aux.built  # for as many threads: others may lay the workspace out otherwise
     if built is not _found(x, w_hh, sizes, reverse, *g) or "workspace" not in vars(aux):
         return NotImplemented
     workspace = vars(aux).pop("workspace")
