@@ -27,9 +27,11 @@ PLAIN = type(NUMPY.xp)(NUMPY.xp, kernels={})
 TOLERANCE = {np.dtype("float32"): 2e-5, np.dtype("float64"): 1e-12}
 # What these save for their VJPs is not unique: it is compared by what those make of it.
 PRIVATE = {"cross_entropy_forward"}
-PRIVATE_TO_ONEDNN = {"gelu_forward", "gelu_tanh_forward", "silu_forward", "max_pool"}
+PRIVATE_TO_ONEDNN = {
+    *("gelu_forward", "gelu_tanh_forward", "silu_forward", "max_pool", "lstm_forward"),
+}
 # These take what oneDNN's forward kept, or no NaN: test_onednn.py drives them.
-ELSEWHERE = {"gelu_vjp", "gelu_tanh_vjp", "silu_vjp", "max_pool", "spread_max"}
+ELSEWHERE = {"gelu_vjp", "gelu_tanh_vjp", "silu_vjp", "max_pool", "spread_max", "lstm_vjp"}
 
 Case = image_kernel_cases.Case
 CASES = dict(image_kernel_cases.CASES)
@@ -329,6 +331,15 @@ recurrent("lstm", 4, 2, None)
 recurrent("gru", 3, 1)
 
 
+@cases("lstm_vjp")
+def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+    for args, options in CASES["lstm_forward"](rng, dtype):
+        ys, aux = HOT["lstm_forward"](PLAIN, *args, **options)
+        g = tuple(rng.normal(size=y.shape).astype(dtype) for y in ys)
+        x, _, _, *weights = args
+        yield (g, [True] * 7 + [False], x, *weights[:2], None, aux, *options.values()), {}
+
+
 def leaves(x: Any) -> list[Any]:
     """What nested tuples hold."""
     return [leaf for item in x for leaf in leaves(item)] if isinstance(x, tuple) else [x]
@@ -351,11 +362,11 @@ def agree(mine: Any, reference: Any) -> None:
 
 def test_every_kernel_stands_in_for_a_function_and_has_cases() -> None:
     assert set(NUMPY.kernels) <= set(HOT)
-    assert set(NUMPY.kernels) == set(CASES)
+    assert set(NUMPY.kernels) <= set(CASES) == {*numpy_kernels.KERNELS, *onednn.kernels()}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", sorted(CASES))
+@pytest.mark.parametrize("name", sorted(numpy_kernels.KERNELS))
 def test_kernel_agrees_with_the_generic_function(name: str, dtype: str) -> None:
     taken = compare(numpy_kernels.KERNELS[name], name, dtype, PRIVATE)
     assert taken or dtype == "float64", f"{name} declined every case"

@@ -21,7 +21,7 @@ from xptorch.nn import functional as F
 
 pytestmark = pytest.mark.skipif(not mkldnn.is_available(), reason="needs the extra onednn")
 
-FAMILIES = ("convolution", "elementwise", "linear", "norm", "pooling")
+FAMILIES = ("convolution", "elementwise", "linear", "norm", "pooling", "recurrent")
 
 
 @pytest.fixture
@@ -59,6 +59,27 @@ LAYERS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
 }
 
 
+def lstm(**options: Any) -> Callable[[Any], Any]:
+    """The LSTM layer of x (steps, n, width): what it gives and the states it ends in, in a row."""
+
+    def function(x: Any) -> Any:
+        torch.manual_seed(1)
+        layer = torch.nn.LSTM(x.shape[2], 20, **options)
+        y, states = layer(x / 4)
+        return torch.cat([t.flatten() for t in (y, *states)])
+
+    return function
+
+
+LAYERS |= {
+    "lstm": (lstm(), (9, 5, 12)),
+    "lstm no bias": (lstm(bias=False), (9, 5, 12)),
+    "lstm both ways": (lstm(bidirectional=True, num_layers=2), (9, 5, 12)),
+    "lstm batch first": (lstm(batch_first=True), (5, 9, 12)),
+    "lstm one": (lstm(), (30, 1, 1)),
+}
+
+
 def derivatives(function: Callable[[Any], Any], x: Any) -> list[Any]:
     """The result, its gradient, and the gradient's."""
     x = x.detach().requires_grad_()
@@ -83,7 +104,7 @@ def test_layer_and_its_derivatives_are_the_same_without(name: str, calls: list[i
         np.testing.assert_allclose(a, b, rtol=0, atol=2e-5 * np.abs(b).max())
 
 
-@pytest.mark.parametrize("name", ["gelu", "silu", "pool 2d"])
+@pytest.mark.parametrize("name", ["gelu", "silu", "pool 2d", "lstm both ways"])
 def test_backward_takes_what_forward_kept_when_switched_off_between(
     name: str, calls: list[int]
 ) -> None:
@@ -99,6 +120,46 @@ def test_backward_takes_what_forward_kept_when_switched_off_between(
     assert calls[0]
     for grad in grads:
         np.testing.assert_allclose(grad, grads[-1], rtol=0, atol=2e-5)
+
+
+def lstm_gradients(between: Callable[[], Any], times: int = 1) -> list[Any]:
+    """The mean gradients of an LSTM's input, states and weights; `between` precedes backward."""
+    torch.manual_seed(0)
+    layer = torch.nn.LSTM(12, 20)
+    given = [torch.randn(s, requires_grad=True) for s in ((9, 5, 12), (1, 5, 20), (1, 5, 20))]
+    y, states = layer(given[0], tuple(given[1:]))
+    loss = (y + states[0] * 2).sum() + states[1].sum()
+    for t in (y, *states):  # which backward does not need
+        t.zero_()
+    for _ in range(times):
+        between()
+        loss.backward(retain_graph=True)
+    return [t.grad.numpy() / times for t in (*given, *layer.parameters())]
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_gradients_of_lstm_are_the_same_without(times: int, calls: list[int]) -> None:
+    """The library's backward can be had once only."""
+    mine = lstm_gradients(lambda: None, times)
+    assert calls[0] == 2
+    with mkldnn.flags(enabled=False):
+        theirs = lstm_gradients(lambda: None)
+    for a, b in zip(mine, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=2e-6 * np.abs(b).max())
+
+
+def test_threads_may_change_between_forward_and_backward(calls: list[int]) -> None:
+    before = torch.get_num_threads()
+    expected = lstm_gradients(lambda: None)
+    try:
+        for count in (before + 1, before):
+            calls[0] = 0
+            found = lstm_gradients(lambda count=count: torch.set_num_threads(count))
+            assert calls[0] == 1  # what one of them kept is not for the other
+            for a, b in zip(found, expected, strict=True):
+                np.testing.assert_allclose(a, b, rtol=0, atol=2e-6 * np.abs(b).max())
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_flags_are_attributes_too(calls: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,6 +180,11 @@ def test_not_a_number_goes_through(calls: list[int]) -> None:
     assert rows.all(1).nonzero().flatten().tolist() == [3, 5]
     assert rows.sum() == 60
     assert F.conv2d(x.reshape(1, 1, 30, 40), torch.ones(16, 1, 3, 3)).isnan().any()
+    x = image(9, 5, 12)
+    x[3, 2, 1] = math.nan
+    nan = torch.nn.LSTM(12, 20)(x)[0].isnan()
+    assert nan[3:, 2].all()
+    assert nan.sum() == 6 * 20
 
 
 def test_threads(calls: list[int]) -> None:

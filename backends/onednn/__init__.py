@@ -13,7 +13,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-_FAMILIES = "convolution elementwise linear norm pooling"
+_FAMILIES = "convolution elementwise linear norm pooling recurrent"
 
 Kernels = dict[str, Callable[..., Any]]
 
@@ -33,7 +33,9 @@ def before(others: Kernels) -> Kernels:
     """Kernels with oneDNN's tried first, if it is installed."""
     if not _installed():
         return others
-    return {**others, **{name: _either(f, others[name]) for name, f in kernels().items()}}
+    return others | {
+        name: _either(f, others[name]) if name in others else f for name, f in kernels().items()
+    }
 
 
 def _installed() -> bool:

@@ -255,6 +255,7 @@ def _lstm_forward(
     return (ys, h.last(), c.last()), tuple(kept)
 
 
+@hot
 def _lstm_vjp(
     xp: Any,
     g: Any,
