@@ -22,7 +22,7 @@ from xptorch._backend import FIRST, LAST
 Array = Any
 
 # Elements: with smaller chunks threads wait for each other between calls.
-_CHUNK = 1 << 18
+_CHUNK = 1 << 19
 _SMALL = 1 << 16  # elements, below which the generic code's fewer calls are faster
 _FAR = 100  # deviations of the mean from 0, from which x must be centred before it is summed
 
