@@ -16,7 +16,7 @@ from xptorch.backends.onednn import _library as dnn
 
 from xptorch._backend import Array
 
-_PAYS_FROM = 1 << 17  # multiplications
+_PAYS_FROM = 1 << 20  # multiplications; below it gains a millisecond at most
 _WEIGHTS = 0, 1, 3, 4, 2  # how PyTorch's weights lie, which oneDNN calls (1, 1, inputs, gates, s)
 # Inputs, weights, bias and results: x, h, c; w_ih, w_hh; y, h, c. Then their gradients.
 _GIVEN = dnn.SRC, dnn.SRC + 1, dnn.SRC + 2, dnn.WEIGHTS, dnn.WEIGHTS + 1, dnn.BIAS
