@@ -72,7 +72,7 @@ class Op:
     def _source(self, name: str) -> tuple[str, str, int] | None:
         if name in self.inputs:
             return name, "input", self.inputs.index(name)
-        if name in ("y", "aux", "shapes"):
+        if name in ("y", "aux") or (self.variadic and name == "shapes"):
             return name, name, -1
         stem, _, what = name.rpartition("_")
         if stem in self.inputs and what in ("shape", "dtype"):

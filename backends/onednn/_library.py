@@ -14,9 +14,9 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ctypes import byref, c_char, c_float, c_int, c_int64, c_size_t, c_void_p
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -153,6 +153,19 @@ if hasattr(os, "register_at_fork"):
 
 
 # ---- what is built
+
+
+def kept(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Keep what `make` builds for its arguments; None where the library has no fast way."""
+
+    @lru_cache(maxsize=512)
+    def built(*args: Any) -> Any:
+        try:
+            return make(*args)
+        except Unsupported:
+            return None
+
+    return built
 
 
 class Handle:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -55,14 +54,11 @@ class _Product:
         return np.empty(self.bytes, np.uint8)
 
 
-@lru_cache(maxsize=512)
+@dnn.kept
 def _product(
     kind: str, how: Geometry, n: int, c: int, o: int, biased: bool, threads: int
 ) -> _Product | None:
-    try:
-        return _Product(kind, how, n, c, o, biased)
-    except dnn.Unsupported:
-        return None
+    return _Product(kind, how, n, c, o, biased)
 
 
 def _found(

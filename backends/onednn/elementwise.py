@@ -7,7 +7,6 @@ is less exact than NumPy's, so only the derivative is taken.
 from __future__ import annotations
 
 from ctypes import c_float
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +28,7 @@ class _Input(NamedTuple):
     a: Array
 
 
-@lru_cache(maxsize=512)
+@dnn.kept
 def _eltwise(kind: int, size: int, threads: int) -> tuple[dnn.Primitive, dnn.Primitive]:
     """A function's forward and backward; the latter may go by the function's result."""
     x, options = dnn.dense((size,)), (c_float(1), c_float(0))
@@ -45,9 +44,12 @@ def _eltwise(kind: int, size: int, threads: int) -> tuple[dnn.Primitive, dnn.Pri
 def _forward(kind: int, a: Array) -> Any:
     if not dnn.handles(a.size >= _PAYS_FROM, a):
         return NotImplemented
+    built = _eltwise(kind, a.size, dnn.threads())
+    if built is None:
+        return NotImplemented
     y = np.empty_like(a)
     out, x = flat(y, a)
-    _eltwise(kind, a.size, dnn.threads())[0](x, out)
+    built[0](x, out)
     return y
 
 
@@ -55,10 +57,13 @@ def _kept(y: Any, a: Array) -> Any:
     return y if y is NotImplemented else (y, _Input(a))
 
 
-def _backward(kind: int, g: Array, kept: Array) -> Array:
+def _backward(kind: int, g: Array, kept: Array) -> Any:
+    built = _eltwise(kind, kept.size, dnn.threads())
+    if built is None:
+        return NotImplemented
     to_a = np.empty_like(kept)
     out, x, slope = flat(to_a, kept, g)
-    _eltwise(kind, kept.size, dnn.threads())[1](x, slope, out)
+    built[1](x, slope, out)
     return to_a
 
 
@@ -103,20 +108,17 @@ def tanh_slope(g: Array, y: Array) -> Any:
 # ---- softmax
 
 
-@lru_cache(maxsize=256)
+@dnn.kept
 def _softmax(
     kind: int, rows: int, width: int, threads: int
 ) -> tuple[dnn.Primitive, dnn.Primitive] | None:
     x = dnn.dense((rows, width))
-    try:
-        forward = dnn.describe("softmax_forward", dnn.FORWARD, kind, x, x, 1)
-        backward = dnn.describe("softmax_backward", kind, x, x, x, 1, forward)
-        return (
-            dnn.Primitive(forward, (dnn.SRC, dnn.DST)),
-            dnn.Primitive(backward, (dnn.DST, dnn.DIFF_DST, dnn.DIFF_SRC)),
-        )
-    except dnn.Unsupported:
-        return None
+    forward = dnn.describe("softmax_forward", dnn.FORWARD, kind, x, x, 1)
+    backward = dnn.describe("softmax_backward", kind, x, x, x, 1, forward)
+    return (
+        dnn.Primitive(forward, (dnn.SRC, dnn.DST)),
+        dnn.Primitive(backward, (dnn.DST, dnn.DIFF_DST, dnn.DIFF_SRC)),
+    )
 
 
 def _rows(kind: int, which: int, axis: int, *arrays: Array) -> Any:

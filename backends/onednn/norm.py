@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from ctypes import c_float
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ _BACKWARD = (
 _UNUSED = {"batch": (), "layer": (dnn.SHIFT,)}  # what backward asks for besides
 
 
-@lru_cache(maxsize=512)
+@dnn.kept
 def _built(
     kind: str, shape: tuple[int, ...], fixed: bool, eps: float, threads: int
 ) -> tuple[dnn.Primitive, dnn.Primitive] | None:
@@ -37,12 +36,9 @@ def _built(
     stats = [dnn.dense(shape[:-1])] if kind == "layer" else []
     options = *stats, c_float(eps), _AFFINE | fixed
     name = f"{kind}_normalization"
-    try:
-        forward = dnn.describe(f"{name}_forward", dnn.FORWARD, x, x, *options)
-        backward = dnn.describe(f"{name}_backward", dnn.BACKWARD, x, x, x, *options, forward)
-        return dnn.Primitive(forward, _FORWARD), dnn.Primitive(backward, _BACKWARD + _UNUSED[kind])
-    except dnn.Unsupported:
-        return None
+    forward = dnn.describe(f"{name}_forward", dnn.FORWARD, x, x, *options)
+    backward = dnn.describe(f"{name}_backward", dnn.BACKWARD, x, x, x, *options, forward)
+    return dnn.Primitive(forward, _FORWARD), dnn.Primitive(backward, _BACKWARD + _UNUSED[kind])
 
 
 def _forward(

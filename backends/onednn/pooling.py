@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ class _Maxima(Sequence[Array]):
         return len(self.arrays)
 
 
-@lru_cache(maxsize=256)
+@dnn.kept
 def _built(
     how: Geometry, n: int, c: int, threads: int
 ) -> tuple[dnn.Primitive, dnn.Primitive, int] | None:
@@ -52,16 +52,13 @@ def _built(
     x, y = dnn.channels_last((n, c, *how.size)), dnn.channels_last((n, c, *how.counts))
     places = how.stride, how.kernel, [d - 1 for d in how.dilation], *zip(*how.padding, strict=True)
     options = x, y, *[dnn.dims(v) for v in places]
-    try:
-        forward = dnn.describe("pooling_forward", dnn.FORWARD, _MAX, *options)
-        backward = dnn.describe("pooling_backward", _MAX, *options, forward)
-        return (
-            dnn.Primitive(forward, (dnn.SRC, dnn.DST, dnn.WORKSPACE)),
-            dnn.Primitive(backward, (dnn.DIFF_SRC, dnn.DIFF_DST, dnn.WORKSPACE)),
-            dnn.size(dnn.argument(forward, dnn.WORKSPACE)),
-        )
-    except dnn.Unsupported:
-        return None
+    forward = dnn.describe("pooling_forward", dnn.FORWARD, _MAX, *options)
+    backward = dnn.describe("pooling_backward", _MAX, *options, forward)
+    return (
+        dnn.Primitive(forward, (dnn.SRC, dnn.DST, dnn.WORKSPACE)),
+        dnn.Primitive(backward, (dnn.DIFF_SRC, dnn.DIFF_DST, dnn.WORKSPACE)),
+        dnn.size(dnn.argument(forward, dnn.WORKSPACE)),
+    )
 
 
 def max_pool(x: Array, *, how: Geometry, lowest: float) -> Any:

@@ -7,7 +7,7 @@ uses up what forward kept for it: whoever comes after finds what NumPy's kernel 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,7 @@ class _Kept(Sequence[Array]):
         return len(self.arrays)
 
 
-@lru_cache(maxsize=256)
+@dnn.kept
 def _built(
     steps: int, n: int, width: int, s: int, reverse: bool, threads: int
 ) -> tuple[dnn.Primitive, dnn.Primitive, int] | None:
@@ -63,17 +63,14 @@ def _built(
     turned, plain = [dnn.dense(d) for d in shapes], [dnn.dense(d, _WEIGHTS) for d in shapes]
     rest = None, None, dnn.dense((1, 1, 4, s)), y, state, state
     inputs, direction = (x, state, state), 1 + reverse
-    try:
-        forward = dnn.describe("lstm_forward", dnn.FORWARD, direction, *inputs, *turned, *rest, 0)
-        both = *inputs, *plain, *rest, *inputs, *turned, *rest
-        backward = dnn.describe("lstm_backward", dnn.BACKWARD, direction, *both, 0, forward)
-        return (
-            dnn.Primitive(forward, (*_FORWARD, dnn.WORKSPACE)),
-            dnn.Primitive(backward, (*_FORWARD, dnn.WORKSPACE, *_BACKWARD)),
-            dnn.size(dnn.argument(forward, dnn.WORKSPACE)),
-        )
-    except dnn.Unsupported:
-        return None
+    forward = dnn.describe("lstm_forward", dnn.FORWARD, direction, *inputs, *turned, *rest, 0)
+    both = *inputs, *plain, *rest, *inputs, *turned, *rest
+    backward = dnn.describe("lstm_backward", dnn.BACKWARD, direction, *both, 0, forward)
+    return (
+        dnn.Primitive(forward, (*_FORWARD, dnn.WORKSPACE)),
+        dnn.Primitive(backward, (*_FORWARD, dnn.WORKSPACE, *_BACKWARD)),
+        dnn.size(dnn.argument(forward, dnn.WORKSPACE)),
+    )
 
 
 def _found(x: Array, w_hh: Array, sizes: Sizes, reverse: bool, *others: Any) -> Any:
