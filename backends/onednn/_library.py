@@ -48,6 +48,7 @@ class _Library:
 
     def __init__(self, path: str) -> None:
         self.c = ctypes.CDLL(path)
+        quick = ctypes.PyDLL(path)  # for calls too short to let other Python threads run meanwhile
         version = self.c.dnnl_version
         version.restype = ctypes.POINTER(c_int)
         if version()[0] != 3:
@@ -58,12 +59,13 @@ class _Library:
         self.engine, self.stream = c_void_p(), c_void_p()
         check(self.c.dnnl_engine_create(byref(self.engine), c_int(1), c_size_t(0)))
         check(self.c.dnnl_stream_create(byref(self.stream), self.engine, c_int(1)))
-        self.set_handle = self.c.dnnl_memory_set_data_handle
+        self.set_handle = quick.dnnl_memory_set_data_handle
         self.set_handle.argtypes = c_void_p, c_void_p
         self.run = self.c.dnnl_primitive_execute
         self.run.argtypes = c_void_p, c_void_p, c_int, c_void_p
-        self.set_threads = self.c.omp_set_num_threads  # of libgomp, for the thread that asks
+        self.set_threads = quick.omp_set_num_threads  # of libgomp, for the thread that asks
         self.set_threads.argtypes = (c_int,)
+        self.get_threads = quick.omp_get_max_threads
         self.sgemm = self.c.dnnl_sgemm
         matrix = c_void_p, c_int64
         self.sgemm.argtypes = (c_char, c_char, *[c_int64] * 3, c_float, *matrix, *matrix)
@@ -77,7 +79,7 @@ class _Library:
         b_turned, b_line = (b"N", n) if b.flags.c_contiguous else (b"T", k)
         first, second = (address(a), a_line), (address(b), b_line)
         with self.lock:
-            self.set_threads(threads())
+            self.set_threads(threads(m * n * k // PRODUCT))
             check(self.sgemm(a_turned, b_turned, m, n, k, 1, *first, *second, add, address(out), n))
 
 
@@ -135,10 +137,19 @@ def finite(x: Array, pays_from: int) -> bool:
 
 _alone = False  # in a forked process, where libgomp waits for threads that are not there
 
+# Numbers to go through once, from which on several threads are faster. With fewer it takes longer
+# to move the arrays from one core's cache into another's. A number of a product does with less.
+_SHARED_FROM = 1 << 16
+PRODUCT = 16
 
-def threads() -> int:
-    """How many threads to build a primitive for and to execute it on."""
-    return 1 if _alone else _threads.threads()
+
+def threads(work: int) -> int:
+    """How many threads to build a primitive for and to execute it on.
+
+    Args:
+        work: numbers to go through once or, divided by PRODUCT, to multiply and add up.
+    """
+    return 1 if _alone or work < _SHARED_FROM else _threads.threads()
 
 
 def _forked() -> None:
@@ -156,10 +167,15 @@ if hasattr(os, "register_at_fork"):
 
 
 def kept(make: Callable[..., Any]) -> Callable[..., Any]:
-    """Keep what `make` builds for its arguments; None where the library has no fast way."""
+    """Keep what `make` builds for its arguments; None where the library has no fast way.
+
+    The last argument is the number of threads to build it for.
+    """
 
     @lru_cache(maxsize=512)
     def built(*args: Any) -> Any:
+        lib: Any = library()
+        lib.set_threads(args[-1])
         try:
             return make(*args)
         except Unsupported:
@@ -211,7 +227,6 @@ def free(shape: Sequence[int]) -> Handle:
 def describe(name: str, *args: Any) -> Handle:
     """The description of a primitive; integers among the arguments are C's int."""
     lib: Any = library()
-    lib.set_threads(threads())
     raw = [a.value if isinstance(a, Handle) else c_int(a) if type(a) is int else a for a in args]
     found = Handle(f"{name}_primitive_desc_create", lib.engine, *raw, None)
     text = ctypes.c_char_p()
@@ -246,6 +261,7 @@ class Primitive:
         lib = library()
         assert lib is not None
         self.lib, self.description = lib, description
+        self.threads = lib.get_threads()  # for more it might lack memory
         self.primitive = Handle("primitive_create", description.value)
         self.memories = [
             Handle("memory_create", argument(description, which), lib.engine, c_void_p())
@@ -258,7 +274,7 @@ class Primitive:
     def __call__(self, *arrays: Array) -> None:
         lib = self.lib
         with lib.lock:
-            lib.set_threads(threads())
+            lib.set_threads(self.threads)
             for memory, x in zip(self.values, arrays, strict=True):
                 lib.set_handle(memory, address(x))
             status = lib.run(self.primitive.value, lib.stream, len(arrays), self.arguments)
@@ -269,5 +285,6 @@ class Primitive:
 def reorder(of: c_void_p, to: c_void_p) -> Primitive:
     """What copies an array into another order."""
     lib: Any = library()
+    lib.set_threads(threads(size(to) // 4))
     args = of, lib.engine, to, lib.engine, None
     return Primitive(Handle("reorder_primitive_desc_create", *args), (SRC, DST))

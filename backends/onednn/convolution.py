@@ -70,7 +70,7 @@ def _found(
     if not dnn.handles(work >= _PAYS_FROM, x, *others) or min(map(min, how.padding)) < 0:
         return None
     biased = kind == "forward" and others[-1] is not None
-    return _product(kind, how, n, c, o, biased, dnn.threads())
+    return _product(kind, how, n, c, o, biased, dnn.threads(work // dnn.PRODUCT))
 
 
 def convolve(x: Array, w: Array, b: Array | None, *, how: Geometry) -> Any:

@@ -16,6 +16,7 @@ from xptorch.backends.onednn import _library as dnn
 from xptorch._backend import Array
 
 _PAYS_FROM = 1 << 13  # numbers
+_PASSES = 3  # about how many simple passes over the numbers one of these takes as long as
 # dnnl_alg_kind_t
 _LOGISTIC, _GELU_TANH, _SWISH, _GELU_ERF = 0x29, 0x2B, 0x2C, 0x31
 _TANH_OF_RESULT, _LOGISTIC_OF_RESULT = 0x101, 0x104
@@ -44,7 +45,7 @@ def _eltwise(kind: int, size: int, threads: int) -> tuple[dnn.Primitive, dnn.Pri
 def _forward(kind: int, a: Array) -> Any:
     if not dnn.handles(a.size >= _PAYS_FROM, a):
         return NotImplemented
-    built = _eltwise(kind, a.size, dnn.threads())
+    built = _eltwise(kind, a.size, dnn.threads(a.size * _PASSES))
     if built is None:
         return NotImplemented
     y = np.empty_like(a)
@@ -58,7 +59,7 @@ def _kept(y: Any, a: Array) -> Any:
 
 
 def _backward(kind: int, g: Array, kept: Array) -> Any:
-    built = _eltwise(kind, kept.size, dnn.threads())
+    built = _eltwise(kind, kept.size, dnn.threads(kept.size * _PASSES))
     if built is None:
         return NotImplemented
     to_a = np.empty_like(kept)
@@ -126,7 +127,8 @@ def _rows(kind: int, which: int, axis: int, *arrays: Array) -> Any:
     x = arrays[0]
     if axis != x.ndim - 1 or not dnn.handles(x.size >= _PAYS_FROM, *arrays):
         return NotImplemented
-    built = _softmax(kind, x.size // x.shape[-1], x.shape[-1], dnn.threads())
+    width = x.shape[-1]
+    built = _softmax(kind, x.size // width, width, dnn.threads(x.size * _PASSES))
     if built is None:
         return NotImplemented
     y = np.empty(x.shape, x.dtype)

@@ -80,7 +80,7 @@ def _batch(a: Array, *vectors: Array | None, fixed: bool = False, eps: float = 0
     x = a.transpose(LAST[a.ndim])
     if not x.flags.c_contiguous or x.size > _MOST * x.shape[-1]:
         return None
-    norm = _built("batch", a.shape, fixed, eps, dnn.threads())
+    norm = _built("batch", a.shape, fixed, eps, dnn.threads(a.size))
     return norm and (x, norm)
 
 
@@ -136,7 +136,7 @@ def _layer(a: Array, shape: tuple[int, ...], *others: Array | None, eps: float =
     if not dnn.handles(a.size >= _PAYS_FROM, a, *others):
         return None
     x = np.ascontiguousarray(a.reshape(-1, math.prod(shape)))
-    norm = _built("layer", x.shape, False, eps, dnn.threads())
+    norm = _built("layer", x.shape, False, eps, dnn.threads(x.size))
     return norm and (x, norm)
 
 

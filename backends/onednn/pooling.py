@@ -64,7 +64,7 @@ def _built(
 def max_pool(x: Array, *, how: Geometry, lowest: float) -> Any:
     if set(how.dilation) != {1} or not dnn.finite(x, _PAYS_FROM):
         return NotImplemented
-    built = _built(how, *x.shape[:2], dnn.threads())
+    built = _built(how, *x.shape[:2], dnn.threads(x.size))
     if built is None:
         return NotImplemented
     y, places = np.empty((len(x), *how.counts, x.shape[1]), x.dtype), np.empty(built[2], np.uint8)
@@ -75,7 +75,7 @@ def max_pool(x: Array, *, how: Geometry, lowest: float) -> Any:
 def spread_max(g: Array, x: Array, *, maxima: Any, how: Geometry, lowest: float) -> Any:
     if not isinstance(maxima, _Maxima) or not dnn.handles(True, g):
         return NotImplemented
-    built = _built(how, *x.shape[:2], dnn.threads())
+    built = _built(how, *x.shape[:2], dnn.threads(x.size))
     if built is None:
         return NotImplemented
     out = np.empty((len(x), *how.size, x.shape[1]), x.dtype)

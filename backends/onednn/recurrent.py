@@ -76,10 +76,10 @@ def _built(
 def _found(x: Array, w_hh: Array, sizes: Sizes, reverse: bool, *others: Any) -> Any:
     """The layer's primitives, if oneDNN is there, is worth it, and can do it."""
     (count, width), s = x.shape, w_hh.shape[1]
-    worth = count * w_hh.shape[0] * (width + s) >= _PAYS_FROM
-    if not dnn.handles(worth, x, w_hh, *others) or not recurrent._handles(sizes, x):
+    work = count * w_hh.shape[0] * (width + s)
+    if not dnn.handles(work >= _PAYS_FROM, x, w_hh, *others) or not recurrent._handles(sizes, x):
         return None
-    return _built(len(sizes), sizes[0], width, s, reverse, dnn.threads())
+    return _built(len(sizes), sizes[0], width, s, reverse, dnn.threads(work // dnn.PRODUCT))
 
 
 def lstm_forward(
