@@ -28,6 +28,9 @@ from xptorch._backend import Array
 _DISTRIBUTION = "onednn-cpu-gomp"
 _F32, _ANY = 3, 1  # dnnl_data_type_t, dnnl_format_tag_t
 _EXEC_ARG, _IMPLEMENTATION = 255, 8  # dnnl_query_t
+_BINARY = {"add": 0x1FFF0, "mul": 0x1FFF1, "sub": 0x1FFF5}  # dnnl_alg_kind_t
+_ELTWISE = {"sqrt": (0x25, 0, 0), "inverse": (0x30, 1, -1)}  # and alpha, beta
+_POST_OP = 32768  # DNNL_ARG_ATTR_MULTIPLE_POST_OP_BASE
 
 FORWARD, BACKWARD = 64, 128  # dnnl_prop_kind_t
 SRC, DST, WEIGHTS, BIAS, MEAN, VARIANCE, SCALE, SHIFT = 1, 17, 33, 41, 49, 50, 51, 52
@@ -224,11 +227,12 @@ def free(shape: Sequence[int]) -> Handle:
     return Handle("memory_desc_create_with_tag", *args)
 
 
-def describe(name: str, *args: Any) -> Handle:
+def describe(name: str, *args: Any, attributes: Handle | None = None) -> Handle:
     """The description of a primitive; integers among the arguments are C's int."""
     lib: Any = library()
     raw = [a.value if isinstance(a, Handle) else c_int(a) if type(a) is int else a for a in args]
-    found = Handle(f"{name}_primitive_desc_create", lib.engine, *raw, None)
+    special = attributes and attributes.value
+    found = Handle(f"{name}_primitive_desc_create", lib.engine, *raw, special)
     text = ctypes.c_char_p()
     lib.c.dnnl_primitive_desc_query(found.value, c_int(_IMPLEMENTATION), c_int(0), byref(text))
     slow = (text.value or b"").startswith((b"ref", b"simple"))
@@ -288,3 +292,31 @@ def reorder(of: c_void_p, to: c_void_p) -> Primitive:
     lib.set_threads(threads(size(to) // 4))
     args = of, lib.engine, to, lib.engine, None
     return Primitive(Handle("reorder_primitive_desc_create", *args), (SRC, DST))
+
+
+def chain(first: str, a: Handle, b: Handle, *steps: Any) -> Primitive:
+    """Operations on each number of an array like `a`, done one behind the other in one pass.
+
+    Its arguments: the two that it starts from, the result, then the second ones of the steps.
+
+    Args:
+        first: the operation to start with, on `a` and `b`; the latter may be of one number.
+        *steps: ("add", description), or another operation on what has been found and an array;
+            ("sqrt",) or ("inverse",); ("sum",), which adds what the result was before.
+    """
+    lib: Any = library()
+    post, attributes = Handle("post_ops_create"), Handle("primitive_attr_create")
+    arguments = [SRC, SRC + 1, DST]
+    for i, (name, *other) in enumerate(steps):
+        args: tuple[Any, ...]
+        if name == "sum":
+            args = ("sum", c_float(1), c_int(0), c_int(0))
+        elif other:
+            args = ("binary", c_int(_BINARY[name]), other[0].value)
+            arguments.append(_POST_OP * (i + 1) | SRC + 1)
+        else:
+            kind, alpha, beta = _ELTWISE[name]
+            args = ("eltwise", c_int(kind), c_float(alpha), c_float(beta))
+        check(getattr(lib.c, f"dnnl_post_ops_append_{args[0]}")(post.value, *args[1:]))
+    check(lib.c.dnnl_primitive_attr_set_post_ops(attributes.value, post.value))
+    return Primitive(describe("binary", _BINARY[first], a, b, a, attributes=attributes), arguments)

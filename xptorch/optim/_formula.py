@@ -134,7 +134,8 @@ def apply(update: Update, tasks: Sequence[Task]) -> None:
         if on.type != "cpu" or not on.xp.owns(x):  # another parameter may show the same memory
             local.mode.run(_update_whole, update, task)
         elif x.size > _BLOCK:
-            blocks += _blocks(update, task)
+            if not local.mode.run(_by_kernel, update, task):
+                blocks += _blocks(update, task)
         elif x.size < _SMALL:
             packs.setdefault((id(task.settings), x.dtype), []).append(task)
         else:
@@ -155,6 +156,15 @@ def run_all(xp: Any, calls: Sequence[Callable[[], None]], nanoseconds: float) ->
     """Call functions that do not depend on each other, which take about that long together."""
     for call in calls:
         call()
+
+
+def _by_kernel(update: Update, task: Task) -> bool:
+    """Update a parameter by the backend's kernel, if there is one for it: that has own threads."""
+    kernel = task.p._device.xp.kernels.get(update.__name__)
+    if kernel is None:
+        return False
+    arrays = [s._data for s in task.states]
+    return kernel(task.p._data, task.g, *arrays, **task.settings) is not NotImplemented
 
 
 def _update_whole(update: Update, task: Task) -> None:

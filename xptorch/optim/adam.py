@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from xptorch._engine import hot
 from xptorch._tensor import Tensor
 from xptorch.optim._formula import (
     FormulaOptimizer,
@@ -17,6 +18,42 @@ from xptorch.optim._formula import (
     moment_settings,
 )
 from xptorch.optim.optimizer import ParamsT
+
+
+@hot
+def adam_update(
+    xp: Any,
+    p: Any,
+    g: Any,
+    m: Any,
+    v: Any,
+    largest: Any = None,
+    *,
+    t: float,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+) -> tuple[Any, ...]:
+    """The formula of Adam and AdamW; p and the states are changed in place."""
+    if weight_decay and decoupled:
+        p *= 1 - lr * weight_decay
+    elif weight_decay:
+        g = decayed(g, p, weight_decay)
+    m = lerp(m, g, 1 - beta1)
+    v = average_square(v, g, beta2)
+    if largest is not None:
+        largest = xp.assign(largest, ..., xp.maximum(largest, v))
+    # m / correction1 / (sqrt(v / correction2) + eps), multiplied out: two passes fewer
+    root = math.sqrt(1 - beta2**t)
+    denominator = xp.sqrt(v if largest is None else largest)
+    denominator += eps * root
+    change = m / denominator
+    change *= lr * root / (1 - beta1**t)
+    p -= change
+    return (p, m, v) if largest is None else (p, m, v, largest)
 
 
 class Adam(FormulaOptimizer):
@@ -87,36 +124,4 @@ class Adam(FormulaOptimizer):
     def _settings(self, group: dict[str, Any]) -> dict[str, Any]:
         return moment_settings(group)
 
-    @staticmethod
-    def update(
-        xp: Any,
-        p: Any,
-        g: Any,
-        m: Any,
-        v: Any,
-        largest: Any = None,
-        *,
-        t: float,
-        lr: float,
-        beta1: float,
-        beta2: float,
-        eps: float,
-        weight_decay: float,
-        decoupled: bool,
-    ) -> tuple[Any, ...]:
-        if weight_decay and decoupled:
-            p *= 1 - lr * weight_decay
-        elif weight_decay:
-            g = decayed(g, p, weight_decay)
-        m = lerp(m, g, 1 - beta1)
-        v = average_square(v, g, beta2)
-        if largest is not None:
-            largest = xp.assign(largest, ..., xp.maximum(largest, v))
-        # m / correction1 / (sqrt(v / correction2) + eps), multiplied out: two passes fewer
-        root = math.sqrt(1 - beta2**t)
-        denominator = xp.sqrt(v if largest is None else largest)
-        denominator += eps * root
-        change = m / denominator
-        change *= lr * root / (1 - beta1**t)
-        p -= change
-        return (p, m, v) if largest is None else (p, m, v, largest)
+    update = staticmethod(adam_update)

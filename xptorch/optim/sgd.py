@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from xptorch._engine import hot
 from xptorch._tensor import Tensor
 from xptorch.optim._formula import (
     FormulaOptimizer,
@@ -99,7 +100,7 @@ class SGD(FormulaOptimizer):
                     state["momentum_buffer"] = full_state(p)
                 numbers = later if known else first
                 tasks.append(Task(p, g, (state["momentum_buffer"],), numbers))
-            apply(_with_momentum if group["momentum"] else _plain, tasks)
+            apply(momentum_update if group["momentum"] else _plain, tasks)
         return loss
 
 
@@ -108,7 +109,8 @@ def _plain(xp: Any, p: Any, g: Any, *, lr: float, weight_decay: float) -> tuple[
     return (p,)
 
 
-def _with_momentum(
+@hot
+def momentum_update(
     xp: Any,
     p: Any,
     g: Any,
