@@ -29,6 +29,7 @@ TOLERANCE = {np.dtype("float32"): 2e-5, np.dtype("float64"): 1e-12}
 PRIVATE = {"cross_entropy_forward"}
 PRIVATE_TO_ONEDNN = {
     *("gelu_forward", "gelu_tanh_forward", "silu_forward", "max_pool", "lstm_forward"),
+    "cross_entropy_forward",
 }
 IN_PLACE = {"adam_update", "momentum_update"}  # the only ones that may write to their inputs
 # These take what oneDNN's forward kept, or no NaN: test_onednn.py drives them.

@@ -21,7 +21,16 @@ from xptorch.nn import functional as F
 
 pytestmark = pytest.mark.skipif(not mkldnn.is_available(), reason="needs the extra onednn")
 
-FAMILIES = ("convolution", "elementwise", "linear", "norm", "pooling", "recurrent")
+FAMILIES = (
+    "convolution",
+    "elementwise",
+    "linear",
+    "norm",
+    "optimizer",
+    "pooling",
+    "recurrent",
+    "softmax",
+)
 
 
 @pytest.fixture
@@ -51,6 +60,12 @@ LAYERS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
     "gelu": (F.gelu, (50, 60)),
     "gelu tanh": (lambda x: F.gelu(x, approximate="tanh"), (50, 60)),
     "silu": (F.silu, (50, 60)),
+    "cross-entropy": (lambda x: F.cross_entropy(x, torch.arange(50) + 5), (50, 60)),
+    "cross-entropies": (
+        lambda x: F.cross_entropy(x, x[:, 0].long() + 30, reduction="none"),
+        (50, 60),
+    ),
+    "log-softmax": (lambda x: F.log_softmax(x, -1), (5, 6, 70)),
     "silu turned": (lambda x: F.silu(x.t()), (50, 60)),
     "pool 1d": (lambda x: F.max_pool1d(x, 3, 2, 1), (2, 5, 30)),
     "pool 2d": (lambda x: F.max_pool2d(x, 3, 2, 1), (2, 16, 15, 14)),

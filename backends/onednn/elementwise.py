@@ -1,7 +1,6 @@
-"""GELU, SiLU, sigmoid, and softmax along the last axis.
+"""GELU, SiLU, sigmoid and tanh.
 
-oneDNN's derivatives of GELU and SiLU want the input: that is what is kept for them. Its log_softmax
-is less exact than NumPy's, so only the derivative is taken.
+oneDNN's derivatives of GELU and SiLU want the input: that is what is kept for them.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ _PASSES = 3  # about how many simple passes over the numbers one of these takes 
 # dnnl_alg_kind_t
 _LOGISTIC, _GELU_TANH, _SWISH, _GELU_ERF = 0x29, 0x2B, 0x2C, 0x31
 _TANH_OF_RESULT, _LOGISTIC_OF_RESULT = 0x101, 0x104
-_SOFTMAX, _LOG_SOFTMAX = 0x30000, 0x30001
 
 
 class _Input(NamedTuple):
@@ -104,46 +102,3 @@ def sigmoid_slope(g: Array, y: Array) -> Any:
 def tanh_slope(g: Array, y: Array) -> Any:
     handled = dnn.handles(y.size >= _PAYS_FROM, y, g)
     return _backward(_TANH_OF_RESULT, g, y) if handled else NotImplemented
-
-
-# ---- softmax
-
-
-@dnn.kept
-def _softmax(
-    kind: int, rows: int, width: int, threads: int
-) -> tuple[dnn.Primitive, dnn.Primitive] | None:
-    x = dnn.dense((rows, width))
-    forward = dnn.describe("softmax_forward", dnn.FORWARD, kind, x, x, 1)
-    backward = dnn.describe("softmax_backward", kind, x, x, x, 1, forward)
-    return (
-        dnn.Primitive(forward, (dnn.SRC, dnn.DST)),
-        dnn.Primitive(backward, (dnn.DST, dnn.DIFF_DST, dnn.DIFF_SRC)),
-    )
-
-
-def _rows(kind: int, which: int, axis: int, *arrays: Array) -> Any:
-    """What forward or backward makes of arrays of one shape, along their last axis."""
-    x = arrays[0]
-    if axis != x.ndim - 1 or not dnn.handles(x.size >= _PAYS_FROM, *arrays):
-        return NotImplemented
-    width = x.shape[-1]
-    built = _softmax(kind, x.size // width, width, dnn.threads(x.size * _PASSES))
-    if built is None:
-        return NotImplemented
-    y = np.empty(x.shape, x.dtype)
-    built[which](*map(np.ascontiguousarray, arrays), y)
-    return y
-
-
-def softmax_forward(a: Array, *, axis: int) -> Any:
-    # It passes over NaN and +∞ in a row.
-    return _rows(_SOFTMAX, 0, axis, a) if dnn.finite(a, _PAYS_FROM) else NotImplemented
-
-
-def softmax_slope(g: Array, y: Array, axis: int) -> Any:
-    return _rows(_SOFTMAX, 1, axis, y, g)
-
-
-def log_softmax_slope(g: Array, y: Array, axis: int) -> Any:
-    return _rows(_LOG_SOFTMAX, 1, axis, y, g)
