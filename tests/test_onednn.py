@@ -24,6 +24,7 @@ pytestmark = pytest.mark.skipif(not mkldnn.is_available(), reason="needs the ext
 FAMILIES = (
     "convolution",
     "elementwise",
+    "group_norm",
     "linear",
     "norm",
     "optimizer",

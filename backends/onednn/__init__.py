@@ -13,7 +13,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-_FAMILIES = "convolution elementwise linear norm optimizer pooling recurrent softmax"
+_FAMILIES = "convolution elementwise group_norm linear norm optimizer pooling recurrent softmax"
 
 Kernels = dict[str, Callable[..., Any]]
 

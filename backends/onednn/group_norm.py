@@ -1,0 +1,78 @@
+"""Group norm: the sums by NumPy, what is done to each number by oneDNN."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from xptorch.backends import _openblas
+from xptorch.backends.numpy_kernels.norm import group_drift, group_gradients, moments
+from xptorch.backends.onednn import _library as dnn
+
+from xptorch._backend import Array
+
+_PAYS_FROM = 1 << 16  # numbers
+
+
+@dnn.kept
+def _built(rows: int, width: int, threads: int) -> tuple[dnn.Primitive, dnn.Primitive] | None:
+    """x · column + column, and x · column − matrix."""
+    x, column = dnn.dense((1, rows, width)), dnn.dense((1, rows, 1))
+    return dnn.chain("mul", x, column, ("add", column)), dnn.chain("mul", x, column, ("sub", x))
+
+
+def _found(a: Array, groups: int, *others: Array | None) -> Any:
+    """The primitives for a (n, c, s…), and how its groups, channels and numbers lie."""
+    if not dnn.handles(a.size >= _PAYS_FROM, a, *others) or not a.flags.c_contiguous:
+        return None
+    n, c = a.shape[:2]
+    built = _built(n * c, a.size // (n * c), dnn.threads(a.size))
+    return built and (built, (n * groups, c // groups, a.size // (n * c)))
+
+
+def _gains(weight: Array | None, shape: tuple[int, ...], default: float) -> Array:
+    """A number of each channel by group and channel."""
+    each = shape[1]
+    if weight is None:
+        return np.full(shape[:2], default, np.float32)
+    return np.tile(weight.reshape(-1, each), (shape[0] * each // weight.size, 1))
+
+
+def group_norm_forward(
+    a: Array, weight: Array | None, bias: Array | None, *, groups: int, eps: float
+) -> Any:
+    if (found := _found(a, groups, weight, bias)) is None:
+        return NotImplemented
+    (affine, _), shape = found
+    x = a.reshape(shape[0], -1)
+    with _openblas.one_thread:
+        mean, rstd, far = moments(x, np.ones(x.shape[1], np.float32), eps)
+    if far:
+        return NotImplemented
+    scale = rstd[:, None] * _gains(weight, shape, 1)
+    constant = _gains(bias, shape, 0) - mean[:, None] * scale
+    y = np.empty(a.shape, np.float32)
+    affine(a, scale, y, constant)
+    return y, (mean, rstd)
+
+
+def group_norm_vjp(
+    g: Array, needs: Any, a: Array, weight: Array | None, aux: tuple[Array, Array], groups: int
+) -> Any:
+    if (found := _found(a, groups, g, weight, *aux)) is None:
+        return NotImplemented
+    (affine, less), shape = found
+    mean, rstd = aux
+    slope = np.ascontiguousarray(g)
+    with _openblas.one_thread:
+        sums = slope.reshape(shape) @ np.ones(shape[2], np.float32)
+        products = np.vecdot(slope.reshape(shape), a.reshape(shape))
+    to_a = None
+    if needs[0]:
+        gains, width = _gains(weight, shape, 1), shape[1] * shape[2]
+        drift = group_drift(sums, products, gains, mean, rstd, width)
+        bend, offset = (np.repeat(v, shape[1]) for v in drift)
+        to_a = np.empty(a.shape, np.float32)
+        affine(a, bend, to_a, offset)
+        less(slope, rstd[:, None] * gains, to_a, to_a)
+    return to_a, *group_gradients(needs, sums, products, mean, rstd, a.shape[1])
