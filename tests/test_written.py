@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import linecache
+import operator
+from typing import Any
 
 import pytest
 
@@ -39,3 +41,43 @@ def test_tracebacks_show_it() -> None:
         assert "_mode.run(_forward" in linecache.getline(*written)
     finally:
         del OPS["_broken"]
+
+
+OPERATORS = [
+    *[(operator.add, xptorch.add), (operator.sub, xptorch.sub)],
+    *[(operator.mul, xptorch.mul), (operator.truediv, xptorch.div)],
+]
+
+
+@pytest.mark.parametrize(("sign", "function"), OPERATORS)
+def test_an_operator_does_what_its_function_does(sign: Any, function: Any) -> None:
+    """Also where operands are not alike, which is left to the function, errors included."""
+    floats, wide = xptorch.arange(6.0).reshape(2, 3), xptorch.ones(3, dtype=xptorch.float64)
+    whole, truths = xptorch.tensor([1, 2, 3]), xptorch.tensor([True, False, True])
+    view = floats[:1]
+    floats += 1  # which the view follows
+    for other in (floats, view, wide, whole, truths, 2, 0.5, True, xptorch.ones(2), None, "x"):
+        for one in (floats, view, whole, truths):
+            found, expected = attempt(sign, one, other), attempt(function, one, other)
+            if isinstance(expected, xptorch.Tensor):
+                assert found.dtype is expected.dtype
+                assert xptorch.equal(found.nan_to_num(), expected.nan_to_num())
+            else:
+                assert found[0] is expected[0]
+                assert found[1] == expected[1] or found[0] is TypeError  # which Python words
+
+
+def attempt(function: Any, *args: Any) -> Any:
+    """The result, or the error's type and text."""
+    try:
+        return function(*args)
+    except Exception as error:
+        return type(error), str(error)
+
+
+def test_an_operator_of_tensors_alike_calls_no_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = xptorch.ones(2, requires_grad=True)
+    product = x * x  # written
+    monkeypatch.setitem(type(x).__mul__.__globals__, "_otherwise", None)
+    (x * product).sum().backward()
+    assert x.grad.tolist() == [3.0, 3.0]

@@ -8,6 +8,7 @@ from typing import Any
 
 from xptorch._dtype import FLOAT, dtype
 from xptorch._tensor import Tensor
+from xptorch._written import source_of_operator, written
 from xptorch.ops import (
     activation,
     bessel,
@@ -303,6 +304,10 @@ def install() -> dict[str, Any]:
         setattr(Tensor, f"__r{name}__", _operator(function, swapped=True))
         if name != "matmul":
             setattr(Tensor, f"__i{name}__", getattr(Tensor, function.__name__ + "_"))
+    ops: dict[str, Any] = {"add": e._add, "sub": e._sub, "mul": e._mul, "truediv": e._div}
+    for name, core in ops.items():
+        general = getattr(Tensor, f"__{name}__")
+        setattr(Tensor, f"__{name}__", written(core.op, source_of_operator, _otherwise=general))
     for function in (c.eq, c.ne, c.lt, c.le, c.gt, c.ge):
         setattr(Tensor, f"__{function.__name__}__", _operator(function))
     methods.__getitem__, methods.__setitem__ = index.getitem, index.setitem

@@ -33,20 +33,24 @@ if TYPE_CHECKING:
     from xptorch._engine import Op
 
 
-def written(op: Op, source: Callable[[Op], str]) -> Callable[..., Any]:
-    """A function of that source, which is written at its first call: programs use few ops."""
-    return FunctionType(_unwritten.__code__, {"op": op, "source": source, "write": _write}, op.name)
+def written(op: Op, source: Callable[[Op], str], **names: Any) -> Callable[..., Any]:
+    """A function of that source, which is written at its first call: programs use few ops.
+
+    Args:
+        **names: what the source calls by name, besides what all do.
+    """
+    function = FunctionType(_unwritten.__code__, names, op.name)
+    names["write"] = partial(_write, function, op, source)
+    return function
 
 
 def _unwritten(*args: Any, **static: Any) -> Any:
     # Its globals are those that `written` gives.
-    function = write(op, source)  # type: ignore[name-defined]  # noqa: F821
-    return function(*args, **static)
+    return write()(*args, **static)  # type: ignore[name-defined]  # noqa: F821
 
 
-def _write(op: Op, source: Callable[[Op], str]) -> Any:
+def _write(function: FunctionType, op: Op, source: Callable[[Op], str]) -> Any:
     """Give one of an op's functions its own code."""
-    function = op.call if source is source_of_call else op.pull
     text, file = source(op), f"<{source.__name__}({op.name})>"
     linecache.cache[file] = len(text), None, text.splitlines(True), file  # for tracebacks
     names = function.__globals__
@@ -120,6 +124,7 @@ _NAMES = {
     "_explain": _explain,
     "_fresh": _fresh,
     "_constant": [0],  # the version of a number
+    "_numbers": {bool, complex, float, int},
     "_several": _several,
     "_give_places": _give_places,
     "_unbroadcast": _unbroadcast,
@@ -139,6 +144,40 @@ def _call(op: Op) -> Iterator[str]:
     yield f"def function({', '.join(op.inputs)}{star}{', '.join(op.static_names)}):"
     yield from _unpack(op)
     arrays = ", ".join(f"{n}_data" for n in op.inputs)
+    yield from _compute(op, [f"_explain(error, [{arrays}])", "raise"])
+
+
+def source_of_operator(op: Op) -> str:
+    """The text of what ``a * b`` calls: its op, or `_otherwise` where it takes more than that.
+
+    Most operands are two tensors of one dtype on one device, and need none of promotion.
+    """
+    return "\n".join(_operator(op)) + "\n"
+
+
+def _operator(op: Op) -> Iterator[str]:
+    a, b = op.inputs
+    yield f"def function({a}, {b}):"
+    yield f"    if {b}.__class__ in _numbers:"
+    yield f"        return _otherwise({a}, {b})"
+    yield "    try:"
+    yield f"        _on, {a}_data, {b}_data = {a}._device, {a}._data, {b}._data"
+    yield f"        _dtype = {a}_data.dtype"
+    yield f"        _alike = {b}_data.dtype is _dtype and {b}._device is _on"
+    yield "    except AttributeError:"
+    yield "        _alike = False"
+    yield "    if not _alike or _dtype not in _on.floating:"
+    yield f"        return _otherwise({a}, {b})"
+    for name in op.inputs:
+        yield f"    if {name}._base is not None:"
+        yield f"        _refresh({name})"
+        yield f"    {name}_needs = {name}._needs"
+    yield from _compute(op, [f"return _otherwise({a}, {b})"])  # which has the words for it
+
+
+def _compute(op: Op, rescue: Sequence[str]) -> Iterator[str]:
+    """The output, recorded, from the inputs' arrays; `rescue` if they do not broadcast."""
+    arrays = ", ".join(f"{n}_data" for n in op.inputs)
     static = "".join(f", {n}={n}" for n in op.static_names)
     yield "    _mode = _local.mode"
     run = f"{'_y, _aux' if op.aux else '_y'} = _mode.run(_forward, _on.xp, {arrays}{static})"
@@ -146,8 +185,7 @@ def _call(op: Op) -> Iterator[str]:
         yield "    try:"
         yield f"        {run}"
         yield "    except Exception as error:"
-        yield f"        _explain(error, [{arrays}])"
-        yield "        raise"
+        yield from [f"        {line}" for line in rescue]
     else:
         yield f"    {run}"
     if op.multiple:

@@ -25,7 +25,7 @@ def _rank_two(a: Any, v: Any, b: Any, w: Any, out: Array) -> Array:
     return np.matmul(left.T, right, out=out)
 
 
-def moments(x: Array, ones: Array, eps: float) -> tuple[Array, Array, bool]:
+def _moments(x: Array, ones: Array, eps: float) -> tuple[Array, Array, bool]:
     """The rows' means and 1 / √(variance + eps), and whether some mean is not small beside it."""
     width = x.shape[1]
     mean = x @ ones / width
@@ -58,7 +58,7 @@ def layer_norm_forward(
 
     def work(rows: slice) -> None:
         part, out = x[rows], y[rows]
-        mean[rows], rstd[rows], far = moments(part, ones, eps)
+        mean[rows], rstd[rows], far = _moments(part, ones, eps)
         _rank_two(rstd[rows], v, 0, 0, out)
         if far:
             out *= part - mean[rows, None]
@@ -174,7 +174,7 @@ def group_norm_forward(a: Array, weight: Any, bias: Any, *, groups: int, eps: fl
 
     def work(rows: slice) -> None:
         part = x[rows]
-        mean[rows], rstd[rows], far = moments(part, ones, eps)
+        mean[rows], rstd[rows], far = _moments(part, ones, eps)
         scale = rstd[rows, None] * gains[rows]
         channels, out = part.reshape(-1, each, size), y[rows].reshape(-1, each, size)
         if far:
@@ -212,16 +212,16 @@ def group_norm_vjp(g: Array, needs: Any, a: Array, weight: Any, aux: Any, groups
         if target is None:
             return
         out = np.multiply(slope, (r[:, None] * v)[:, :, None], out=target[rows])
-        bend, offset = group_drift(sums[rows], products[rows], v, m, r, width)
+        bend, offset = _group_drift(sums[rows], products[rows], v, m, r, width)
         drift = np.multiply(part, bend[:, None, None], out=scratch(part))
         drift += offset[:, None, None]
         out -= drift
 
     by_rows(work, n * groups, width, 9)
-    return to_a, *group_gradients(needs, sums, products, mean, rstd, c)
+    return to_a, *_group_gradients(needs, sums, products, mean, rstd, c)
 
 
-def group_drift(
+def _group_drift(
     sums: Array, products: Array, gains: Array, mean: Array, rstd: Array, width: int
 ) -> tuple[Array, Array]:
     """What of each group goes back through its moments: x · the first + the second.
@@ -234,7 +234,7 @@ def group_drift(
     return bend, total * rstd / width - bend * mean
 
 
-def group_gradients(
+def _group_gradients(
     needs: Any, sums: Array, products: Array, mean: Array, rstd: Array, channels: int
 ) -> tuple[Array | None, Array | None]:
     """The gradients of weight and bias, where they are asked for, from the same."""

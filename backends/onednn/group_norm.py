@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from xptorch.backends import _openblas
-from xptorch.backends.numpy_kernels.norm import group_drift, group_gradients, moments
+from xptorch.backends.numpy_kernels import norm
 from xptorch.backends.onednn import _library as dnn
 
 from xptorch._backend import Array
@@ -46,7 +46,7 @@ def group_norm_forward(
     (affine, _), shape = found
     x = a.reshape(shape[0], -1)
     with _openblas.one_thread:
-        mean, rstd, far = moments(x, np.ones(x.shape[1], np.float32), eps)
+        mean, rstd, far = norm._moments(x, np.ones(x.shape[1], np.float32), eps)
     if far:
         return NotImplemented
     scale = rstd[:, None] * _gains(weight, shape, 1)
@@ -70,9 +70,9 @@ def group_norm_vjp(
     to_a = None
     if needs[0]:
         gains, width = _gains(weight, shape, 1), shape[1] * shape[2]
-        drift = group_drift(sums, products, gains, mean, rstd, width)
+        drift = norm._group_drift(sums, products, gains, mean, rstd, width)
         bend, offset = (np.repeat(v, shape[1]) for v in drift)
         to_a = np.empty(a.shape, np.float32)
         affine(a, bend, to_a, offset)
         less(slope, rstd[:, None] * gains, to_a, to_a)
-    return to_a, *group_gradients(needs, sums, products, mean, rstd, a.shape[1])
+    return to_a, *norm._group_gradients(needs, sums, products, mean, rstd, a.shape[1])
