@@ -272,6 +272,7 @@ class Primitive:
             for which in arguments
         ]
         self.values = [memory.value for memory in self.memories]
+        self.places: list[int] = []
         pairs = map(_Argument, arguments, self.values)
         self.arguments = (_Argument * len(arguments))(*pairs)
 
@@ -279,8 +280,11 @@ class Primitive:
         lib = self.lib
         with lib.lock:
             lib.set_threads(self.threads)
-            for memory, x in zip(self.values, arrays, strict=True):
-                lib.set_handle(memory, address(x))
+            places = [address(x) for x in arrays]
+            if places != self.places:  # training comes back to the same ones
+                for memory, place in zip(self.values, places, strict=True):
+                    lib.set_handle(memory, place)
+                self.places = places
             status = lib.run(self.primitive.value, lib.stream, len(arrays), self.arguments)
         if status:
             raise RuntimeError(f"oneDNN failed with status {status}")
