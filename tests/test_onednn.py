@@ -22,6 +22,7 @@ from xptorch.nn import functional as F
 pytestmark = pytest.mark.skipif(not mkldnn.is_available(), reason="needs the extra onednn")
 
 FAMILIES = (
+    "_layout",
     "convolution",
     "elementwise",
     "group_norm",

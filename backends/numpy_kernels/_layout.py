@@ -13,6 +13,8 @@ import numpy as np
 
 from xptorch._backend import LAST, Array, window_count
 
+_APART, _CACHE = 4096, 1 << 15  # bytes: lines so far apart share a set of the first cache
+
 
 def windows(
     x: Array, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
@@ -32,14 +34,15 @@ def windows(
 def copy_last(to: Array, x: Array) -> None:
     """Copy between arrays (n, s…, c), where channels lie together in `to` but perhaps not in x."""
     c, gap = x.shape[-1], x.strides[-1]
-    if c == 1 or gap == x.itemsize or (c >= 8 and gap % 1024):
+    if c == 1 or gap == x.itemsize:
         to[...] = x
-    elif c < 8:
-        # Loops of a few channels are short. A ufunc goes through axes that its operands want
-        # otherwise in the order given.
-        np.positive(x.swapaxes(-1, -2), out=to.swapaxes(-1, -2))
+    elif c <= 8:  # NumPy's inner loop would go through the few channels of one place
+        for channel in range(c):
+            to[..., channel] = x[..., channel]
+    elif c * math.gcd(gap, _APART) <= _CACHE:
+        to[...] = x
     else:
-        # Channels some KiB apart share a set of the cache: first to where they do not.
+        # The channels of a place want the same few sets of the cache: first to where they do not.
         size = x.shape[1:-1]
         space = np.empty((c, math.prod(size) + 16), x.dtype)
         turned = space[:, :-16].reshape(c, *size)

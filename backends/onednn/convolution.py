@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 import numpy as np
-from xptorch.backends.numpy_kernels._layout import channels_last
 from xptorch.backends.onednn import _library as dnn
+from xptorch.backends.onednn._layout import channels_last
 
 from xptorch._backend import FIRST, Array
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 from xptorch.backends.numpy_kernels import pooling
-from xptorch.backends.numpy_kernels._layout import channels_last
 from xptorch.backends.onednn import _library as dnn
+from xptorch.backends.onednn._layout import channels_last
 
 from xptorch._backend import FIRST, Array
 
