@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from xptorch.backends._threads import share
 
 from xptorch._backend import LAST, Array, window_count
 
-_APART, _CACHE = 4096, 1 << 15  # bytes: lines so far apart share a set of the first cache
+_APART = 4096  # bytes: lines so far apart share a set of the first cache
+_SHARING = 16  # that may share one: it holds eight, and the second cache is near
 
 
 def windows(
@@ -39,7 +41,7 @@ def copy_last(to: Array, x: Array) -> None:
     elif c <= 8:  # NumPy's inner loop would go through the few channels of one place
         for channel in range(c):
             to[..., channel] = x[..., channel]
-    elif c * math.gcd(gap, _APART) <= _CACHE:
+    elif c * math.gcd(gap, _APART) <= _SHARING * _APART:
         to[...] = x
     else:
         # The channels of a place want the same few sets of the cache: first to where they do not.
@@ -57,7 +59,7 @@ def channels_last(x: Array) -> Array:
     if x.flags.c_contiguous:
         return x
     out = np.empty(x.shape, x.dtype)
-    copy_last(out, x)
+    share(lambda start, stop: copy_last(out[start:stop], x[start:stop]), len(x), x.size)
     return out
 
 
