@@ -19,6 +19,7 @@ from xptorch.backends import _openblas
 _PAYS_FROM = 300_000  # nanoseconds of work
 
 Part = Callable[[int, int], None]
+Run = Callable[[Part, list[int]], list[BaseException | None]]  # like _Team.by_own_threads
 
 
 def _available() -> int:
@@ -40,6 +41,7 @@ class _Team:
         """Start without workers: after a fork there are none."""
         self.workers: list[SimpleQueue[Any]] = []
         self.busy = threading.Lock()
+        self.run: Run = self.by_own_threads
 
     def queues(self, count: int) -> list[SimpleQueue[Any]]:
         while len(self.workers) < count:
@@ -47,6 +49,18 @@ class _Team:
             threading.Thread(target=_serve, args=(queue,), daemon=True).start()
             self.workers.append(queue)
         return self.workers[:count]
+
+    def by_own_threads(self, part: Part, bounds: list[int]) -> list[BaseException | None]:
+        """Run the parts between those bounds, the caller the first one; returns their errors."""
+        done: SimpleQueue[Any] = SimpleQueue()
+        count = len(bounds) - 2
+        for i, queue in enumerate(self.queues(count), 1):
+            queue.put((part, bounds[i], bounds[i + 1], done))
+        try:
+            part(0, bounds[1])
+        finally:  # the others write to the caller's arrays until they are done
+            errors = [done.get() for _ in range(count)]
+        return errors
 
 
 def _serve(queue: SimpleQueue[Any]) -> None:
@@ -75,6 +89,11 @@ def threads(count: int | None = None) -> int:
     return _team.size
 
 
+def borrow(run: Run) -> None:
+    """Run parts by a library's threads, that otherwise would compete with ours while they idle."""
+    _team.run = run
+
+
 def share(part: Part, count: int, nanoseconds: float) -> None:
     """Call ``part(start, stop)`` for parts of ``range(count)``, on several threads where it pays.
 
@@ -88,16 +107,7 @@ def share(part: Part, count: int, nanoseconds: float) -> None:
         return
     try:
         with _openblas.one_thread:
-            done: SimpleQueue[Any] = SimpleQueue()
-            bounds = [count * i // size for i in range(size + 1)]
-            for i, queue in enumerate(_team.queues(size - 1), 1):
-                queue.put((part, bounds[i], bounds[i + 1], done))
-            errors: list[BaseException | None] = []
-            try:
-                part(0, bounds[1])
-            finally:  # the others write to the caller's arrays until they are done
-                errors = [done.get() for _ in range(size - 1)]
-            for error in errors:
+            for error in _team.run(part, [count * i // size for i in range(size + 1)]):
                 if error is not None:
                     raise error
     finally:

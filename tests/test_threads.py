@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 from xptorch.backends import _blas, _openblas, _threads
+from xptorch.backends.onednn import _library
 
 import xptorch
 
 
-@pytest.fixture
-def two_threads() -> Iterator[None]:
+@pytest.fixture(params=["our own", "oneDNN's"])
+def two_threads(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    run: Any = _threads._team.by_own_threads
+    if request.param == "oneDNN's":
+        if (found := _library.library()) is None:
+            pytest.skip("needs the extra onednn")
+        run = found.team.run
+    monkeypatch.setattr(_threads._team, "run", run)
     before = xptorch.get_num_threads()
     xptorch.set_num_threads(2)
     yield
@@ -56,6 +65,24 @@ def test_every_part_is_done_once(two_threads: None) -> None:
 
     _threads.share(part, 7, 1e9)
     assert seen == [1] * 7
+
+
+def test_parts_run_side_by_side_on_threads_that_stay(two_threads: None) -> None:
+    """Each thread keeps what belongs to it: the kernels' workspaces."""
+    own = threading.local()
+    met = threading.Barrier(2, timeout=30)
+    kept: list[set[int]] = [set(), set()]
+
+    def part(start: int, stop: int) -> None:
+        met.wait()
+        own.calls = getattr(own, "calls", 0) + 1
+        kept[start].add(own.calls)
+        assert np.geterr()["divide"] == "ignore" or threading.current_thread() is main
+
+    main = threading.current_thread()
+    for _ in range(3):
+        _threads.share(part, 2, 1e9)
+    assert kept == [{1, 2, 3}, {1, 2, 3}]
 
 
 def test_an_error_in_any_part_arrives(two_threads: None) -> None:

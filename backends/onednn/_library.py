@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from xptorch.backends import _threads, mkldnn
 from xptorch.backends._blas import matmul
+from xptorch.backends.onednn._team import Team
 
 from xptorch._backend import Array
 
@@ -69,6 +70,7 @@ class _Library:
         self.set_threads = quick.omp_set_num_threads  # of libgomp, for the thread that asks
         self.set_threads.argtypes = (c_int,)
         self.get_threads = quick.omp_get_max_threads
+        self.team = Team(self.c, quick)
         self.sgemm = self.c.dnnl_sgemm
         matrix = c_void_p, c_int64
         self.sgemm.argtypes = (c_char, c_char, *[c_int64] * 3, c_float, *matrix, *matrix)
@@ -106,9 +108,12 @@ def library() -> _Library | None:
     try:
         found = [f for f in files(_DISTRIBUTION) or () if f.name == "libdnnl.so.3"]
         loaded = _Library(str(found[0].locate())) if found else None
-        return loaded if loaded and _counts(loaded) else None
+        if loaded is None or not _counts(loaded):
+            return None
     except (PackageNotFoundError, OSError, AttributeError, Unsupported):
         return None
+    _threads.borrow(loaded.team.run)
+    return loaded
 
 
 def _counts(lib: _Library) -> bool:
