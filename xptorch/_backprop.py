@@ -189,8 +189,9 @@ def _deliver(
     # The user may change .grad in place: nobody else may hold it. Two references are from here.
     own = sys.getrefcount(pending[t]) <= 2 and not create_graph
     accumulate(t, pending.pop(t), create_graph, own)
-    for hook in list((t._after_hooks or {}).values()):
-        hook(t)
+    if t._after_hooks:
+        for hook in list(t._after_hooks.values()):
+            hook(t)
 
 
 def run_hooks(hooks: Any, g: Any, on: device, create_graph: bool) -> Any:

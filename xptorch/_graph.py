@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from xptorch._backend import Array, Namespace, device
@@ -200,14 +199,12 @@ class Node:
     def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
         """The gradients of the inputs, None where there is none."""
         saved, op = self.check(), self.op
-        pull = (
-            self._conjugated if setup.complex and not op.conjugates else MethodType(op.pull, self)
-        )
+        pull = Node._conjugated if setup.complex and not op.conjugates else op.pull
         if not create_graph:
-            return local.mode.run(pull, self.device.xp, g, saved)
+            return local.mode.run(pull, self, self.device.xp, g, saved)
         if op.reference is not None:
             return self._through_reference(g, saved)
-        return pull(setup.namespace, g, self._lift(saved))
+        return pull(self, setup.namespace, g, self._lift(saved))
 
     def _conjugated(self, xp: Namespace, g: Any, saved: dict[str, Any]) -> Sequence[Any]:
         """The VJPs of a holomorphic function: the conjugate of its derivative times `g`."""
@@ -284,8 +281,11 @@ class Output(Node):
     __slots__ = ("index",)
 
     def __init__(self, parent: Node, index: int) -> None:
-        super().__init__(parent.name(), (), parent.device)
+        super().__init__("", (), parent.device)
         self.edges, self.index = (parent,), index
+
+    def name(self) -> str:
+        return str(self.edges[0].name())
 
     def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
         slots: list[Any] = [None] * len(self.edges[0].outputs)
@@ -312,13 +312,13 @@ def mark_view(out: Any, source: Any, replay: Callable[[Any], Any]) -> None:
     """Note that `out`, which `replay` makes from `source`, shares its memory, if it does."""
     if not source._device.xp.aliases(out._data, source._data):
         return
-    if source._counter is None:
-        source._counter = [0]
+    counter, base = source._counter, source._base
+    if counter is None:
+        counter = source._counter = [0]
     source._shared = True
-    out._counter = source._counter
-    out._base = source if source._base is None else source._base
+    out._counter, out._seen = counter, counter[0]
+    out._base = source if base is None else base
     out._replay = (*source._replay, replay)
-    out._seen = source._counter[0]
 
 
 def refresh(t: Any) -> None:

@@ -128,7 +128,9 @@ class MultiheadAttention(Module):
     ) -> tuple[Tensor, Tensor | None]:
         turned = self.batch_first and query.ndim == 3
         if turned:
-            query, key, value = (t.transpose(0, 1) for t in (query, key, value))
+            # What is one tensor stays one: it is projected by one product.
+            each = {id(t): t.transpose(0, 1) for t in (query, key, value)}
+            query, key, value = each[id(query)], each[id(key)], each[id(value)]
         output, weights = F.multi_head_attention_forward(
             *(query, key, value, self.embed_dim, self.num_heads),
             *(self.in_proj_weight, self.in_proj_bias, self.bias_k, self.bias_v),

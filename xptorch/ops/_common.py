@@ -70,7 +70,7 @@ def wrap_dim(dim: Any, ndim: int) -> int:
         d = dim.__index__()
     except AttributeError:
         raise TypeError(f"argument 'dim' must be int, not {type(dim).__name__}") from None
-    limit = max(ndim, 1)
+    limit = ndim or 1
     if not -limit <= d < limit:
         raise IndexError(
             f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], "
@@ -96,7 +96,7 @@ def as_shape(size: tuple[Any, ...]) -> tuple[int, ...]:
     if len(size) == 1 and isinstance(size[0], (tuple, list)):
         size = tuple(size[0])
     try:
-        return tuple(s.__index__() for s in size)
+        return tuple([s.__index__() for s in size])
     except (AttributeError, TypeError):
         bad = next(s for s in size if not hasattr(s, "__index__"))
         raise TypeError(

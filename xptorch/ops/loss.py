@@ -154,13 +154,12 @@ def ignored(target: Tensor, classes: int, ignore: int) -> int | None:
     Raises:
         IndexError: a target is no class.
     """
-    raw = target._data
-    if target._device.type != "cpu" or not math.prod(raw.shape):
+    raw, xp = target._data, target._device.xp
+    if target._device.type != "cpu" or 0 in raw.shape:
         return ignore
-    low, high = int(raw.min()), int(raw.max())
+    low, high = int(xp.min(raw)), int(xp.max(raw))
     if low >= 0 and high < classes:
         return ignore if low <= ignore <= high else None
-    xp = target._device.xp
     bad = raw[((raw < 0) | (raw >= classes)) & (raw != ignore)]
     if math.prod(bad.shape):
         raise IndexError(f"Target {int(xp.reshape(bad, (-1,))[0])} is out of bounds.")
