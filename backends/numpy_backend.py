@@ -28,9 +28,10 @@ class NumpyBackend(Backend):
         super().__init__(np)
         keep_freed_memory()
         # Methods cost a fifth of the functions of the same name.
+        array = np.ndarray
         self.xp.reshape = _reshape
         self.xp.permute_dims = _permute_dims
-        self.xp.take = _take
+        self.xp.take, self.xp.argmin, self.xp.argmax = array.take, array.argmin, array.argmax
         self.xp.argsort, self.xp.sort = _argsort, _sort
         self.xp.matmul = matmul
         self.xp.sum, self.xp.max, self.xp.min = _sum, _max, _min
@@ -200,10 +201,6 @@ def _reshape(x: Array, shape: tuple[int, ...], *, copy: bool | None = None) -> A
 
 def _permute_dims(x: Array, axes: tuple[int, ...]) -> Array:
     return x.transpose(axes)
-
-
-def _take(x: Array, indices: Array, *, axis: int | None = None) -> Array:
-    return x.take(indices, axis)
 
 
 # These methods cost half of the functions np.sum and so on.

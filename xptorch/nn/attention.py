@@ -12,7 +12,7 @@ from xptorch.nn import functional as F
 from xptorch.nn import init
 from xptorch.nn.linear import NonDynamicallyQuantizableLinear
 from xptorch.nn.module import Module
-from xptorch.nn.parameter import empty_parameter
+from xptorch.nn.parameter import declared, empty_parameter
 
 __all__ = ["MultiheadAttention"]
 
@@ -49,6 +49,14 @@ class MultiheadAttention(Module):
 
     Source: Vaswani et al., Attention is all you need (2017).
     """
+
+    in_proj_weight = declared("_parameters")
+    in_proj_bias = declared("_parameters")
+    q_proj_weight = declared("_parameters")
+    k_proj_weight = declared("_parameters")
+    v_proj_weight = declared("_parameters")
+    bias_k = declared("_parameters")
+    bias_v = declared("_parameters")
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from xptorch._tensor import Tensor
 from xptorch.nn import functional as F
 from xptorch.nn import init
 from xptorch.nn.module import Module
-from xptorch.nn.parameter import empty_parameter
+from xptorch.nn.parameter import declared, empty_parameter
 from xptorch.ops import create
 from xptorch.ops.batch_norm import store
 
@@ -21,6 +21,12 @@ class _NormBase(Module):
 
     _version = 2  # 2 added num_batches_tracked
     _dims: ClassVar[tuple[int, ...]]  # how many dimensions an input may have
+
+    weight = declared("_parameters")
+    bias = declared("_parameters")
+    running_mean = declared("_buffers")
+    running_var = declared("_buffers")
+    num_batches_tracked = declared("_buffers")
 
     def __init__(
         self,

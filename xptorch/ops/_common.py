@@ -57,6 +57,15 @@ def refuse_dtype(kernel: str, dt: dtype, *categories: int) -> None:
         raise NotImplementedError(f'"{kernel}" not implemented for {type_name(dt)!r}')
 
 
+def extremes(xp: Any, raw: Any) -> tuple[int, int]:
+    """The least and the largest of an array of integers that is not empty.
+
+    Where they are takes NumPy a quarter of the time that their values take.
+    """
+    flat = xp.reshape(raw, (-1,))
+    return int(flat[xp.argmin(flat)]), int(flat[xp.argmax(flat)])
+
+
 # ---- dims
 
 

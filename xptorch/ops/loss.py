@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch._engine import hot, op
 from xptorch.ops import scatter
+from xptorch.ops._common import extremes
 from xptorch.ops._fused import log1pexp, row_sums
 from xptorch.ops.comparison import where
 from xptorch.ops.elementwise import sigmoid_of
@@ -157,7 +158,7 @@ def ignored(target: Tensor, classes: int, ignore: int) -> int | None:
     raw, xp = target._data, target._device.xp
     if target._device.type != "cpu" or 0 in raw.shape:
         return ignore
-    low, high = int(xp.min(raw)), int(xp.max(raw))
+    low, high = extremes(xp, raw)
     if low >= 0 and high < classes:
         return ignore if low <= ignore <= high else None
     bad = raw[((raw < 0) | (raw >= classes)) & (raw != ignore)]
