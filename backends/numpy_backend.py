@@ -70,7 +70,8 @@ class NumpyBackend(Backend):
     def strides(self, x: Array) -> tuple[int, ...]:
         if not x.size:  # NumPy calls the steps of an empty array 0
             return super().strides(x)
-        return tuple(s // x.itemsize for s in x.strides)
+        item = x.itemsize
+        return tuple([s // item for s in x.strides])
 
     def reshape_view(self, x: Array, shape: tuple[int, ...]) -> Array | None:
         y = x.reshape(shape)
@@ -157,8 +158,9 @@ class NumpyBackend(Backend):
         words = _WORDS.get(x.dtype.itemsize) if x.dtype.kind == "f" else None
         if words is None or x.ndim == 0 or x.shape != mask.shape:
             return np.where(mask, x, x.dtype.type(0))
-        # All bits or none: as exact as `where`, without its branch for each element.
-        out = np.empty_like(x)
+        # All bits or none: as exact as `where`, without its branch for each element. The mask tells
+        # the order of memory: x may be one number repeated.
+        out = np.empty_like(mask, x.dtype)
         bits = out.view(words)
         bits[...] = mask.view(np.int8)
         if words is np.int64:  # whose product is slow

@@ -324,7 +324,7 @@ def _meet(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 def common_dtype(tensors: Sequence[Tensor]) -> list[Tensor]:
     """Tensors in the dtype that they promote to together."""
     first = tensors[0]._data.dtype if tensors else None
-    if all(t._data.dtype == first for t in tensors):
+    if all([t._data.dtype == first for t in tensors]):
         return list(tensors)
     dt = result_type(*tensors)
     return [to_dtype(t, dt) for t in tensors]

@@ -42,12 +42,12 @@ def _classes_second(xp: Any, d: Any, shape: tuple[int, ...]) -> Any:
 def _places(xp: Any, x: Any, target: Any, weight: Any, ignore: int | None) -> tuple[Any, Any]:
     """Where in the flattened rows the targets stand, and their weights (None where all are 1)."""
     target = xp.reshape(target, (-1,))
+    rows, step = x.shape[0], max(x.shape[1], 1)
+    start = xp.arange(0, rows * step, step, dtype=target.dtype, device=x.device)
     if ignore is None:
-        start = xp.arange(x.shape[0], dtype=target.dtype, device=x.device) * x.shape[1]
         return start + target, None if weight is None else xp.take(weight, target, axis=0)
     valid = target != ignore
     target = xp.keep(target, valid)
-    start = xp.arange(x.shape[0], dtype=target.dtype, device=x.device) * x.shape[1]
     if weight is None:
         return start + target, xp.astype(valid, x.dtype)
     return start + target, xp.keep(xp.take(weight, target, axis=0), valid)
