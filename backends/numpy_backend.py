@@ -31,6 +31,7 @@ class NumpyBackend(Backend):
         array = np.ndarray
         self.xp.reshape = _reshape
         self.xp.permute_dims = _permute_dims
+        self.xp.ones = _ones
         self.xp.take, self.xp.argmin, self.xp.argmax = array.take, array.argmin, array.argmax
         self.xp.argsort, self.xp.sort = _argsort, _sort
         self.xp.matmul = matmul
@@ -199,6 +200,12 @@ _WORDS = {2: np.int16, 4: np.int32, 8: np.int64}
 
 def _reshape(x: Array, shape: tuple[int, ...], *, copy: bool | None = None) -> Array:
     return x.reshape(shape) if copy is None else np.reshape(x, shape, copy=copy)
+
+
+def _ones(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
+    ones = np.empty(shape, dtype)
+    ones.fill(1)
+    return ones
 
 
 def _permute_dims(x: Array, axes: tuple[int, ...]) -> Array:

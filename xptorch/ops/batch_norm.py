@@ -56,10 +56,10 @@ def _by_channel(xp: Any, x: Any, like: _Channels | None = None) -> tuple[Any, _C
         last = x.ndim == 2 or (c > 1 and xp.strides(x)[1] == 1)
         like = _Channels(last, c)
     if not like.last:
-        return xp.reshape(x, (n, c, math.prod(x.shape[2:]))), like
+        return xp.reshape(x, (n, c, -1)), like
     if x.ndim > 2:
         x = xp.permute_dims(x, (0, *range(2, x.ndim), 1))
-    return xp.reshape(x, (math.prod(x.shape) // max(c, 1), c)), like
+    return xp.reshape(x, (-1, c)), like
 
 
 def _as_given(xp: Any, y: Any, shape: tuple[int, ...], how: _Channels) -> Any:
