@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from xptorch._backend import Array, Namespace, device
@@ -199,12 +200,15 @@ class Node:
     def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
         """The gradients of the inputs, None where there is none."""
         saved, op = self.check(), self.op
-        pull = Node._conjugated if setup.complex and not op.conjugates else op.pull
+        # A method of the node: who stands in front of `run` sees by it whose step this is.
+        pull = (
+            self._conjugated if setup.complex and not op.conjugates else MethodType(op.pull, self)
+        )
         if not create_graph:
-            return local.mode.run(pull, self, self.device.xp, g, saved)
+            return local.mode.run(pull, self.device.xp, g, saved)
         if op.reference is not None:
             return self._through_reference(g, saved)
-        return pull(self, setup.namespace, g, self._lift(saved))
+        return pull(setup.namespace, g, self._lift(saved))
 
     def _conjugated(self, xp: Namespace, g: Any, saved: dict[str, Any]) -> Sequence[Any]:
         """The VJPs of a holomorphic function: the conjugate of its derivative times `g`."""
