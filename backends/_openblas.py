@@ -40,13 +40,14 @@ class _OneThread:
         with self.lock:
             if not self.inside:
                 self.before = get_threads()
-                set_threads(1)
+                if self.before > 1:
+                    set_threads(1)
             self.inside += 1
 
     def __exit__(self, *exc: object) -> None:
         with self.lock:
             self.inside -= 1
-            if not self.inside:
+            if not self.inside and self.before > 1:
                 set_threads(self.before)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from xptorch._backend import Array
 
 _NARROW = 32  # columns up to which counting column by column beats sorting rows
-_FEW = 1 << 13  # numbers up to which `add.reduceat`, slow by itself, costs the fewest calls
+_FEW = 1 << 13  # numbers up to which one call for all of them is the best, slow as it may be
 _BLOCK = 1 << 17  # numbers that stay in the cache
 
 
@@ -21,6 +21,10 @@ def accumulate(out: Array, index: Array, values: Array) -> Array:
         index = np.where(index < 0, index + len(out), index)
     rows, sums = values.reshape(index.size, -1), out.reshape(len(out), -1)
     if values.dtype.kind == "f" and rows.shape[1] <= _NARROW and len(out) <= 4 * index.size:
+        if rows.shape[1] > 1 and rows.size <= _FEW:
+            places = (index * rows.shape[1])[:, None] + np.arange(rows.shape[1])
+            sums += np.bincount(places.ravel(), rows.ravel(), sums.size).reshape(sums.shape)
+            return out
         for k in range(rows.shape[1]):
             sums[:, k] += np.bincount(index, rows[:, k], len(out))
         return out

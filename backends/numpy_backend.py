@@ -28,8 +28,11 @@ class NumpyBackend(Backend):
         super().__init__(np)
         keep_freed_memory()
         # Methods cost a fifth of the functions of the same name.
+        array = np.ndarray
         self.xp.reshape = _reshape
         self.xp.permute_dims = _permute_dims
+        self.xp.ones = _ones
+        self.xp.take, self.xp.argmin, self.xp.argmax = array.take, array.argmin, array.argmax
         self.xp.argsort, self.xp.sort = _argsort, _sort
         self.xp.matmul = matmul
         self.xp.sum, self.xp.max, self.xp.min = _sum, _max, _min
@@ -68,7 +71,8 @@ class NumpyBackend(Backend):
     def strides(self, x: Array) -> tuple[int, ...]:
         if not x.size:  # NumPy calls the steps of an empty array 0
             return super().strides(x)
-        return tuple(s // x.itemsize for s in x.strides)
+        item = x.itemsize
+        return tuple([s // item for s in x.strides])
 
     def reshape_view(self, x: Array, shape: tuple[int, ...]) -> Array | None:
         y = x.reshape(shape)
@@ -155,8 +159,9 @@ class NumpyBackend(Backend):
         words = _WORDS.get(x.dtype.itemsize) if x.dtype.kind == "f" else None
         if words is None or x.ndim == 0 or x.shape != mask.shape:
             return np.where(mask, x, x.dtype.type(0))
-        # All bits or none: as exact as `where`, without its branch for each element.
-        out = np.empty_like(x)
+        # All bits or none: as exact as `where`, without its branch for each element. The mask tells
+        # the order of memory: x may be one number repeated.
+        out = np.empty_like(mask, x.dtype)
         bits = out.view(words)
         bits[...] = mask.view(np.int8)
         if words is np.int64:  # whose product is slow
@@ -195,6 +200,12 @@ _WORDS = {2: np.int16, 4: np.int32, 8: np.int64}
 
 def _reshape(x: Array, shape: tuple[int, ...], *, copy: bool | None = None) -> Array:
     return x.reshape(shape) if copy is None else np.reshape(x, shape, copy=copy)
+
+
+def _ones(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
+    ones = np.empty(shape, dtype)
+    ones.fill(1)
+    return ones
 
 
 def _permute_dims(x: Array, axes: tuple[int, ...]) -> Array:

@@ -479,7 +479,8 @@ def test_channels_are_copied_to_lie_together(shape: tuple[int, ...]) -> None:
     ("count", "size", "width"),
     [
         (50, 30, 40),  # few numbers
-        (900, 300, 3),  # narrow
+        (900, 300, 3),  # few numbers, narrow
+        (900, 9_000, 3),  # narrow
         (300, 900, 70),
         (100_000, 900, 70),  # mostly once each
         (5, 900, 70),  # all of them frequent

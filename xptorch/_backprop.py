@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from xptorch._backend import device
-from xptorch._grad_mode import local, set_grad_enabled
+from xptorch._grad_mode import _switch, local
 from xptorch._graph import Node, bump, lifted, place, setup, wrap
 
 hooked: dict[int, Callable[[], Any]] = {}  # weak references to the leaves that have hooks
@@ -49,7 +49,8 @@ def differentiate(
     found: dict[Any, Any] = {}
     edges: Sequence[Any] = roots
     gradients: Sequence[Any] = [g if create_graph else g._data for g in grads]
-    with set_grad_enabled(create_graph):
+    before = _switch(create_graph)
+    try:
         while True:
             for edge, x in zip(edges, gradients):  # noqa: B905  # strict costs 0.1 µs
                 if x is None or edge is None or (useful is not None and edge not in useful):
@@ -94,6 +95,8 @@ def differentiate(
             pending.clear()
         for leaf in list(pending):
             _deliver(leaf, pending, found, store, create_graph)
+    finally:
+        _switch(before)
     if store:
         return []
     places = [(place(t), t._device) for t in inputs or ()]
@@ -189,8 +192,9 @@ def _deliver(
     # The user may change .grad in place: nobody else may hold it. Two references are from here.
     own = sys.getrefcount(pending[t]) <= 2 and not create_graph
     accumulate(t, pending.pop(t), create_graph, own)
-    for hook in list((t._after_hooks or {}).values()):
-        hook(t)
+    if t._after_hooks:
+        for hook in list(t._after_hooks.values()):
+            hook(t)
 
 
 def run_hooks(hooks: Any, g: Any, on: device, create_graph: bool) -> Any:

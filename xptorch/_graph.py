@@ -200,6 +200,7 @@ class Node:
     def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
         """The gradients of the inputs, None where there is none."""
         saved, op = self.check(), self.op
+        # A method of the node: who stands in front of `run` sees by it whose step this is.
         pull = (
             self._conjugated if setup.complex and not op.conjugates else MethodType(op.pull, self)
         )
@@ -284,8 +285,11 @@ class Output(Node):
     __slots__ = ("index",)
 
     def __init__(self, parent: Node, index: int) -> None:
-        super().__init__(parent.name(), (), parent.device)
+        super().__init__("", (), parent.device)
         self.edges, self.index = (parent,), index
+
+    def name(self) -> str:
+        return str(self.edges[0].name())
 
     def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
         slots: list[Any] = [None] * len(self.edges[0].outputs)
@@ -312,13 +316,13 @@ def mark_view(out: Any, source: Any, replay: Callable[[Any], Any]) -> None:
     """Note that `out`, which `replay` makes from `source`, shares its memory, if it does."""
     if not source._device.xp.aliases(out._data, source._data):
         return
-    if source._counter is None:
-        source._counter = [0]
+    counter, base = source._counter, source._base
+    if counter is None:
+        counter = source._counter = [0]
     source._shared = True
-    out._counter = source._counter
-    out._base = source if source._base is None else source._base
+    out._counter, out._seen = counter, counter[0]
+    out._base = source if base is None else base
     out._replay = (*source._replay, replay)
-    out._seen = source._counter[0]
 
 
 def refresh(t: Any) -> None:

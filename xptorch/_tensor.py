@@ -32,8 +32,8 @@ class Size(tuple[int, ...]):
         return f"xptorch.Size([{', '.join(map(str, self))}])"
 
     def __getitem__(self, key: Any) -> Any:
-        item = super().__getitem__(key)
-        return Size(item) if isinstance(key, slice) else item
+        item = tuple.__getitem__(self, key)
+        return Size(item) if item.__class__ is tuple else item
 
     def __add__(self, other: Any) -> Size:
         return Size(super().__add__(tuple(other)))

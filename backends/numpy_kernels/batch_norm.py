@@ -111,9 +111,9 @@ def _scratch(how: _Chunks, dtype: Any) -> Array:
 
 
 def _declined(a: Array, *vectors: Array | None) -> bool:
-    kinds = {v.dtype for v in vectors if v is not None} | {a.dtype}
-    unusual = len(kinds) > 1 or a.dtype.char not in "fd" or a.ndim not in FIRST
-    return unusual or a.size < _SMALL
+    if a.size < _SMALL or a.dtype.char not in "fd" or a.ndim not in FIRST:
+        return True
+    return any(v is not None and v.dtype != a.dtype for v in vectors)
 
 
 def batch_norm_forward(
@@ -175,8 +175,10 @@ def _combined(how: _Chunks, terms: list[tuple[Array, Array]], shift: Array | Non
 def batch_norm_vjp(
     g: Array, needs: Any, a: Array, weight: Array | None, aux: tuple[Array, Array]
 ) -> Any:
+    if _declined(a, g, weight, aux[0]):
+        return NotImplemented
     mean, rstd = (v.astype(np.float64) for v in aux)
-    if _declined(a, g, weight, aux[0]) or np.max(np.abs(mean) * rstd) > _FAR:
+    if np.max(np.abs(mean) * rstd) > _FAR:
         return NotImplemented
     x, how = _chunks(a)
     g = _laid(g, how.shape)
@@ -219,8 +221,10 @@ def fixed_norm_forward(
 def fixed_norm_vjp(
     g: Array, needs: Any, a: Array, mean: Array, var: Array, weight: Array | None, eps: float
 ) -> Any:
+    if _declined(a, g, mean, var, weight):
+        return NotImplemented
     rstd = 1 / np.sqrt(var.astype(np.float64) + eps)
-    if _declined(a, g, mean, var, weight) or np.max(np.abs(mean) * rstd) > _FAR:
+    if np.max(np.abs(mean) * rstd) > _FAR:
         return NotImplemented
     x, how = _chunks(a)
     g = _laid(g, how.shape)

@@ -44,6 +44,8 @@ class _Plan:
     c: int
     point: bool  # windows are the elements themselves
     few: bool  # columns run along the windows, not inside them: there copies are longer
+    bordered: bool  # there are zeros around images
+    cut: tuple[slice, ...] | None  # what is left of (n, s…) where padding takes away
     group: int  # images in a block
     rows: int  # of their windows along the first axis
     elements: int  # of all windows
@@ -63,10 +65,15 @@ def _plan(how: Geometry, n: int, c: int, itemsize: int) -> _Plan:
     per_row = math.prod(how.counts[1:]) * width * itemsize
     rows = _even(how.counts[0], _COLUMNS // per_row)
     group = _even(n, _COLUMNS // (per_row * how.counts[0]), threads())
-    padding = any(before or after for before, after in how.padding)
-    point = math.prod(how.kernel) == 1 and how.dense and not padding
+    widths = [p for ends in how.padding for p in ends]
+    point = math.prod(how.kernel) == 1 and how.dense and not any(widths)
     few = c <= _FEW_CHANNELS and not point
-    return _Plan(how, n, c, point, few, group, rows, n * math.prod(how.counts) * width)
+    cut = None
+    if min(widths) < 0:
+        ends = zip(how.size, how.padding, strict=True)
+        cut = (slice(None), *[slice(max(-a, 0), s - max(-b, 0)) for s, (a, b) in ends])
+    elements = n * math.prod(how.counts) * width
+    return _Plan(how, n, c, point, few, max(widths) > 0, cut, group, rows, elements)
 
 
 def _even(count: int, most: int, workers: int = 1) -> int:
@@ -103,11 +110,9 @@ def _spaces(plan: _Plan, dtype: Any, direct: bool) -> tuple[Any, ...]:
 def _blocks(plan: _Plan, x: Array, start: int, stop: int) -> Iterator[tuple[Any, Array]]:
     """Of some groups of x (n, s…, c), block by block: which (images, rows), and their columns."""
     how, few, d = plan.how, plan.few, x.ndim - 2
-    if min(map(min, how.padding)) < 0:
-        ends = zip(x.shape[1:], how.padding, strict=False)
-        cut = [slice(max(-a, 0), s - max(-b, 0)) for s, (a, b) in ends]
-        x = x[(slice(None), *cut)]
-    direct = max(map(max, how.padding)) <= 0 and x.strides[-2 if few else -1] == x.itemsize
+    if plan.cut is not None:
+        x = x[plan.cut]
+    direct = not plan.bordered and x.strides[-2 if few else -1] == x.itemsize
     flat, _, middle, padded = workspace((plan, x.dtype, direct), _spaces, plan, x.dtype, direct)
     along = (2 * d + 1, *range(d + 1, 2 * d + 1), *range(d + 1))  # (c, k…, n, counts…)
     for i in range(start * plan.group, min(stop * plan.group, plan.n), plan.group):

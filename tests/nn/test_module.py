@@ -96,6 +96,23 @@ def test_members_change_their_kind(torch: Any) -> Any:
 
 
 @both
+def test_members_that_layers_declare_are_found_wherever_they_are(torch: Any) -> Any:
+    nn = torch.nn
+    m = nn.Linear(2, 2)
+    kept = m.weight
+    seen = [hasattr(nn.Linear, "weight"), kept is m._parameters["weight"]]
+    del m.weight
+    seen += [hasattr(m, "weight"), said(lambda: m.weight)]
+    m.weight = kept.detach()
+    seen += ["weight" in vars(m), m.weight.requires_grad, list(m(torch.ones(1, 2)).shape)]
+    del m.weight
+    m.register_buffer("weight", kept.detach())
+    seen += [list(m._buffers), m.weight.requires_grad]
+    m.weight = None
+    return [*seen, m.weight is None, list(m._buffers)]
+
+
+@both
 def test_a_replaced_member_keeps_its_place(torch: Any) -> Any:
     m = net(torch)
     m.first = torch.nn.Linear(3, 4)

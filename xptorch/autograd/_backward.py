@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _backprop
+from xptorch import _backprop, _graph
 from xptorch.autograd import _hooks
 from xptorch.ops import create, shape
 from xptorch.ops._common import is_tensor
@@ -149,33 +149,44 @@ def _inputs(inputs: Any, function: str) -> tuple[Any, ...]:
 
 def _roots(outputs: Sequence[Tensor], given: Any) -> list[Tensor]:
     """The gradient that comes in at each output."""
-    grads = [None] * len(outputs) if given is None else list(_sequence(given))
-    if len(grads) != len(outputs):
-        raise RuntimeError(f"got {len(outputs)} tensors and {len(grads)} gradients")
-    for i, (t, g) in enumerate(zip(outputs, grads, strict=True)):
-        if g is not None and not is_tensor(g):
-            raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
-        if g is not None and g.shape != t.shape:
-            raise RuntimeError(
-                f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] "
-                f"has a shape of {t.shape}."
-            )
+    if given is None:
+        grads: Sequence[Any] = [None] * len(outputs)
+    else:
+        grads = _fitting(outputs, _sequence(given))
     roots = []
     for i, (t, g) in enumerate(zip(outputs, grads, strict=True)):
         if not t.requires_grad:
             raise RuntimeError(
                 f"element {i} of tensors does not require grad and does not have a grad_fn"
             )
-        if g is None and t.numel() != 1:
+        if g is not None:
+            roots.append(g if g.dtype is t.dtype else g.to(t.dtype))
+            continue
+        if t.numel() != 1:
             raise RuntimeError("grad can be implicitly created only for scalar outputs")
-        if g is None and t.dtype.is_complex:
+        if t.dtype.is_complex:
             raise RuntimeError(
                 f"grad can be implicitly created only for real scalar outputs but got {t.dtype!r}"
             )
-        if g is None:
-            g = create.ones_like(t)
-        roots.append(g if g.dtype is t.dtype else g.to(t.dtype))
+        on, x = t._device, t._data
+        one = on.xp.asarray(1, dtype=x.dtype, device=on.raw)
+        roots.append(_graph.wrap(on.xp.reshape(one, x.shape), on))
     return roots
+
+
+def _fitting(outputs: Sequence[Tensor], grads: Sequence[Any]) -> Sequence[Any]:
+    """The gradients given for the outputs, after a look at their number and shapes."""
+    if len(grads) != len(outputs):
+        raise RuntimeError(f"got {len(outputs)} tensors and {len(grads)} gradients")
+    for i, (t, g) in enumerate(zip(outputs, grads, strict=True)):
+        if g is not None and not is_tensor(g):
+            raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
+        if g is not None and g._data.shape != t._data.shape:
+            raise RuntimeError(
+                f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] "
+                f"has a shape of {t.shape}."
+            )
+    return grads
 
 
 def linearized(outputs: Sequence[Any], inputs: Sequence[Any]) -> tuple[Sequence[Any], Any]:

@@ -10,7 +10,7 @@ from xptorch.nn import functional as F
 from xptorch.nn import init as _init
 from xptorch.nn.attention import MultiheadAttention as MultiheadAttention
 from xptorch.nn.module import Module
-from xptorch.nn.parameter import empty_parameter
+from xptorch.nn.parameter import declared, empty_parameter
 
 __all__ = [
     "CELU",
@@ -117,6 +117,8 @@ class PReLU(Module):
 
     Source: He et al., Delving deep into rectifiers (2015).
     """
+
+    weight = declared("_parameters")
 
     def __init__(
         self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None

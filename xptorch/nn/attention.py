@@ -12,7 +12,7 @@ from xptorch.nn import functional as F
 from xptorch.nn import init
 from xptorch.nn.linear import NonDynamicallyQuantizableLinear
 from xptorch.nn.module import Module
-from xptorch.nn.parameter import empty_parameter
+from xptorch.nn.parameter import declared, empty_parameter
 
 __all__ = ["MultiheadAttention"]
 
@@ -49,6 +49,14 @@ class MultiheadAttention(Module):
 
     Source: Vaswani et al., Attention is all you need (2017).
     """
+
+    in_proj_weight = declared("_parameters")
+    in_proj_bias = declared("_parameters")
+    q_proj_weight = declared("_parameters")
+    k_proj_weight = declared("_parameters")
+    v_proj_weight = declared("_parameters")
+    bias_k = declared("_parameters")
+    bias_v = declared("_parameters")
 
     def __init__(
         self,
@@ -128,7 +136,9 @@ class MultiheadAttention(Module):
     ) -> tuple[Tensor, Tensor | None]:
         turned = self.batch_first and query.ndim == 3
         if turned:
-            query, key, value = (t.transpose(0, 1) for t in (query, key, value))
+            # What is one tensor stays one: it is projected by one product.
+            each = {id(t): t.transpose(0, 1) for t in (query, key, value)}
+            query, key, value = each[id(query)], each[id(key)], each[id(value)]
         output, weights = F.multi_head_attention_forward(
             *(query, key, value, self.embed_dim, self.num_heads),
             *(self.in_proj_weight, self.in_proj_bias, self.bias_k, self.bias_v),

@@ -9,8 +9,9 @@ from xptorch._tensor import Tensor
 from xptorch.nn import functional as F
 from xptorch.nn import init
 from xptorch.nn.module import Module
-from xptorch.nn.parameter import empty_parameter
+from xptorch.nn.parameter import declared, empty_parameter
 from xptorch.ops import create
+from xptorch.ops.batch_norm import store
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm"]
 
@@ -20,6 +21,12 @@ class _NormBase(Module):
 
     _version = 2  # 2 added num_batches_tracked
     _dims: ClassVar[tuple[int, ...]]  # how many dimensions an input may have
+
+    weight = declared("_parameters")
+    bias = declared("_parameters")
+    running_mean = declared("_buffers")
+    running_var = declared("_buffers")
+    num_batches_tracked = declared("_buffers")
 
     def __init__(
         self,
@@ -97,10 +104,12 @@ class _BatchNorm(_NormBase):
     def forward(self, input: Tensor) -> Tensor:
         self._check_input_dim(input)
         factor = 0.0 if self.momentum is None else self.momentum
-        if self.training and self.track_running_stats and self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
-            if self.momentum is None:
-                factor = 1.0 / float(self.num_batches_tracked)
+        if self.training and self.track_running_stats:
+            count = self.num_batches_tracked
+            if count is not None:
+                store(count, count._data + 1)
+                if self.momentum is None:
+                    factor = 1.0 / float(count)
         mean, var = self.running_mean, self.running_var
         by_batch = self.training or (mean is None and var is None)
         if self.training and not self.track_running_stats:

@@ -11,7 +11,7 @@ from xptorch.nn import functional as F
 from xptorch.nn import init
 from xptorch.nn._shapes import for_each_axis
 from xptorch.nn.module import Module, unusual
-from xptorch.nn.parameter import empty_parameter
+from xptorch.nn.parameter import declared, empty_parameter
 
 __all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
 
@@ -34,6 +34,9 @@ class _ConvNd(Module):
     output_padding: tuple[int, ...]
     groups: int
     padding_mode: str
+
+    weight = declared("_parameters")
+    bias = declared("_parameters")
 
     def _set_up(
         self,

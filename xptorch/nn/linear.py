@@ -9,7 +9,7 @@ from xptorch._tensor import Tensor
 from xptorch.nn import functional as F
 from xptorch.nn import init
 from xptorch.nn.module import Module
-from xptorch.nn.parameter import empty_parameter
+from xptorch.nn.parameter import declared, empty_parameter
 
 __all__ = ["Bilinear", "Identity", "Linear"]
 
@@ -48,6 +48,9 @@ class Linear(Module):
     >>> torch.nn.Linear(20, 30)(torch.ones(128, 20)).shape
     xptorch.Size([128, 30])
     """
+
+    weight = declared("_parameters")
+    bias = declared("_parameters")
 
     def __init__(
         self,
@@ -110,6 +113,9 @@ class Bilinear(Module):
     Raises:
         ValueError: in1_features is not positive.
     """
+
+    weight = declared("_parameters")
+    bias = declared("_parameters")
 
     def __init__(
         self,

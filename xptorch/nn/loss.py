@@ -14,6 +14,7 @@ from xptorch._tensor import Tensor
 from xptorch.nn import functional as F
 from xptorch.nn.linear import Linear
 from xptorch.nn.module import Module
+from xptorch.nn.parameter import declared
 
 __all__ = [
     "BCELoss",
@@ -62,6 +63,8 @@ class _Loss(Module):
 
 
 class _WeightedLoss(_Loss):
+    weight = declared("_buffers")
+
     def __init__(
         self,
         weight: Tensor | None = None,
@@ -410,6 +413,9 @@ class BCEWithLogitsLoss(_Loss):
 
     Shape: (*) twice → () or, with ``"none"``, (*).
     """
+
+    weight = declared("_buffers")
+    pos_weight = declared("_buffers")
 
     def __init__(
         self,

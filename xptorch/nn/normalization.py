@@ -11,7 +11,7 @@ from xptorch.nn import functional as F
 from xptorch.nn import init
 from xptorch.nn.batchnorm import _NormBase
 from xptorch.nn.module import Module
-from xptorch.nn.parameter import empty_parameter
+from xptorch.nn.parameter import declared, empty_parameter
 
 __all__ = [
     "CrossMapLRN2d",
@@ -48,6 +48,9 @@ class LayerNorm(Module):
 
     Source: Ba et al., Layer normalization (2016).
     """
+
+    weight = declared("_parameters")
+    bias = declared("_parameters")
 
     def __init__(
         self,
@@ -102,6 +105,8 @@ class RMSNorm(Module):
 
     Source: Zhang & Sennrich, Root mean square layer normalization (2019).
     """
+
+    weight = declared("_parameters")
 
     def __init__(
         self,
@@ -162,6 +167,9 @@ class GroupNorm(Module):
 
     Source: Wu & He, Group normalization (2018).
     """
+
+    weight = declared("_parameters")
+    bias = declared("_parameters")
 
     def __init__(
         self,

@@ -12,6 +12,34 @@ from xptorch.ops import create
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
 
 
+class _Declared:
+    """An attribute of a class of layers that stands for a member of that name; see `declared`."""
+
+    def __init__(self, members: str) -> None:
+        self.members = members
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, module: Any, owner: type | None = None) -> Any:
+        try:
+            return module.__dict__[self.members][self.name]
+        except KeyError:  # it may be elsewhere: `Module.__getattr__` goes on
+            raise AttributeError(self.name) from None
+
+
+def declared(members: str) -> Any:
+    """In the body of a class: its modules have a parameter or buffer of this name.
+
+    Such a one is found at a quarter of the cost: Python raises an AttributeError, and drops it,
+    before it asks `Module.__getattr__` for all others.
+
+    Args:
+        members: the dict that holds it, ``"_parameters"`` or ``"_buffers"``.
+    """
+    return _Declared(members)
+
+
 def _shared(cls: Any, data: Any) -> Any:
     """A leaf of class `cls` over the memory of `data`, of which in-place changes are counted."""
     source = create.empty(0) if data is None else data.detach()

@@ -58,11 +58,8 @@ class _MaxPoolNd(Module):
         self.ceil_mode = ceil_mode
 
     def forward(self, input: Tensor) -> Any:
-        return type(self)._function(
-            *(input, self.kernel_size, self.stride, self.padding, self.dilation),
-            ceil_mode=self.ceil_mode,
-            return_indices=self.return_indices,
-        )
+        settings = (self.stride, self.padding, self.dilation, self.ceil_mode)
+        return type(self)._function(input, self.kernel_size, *settings, self.return_indices)
 
     def extra_repr(self) -> str:
         return (

@@ -9,7 +9,7 @@ from xptorch._tensor import Tensor
 from xptorch.nn import functional as F
 from xptorch.nn import init
 from xptorch.nn.module import Module, unusual
-from xptorch.nn.parameter import Parameter, empty_parameter
+from xptorch.nn.parameter import Parameter, declared, empty_parameter
 
 __all__ = ["Embedding", "EmbeddingBag"]
 
@@ -18,6 +18,8 @@ class _Table(Module):
     """What Embedding and EmbeddingBag share: the table, which may have a padding row."""
 
     _padding_name: str
+
+    weight = declared("_parameters")
 
     def _make_table(
         self, padding_idx: int | None, given: Tensor | None, frozen: bool, device: Any, dtype: Any

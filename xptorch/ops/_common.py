@@ -57,6 +57,15 @@ def refuse_dtype(kernel: str, dt: dtype, *categories: int) -> None:
         raise NotImplementedError(f'"{kernel}" not implemented for {type_name(dt)!r}')
 
 
+def extremes(xp: Any, raw: Any) -> tuple[int, int]:
+    """The least and the largest of an array of integers that is not empty.
+
+    Where they are takes NumPy a quarter of the time that their values take.
+    """
+    flat = xp.reshape(raw, (-1,))
+    return int(flat[xp.argmin(flat)]), int(flat[xp.argmax(flat)])
+
+
 # ---- dims
 
 
@@ -70,7 +79,7 @@ def wrap_dim(dim: Any, ndim: int) -> int:
         d = dim.__index__()
     except AttributeError:
         raise TypeError(f"argument 'dim' must be int, not {type(dim).__name__}") from None
-    limit = max(ndim, 1)
+    limit = ndim or 1
     if not -limit <= d < limit:
         raise IndexError(
             f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], "
@@ -96,7 +105,7 @@ def as_shape(size: tuple[Any, ...]) -> tuple[int, ...]:
     if len(size) == 1 and isinstance(size[0], (tuple, list)):
         size = tuple(size[0])
     try:
-        return tuple(s.__index__() for s in size)
+        return tuple([s.__index__() for s in size])
     except (AttributeError, TypeError):
         bad = next(s for s in size if not hasattr(s, "__index__"))
         raise TypeError(
@@ -315,7 +324,7 @@ def _meet(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 def common_dtype(tensors: Sequence[Tensor]) -> list[Tensor]:
     """Tensors in the dtype that they promote to together."""
     first = tensors[0]._data.dtype if tensors else None
-    if all(t._data.dtype == first for t in tensors):
+    if all([t._data.dtype == first for t in tensors]):
         return list(tensors)
     dt = result_type(*tensors)
     return [to_dtype(t, dt) for t in tensors]

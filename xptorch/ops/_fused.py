@@ -42,7 +42,7 @@ def widened(function: F) -> F:
 def need_floating(kernel: str, *tensors: Any) -> None:
     """Raise PyTorch's error for integers, bools and complex numbers."""
     for t in tensors:
-        if t is not None:
+        if t is not None and t._data.dtype not in t._device.floating:
             refuse(kernel, t, BOOL, INTEGER, COMPLEX)
 
 
@@ -52,10 +52,12 @@ def need_alike(input: Tensor, *parameters: Tensor | None) -> None:
     Half precision alone may have parameters, all of them, in float32.
     """
     own = input._data.dtype
-    others = [p for p in parameters if p is not None]
-    if all([p._data.dtype == own for p in others]):  # raw dtypes compare in a tenth of the time
+    for p in parameters:
+        if p is not None and p._data.dtype != own:  # compared in a tenth of `dtype`'s time
+            break
+    else:
         return
-    if any(p.dtype is not _dtype.float32 for p in others):
+    if any(p is not None and p.dtype is not _dtype.float32 for p in parameters):
         raise RuntimeError("mixed dtype (CPU): expect parameter to have scalar type of Float")
     if input.dtype.itemsize != 2:
         raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")

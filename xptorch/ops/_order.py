@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 def lies_in(t: Tensor, axes: Sequence[int]) -> bool:
     """Whether the memory is dense and lies in that order of the axes."""
-    strides, sizes = t._device.xp.strides(t._data), t._data.shape
-    return dense_in_order([sizes[a] for a in axes], [strides[a] for a in axes])
+    return dense_in_order(t._data.shape, t._device.xp.strides(t._data), axes)
 
 
-def dense_in_order(sizes: Sequence[int], strides: Sequence[int]) -> bool:
+def dense_in_order(sizes: Sequence[int], strides: Sequence[int], axes: Sequence[int]) -> bool:
     expected = 1
-    for size, stride in zip(reversed(sizes), reversed(strides), strict=True):
-        if size != 1 and stride != expected:
+    for axis in reversed(axes):
+        size = sizes[axis]
+        if size != 1 and strides[axis] != expected:
             return False
         expected *= size
     return True

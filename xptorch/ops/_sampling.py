@@ -50,7 +50,8 @@ def sample(
     sampler: Sampler, shape: Sequence[int], dt: Dtype, strides: Sequence[int] | None = None
 ) -> Any:
     """A host array of that shape, filled in the order of a memory with those strides."""
-    n, dense = math.prod(shape), strides is None or dense_in_order(shape, strides)
+    n, axes = math.prod(shape), range(len(shape))
+    dense = strides is None or dense_in_order(shape, strides, axes)
     flat = sampler(n, dt, dense)
     if dense or strides is None:
         return flat.reshape(shape)

@@ -29,7 +29,7 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804
 
 # ---- rectifiers
 
-_relu = op("relu", lambda xp, a: xp.relu(a), a=lambda xp, g, y: xp.keep(g, ~(y <= 0)))
+_relu = op("relu", lambda xp, a: xp.relu(a), a=lambda xp, g, y: xp.keep(g, y != 0))
 
 
 def _leaky_forward(xp: Any, a: Any, *, slope: float) -> Any:

@@ -56,10 +56,10 @@ def _by_channel(xp: Any, x: Any, like: _Channels | None = None) -> tuple[Any, _C
         last = x.ndim == 2 or (c > 1 and xp.strides(x)[1] == 1)
         like = _Channels(last, c)
     if not like.last:
-        return xp.reshape(x, (n, c, math.prod(x.shape[2:]))), like
+        return xp.reshape(x, (n, c, -1)), like
     if x.ndim > 2:
         x = xp.permute_dims(x, (0, *range(2, x.ndim), 1))
-    return xp.reshape(x, (math.prod(x.shape) // max(c, 1), c)), like
+    return xp.reshape(x, (-1, c)), like
 
 
 def _as_given(xp: Any, y: Any, shape: tuple[int, ...], how: _Channels) -> Any:
@@ -194,35 +194,41 @@ def batch_norm(
     need_tensor(input, "batch_norm")
     need_floating("batch_norm", input)
     need_alike(input, weight, bias, running_mean, running_var)
-    channels = input._data.shape[1] if input.ndim > 1 else 0
-    named = {"running_mean": running_mean, "running_var": running_var}
-    for name, t in {**named, "weight": weight, "bias": bias}.items():
-        if t is not None and t.numel() != channels:
+    shape = input._data.shape
+    channels = shape[1] if len(shape) > 1 else 0
+    statistics = (("running_mean", running_mean), ("running_var", running_var))
+    for name, t in (*statistics, ("weight", weight), ("bias", bias)):
+        if t is not None and t._data.shape != (channels,) and t.numel() != channels:
             raise RuntimeError(f"{name} should contain {channels} elements not {t.numel()}")
-    if input.numel() == 0:
+    if 0 in shape:
         return input.clone()
     if not training:
-        for name, t in named.items():
+        for name, t in statistics:
             if t is None:
                 raise RuntimeError(f"{name} must be defined in evaluation mode")
         return in_float32(_fixed_norm, input, running_mean, running_var, weight, bias, eps=eps)
     seen: list[Any] = []
     result = in_float32(_batch_norm, input, weight, bias, eps=eps, seen=seen)
-    n = input.numel() // channels
-    _move(running_mean, seen[0], momentum)
+    if running_mean is not None:
+        _move(running_mean, seen[0], momentum, momentum)
     if running_var is not None:
-        _move(running_var, seen[1] * (n / (n - 1) if n > 1 else math.nan), momentum)
+        n = math.prod(shape) // channels
+        _move(running_var, seen[1], momentum, momentum * n / (n - 1) if n > 1 else math.nan)
     return result
 
 
-def _move(running: Tensor | None, value: Any, momentum: float) -> None:
-    """running ← (1 − momentum) · running + momentum · value"""
-    if running is None:
-        return
+def _move(running: Tensor, value: Any, momentum: float, share: float) -> None:
+    """running ← (1 − momentum) · running + share · value"""
     xp, x = running._device.xp, running._data
-    value = xp.astype(xp.reshape(value, x.shape), x.dtype)
-    running._data = xp.assign(x, ..., x * (1 - momentum) + value * momentum)
-    _graph.bump(running)
+    if value.shape != x.shape or value.dtype != x.dtype:
+        value = xp.astype(xp.reshape(value, x.shape), x.dtype)
+    store(running, x * (1 - momentum) + value * share)
+
+
+def store(t: Tensor, value: Any) -> None:
+    """Overwrite a statistic or a counter, which is no part of any graph, with an array."""
+    t._data = t._device.xp.assign(t._data, ..., value)
+    _graph.bump(t)
 
 
 def instance_norm(
@@ -251,5 +257,5 @@ def instance_norm(
     y = batch_norm(flat, weight, bias, means, variances, True, momentum, eps)
     for running, moved in ((running_mean, means), (running_var, variances)):
         if running is not None and moved is not None:
-            _move(running, moved.reshape(n, c).mean(0)._data, 1.0)
+            _move(running, moved.reshape(n, c).mean(0)._data, 1.0, 1.0)
     return y.reshape(input._data.shape)

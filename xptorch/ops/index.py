@@ -17,6 +17,7 @@ from xptorch.ops import create
 from xptorch.ops._common import (
     common_dtype,
     deliver,
+    extremes,
     fitting,
     is_tensor,
     need_tensor,
@@ -214,10 +215,10 @@ def check_bounds(
     Args:
         least: the lowest index allowed, −n where negative ones count from the end.
     """
-    if t._device.type != "cpu" or not math.prod(raw.shape):
+    if t._device.type != "cpu" or 0 in raw.shape:
         return
     least = -n if least is None else least
-    low, high = int(raw.min()), int(raw.max())
+    low, high = extremes(t._device.xp, raw)
     if low < least or high >= n:
         bad = low if low < least else high
         raise error(f"{prefix}index {bad} is out of bounds for dimension {axis} with size {n}")

@@ -10,7 +10,7 @@ from xptorch._engine import hot, op
 from xptorch._grad_mode import local
 from xptorch._graph import column_sums
 from xptorch.ops import linalg
-from xptorch.ops._common import need_tensor, shape_text, to_dtype, type_name
+from xptorch.ops._common import extremes, need_tensor, shape_text, to_dtype, type_name
 from xptorch.ops._fused import in_float32
 from xptorch.ops.comparison import where
 
@@ -219,10 +219,11 @@ def look_up(
 
 def check_rows(indices: Tensor, count: int) -> None:
     """Raise for an index of no row; only on the CPU, elsewhere the look would cost a wait."""
-    raw = indices._data
-    if indices._device.type != "cpu" or not indices.numel():
+    raw, on = indices._data, indices._device
+    if on.type != "cpu" or 0 in raw.shape:
         return
-    if int(raw.min()) < 0 or int(raw.max()) >= count:
+    low, high = extremes(on.xp, raw)
+    if low < 0 or high >= count:
         raise IndexError("index out of range in self")
 
 

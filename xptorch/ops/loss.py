@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch._engine import hot, op
 from xptorch.ops import scatter
+from xptorch.ops._common import extremes
 from xptorch.ops._fused import log1pexp, row_sums
 from xptorch.ops.comparison import where
 from xptorch.ops.elementwise import sigmoid_of
@@ -41,12 +42,12 @@ def _classes_second(xp: Any, d: Any, shape: tuple[int, ...]) -> Any:
 def _places(xp: Any, x: Any, target: Any, weight: Any, ignore: int | None) -> tuple[Any, Any]:
     """Where in the flattened rows the targets stand, and their weights (None where all are 1)."""
     target = xp.reshape(target, (-1,))
+    rows, step = x.shape[0], max(x.shape[1], 1)
+    start = xp.arange(0, rows * step, step, dtype=target.dtype, device=x.device)
     if ignore is None:
-        start = xp.arange(x.shape[0], dtype=target.dtype, device=x.device) * x.shape[1]
         return start + target, None if weight is None else xp.take(weight, target, axis=0)
     valid = target != ignore
     target = xp.keep(target, valid)
-    start = xp.arange(x.shape[0], dtype=target.dtype, device=x.device) * x.shape[1]
     if weight is None:
         return start + target, xp.astype(valid, x.dtype)
     return start + target, xp.keep(xp.take(weight, target, axis=0), valid)
@@ -154,13 +155,12 @@ def ignored(target: Tensor, classes: int, ignore: int) -> int | None:
     Raises:
         IndexError: a target is no class.
     """
-    raw = target._data
-    if target._device.type != "cpu" or not math.prod(raw.shape):
+    raw, xp = target._data, target._device.xp
+    if target._device.type != "cpu" or 0 in raw.shape:
         return ignore
-    low, high = int(raw.min()), int(raw.max())
+    low, high = extremes(xp, raw)
     if low >= 0 and high < classes:
         return ignore if low <= ignore <= high else None
-    xp = target._device.xp
     bad = raw[((raw < 0) | (raw >= classes)) & (raw != ignore)]
     if math.prod(bad.shape):
         raise IndexError(f"Target {int(xp.reshape(bad, (-1,))[0])} is out of bounds.")

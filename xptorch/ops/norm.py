@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype
 from xptorch._engine import hot, op
+from xptorch._graph import column_sums
 from xptorch.ops import elementwise as e
 from xptorch.ops import reduce
 from xptorch.ops._common import BOOL, INTEGER, need_tensor, refuse, shape_text
@@ -66,10 +67,11 @@ def _layer_norm_vjp(
     g, x = _rows(xp, g, width), _rows(xp, a, width)
     to_a = to_weight = to_bias = None
     product = g * x
-    if needs[1] or needs[2]:
-        sums = xp.matmul(xp.stack([mean * rstd, xp.ones_like(mean)]), g)
-        to_weight = xp.reshape(xp.matmul(rstd, product) - sums[0, :], shape) if needs[1] else None
-        to_bias = xp.reshape(sums[1, :], shape) if needs[2] else None
+    if needs[1]:
+        to_weight = xp.matmul(rstd, product) - xp.matmul(mean * rstd, g)
+        to_weight = xp.reshape(to_weight, shape)
+    if needs[2]:
+        to_bias = xp.reshape(column_sums(xp, g), shape)
     if needs[0]:
         if weight is None:
             total, along = row_sums(xp, g), row_sums(xp, product)
@@ -279,12 +281,12 @@ def _check_normalized(
             f"one element, but got normalized_shape = {shape_text(shape)}"
         )
     for label, t in (("weight", weight), ("bias", bias)):
-        if t is not None and tuple(t.shape) != shape:
+        if t is not None and t._data.shape != shape:
             raise RuntimeError(
                 f"Expected {label} to be of same shape as normalized_shape, but got {label} of "
                 f"shape {shape_text(t.shape)} and normalized_shape = {shape_text(shape)}"
             )
-    if tuple(input._data.shape[-len(shape) :]) != shape:
+    if input._data.shape[-len(shape) :] != shape:
         expected = "".join(f", {s}" for s in shape)
         raise RuntimeError(
             f"Given normalized_shape={shape_text(shape)}, expected input with shape [*{expected}], "
@@ -318,7 +320,7 @@ def group_norm(
             f"shape {shape_text(input.shape)} and num_groups={num_groups}"
         )
     for label, t in (("weight", weight), ("bias", bias)):
-        if t is not None and tuple(t.shape) != (channels,):
+        if t is not None and t._data.shape != (channels,):
             raise RuntimeError(
                 f"Expected {label} to be a vector of size equal to the number of channels in "
                 f"input, but got {label} of shape {shape_text(t.shape)} and input of shape "

@@ -65,7 +65,8 @@ def cross_entropy(
     need_floating("log_softmax_lastdim_kernel_impl", input)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
-    if input._data.shape == target._data.shape and input.ndim > 0:
+    x = input._data.shape
+    if x == target._data.shape and x:
         if not target.is_floating_point():
             raise RuntimeError(
                 "Expected floating point type for target with class probabilities, got "
@@ -74,7 +75,7 @@ def cross_entropy(
         if ignore_index >= 0:
             raise RuntimeError("ignore_index is not supported for floating point target")
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
-    if input.ndim == 0:
+    if not x:
         wrap_dim(1, 0)
     if label_smoothing:
         return _smoothed(input, target, weight, ignore_index, reduction, label_smoothing)
@@ -108,24 +109,24 @@ def _by_class(
     reduction: str,
 ) -> Tensor:
     """Bring the shapes to (n, c, *) and (n, *), check them, and call the operation."""
-    given = target
-    if input.ndim == 0:
+    given, ndim = target, input._data.ndim
+    if ndim == 0:
         raise ValueError("Expected 1 or more dimensions (got 0)")
-    if input.ndim == 1:
+    if ndim == 1:
         if target.numel() != 1:
             raise ValueError(
                 f"For 1D input, 1D target must have size 1, but got target size: {target.numel()}"
             )
         input, target = input.unsqueeze(0), target.reshape(1)
-    _check_classes(input, target, weight)
-    if target.dtype is not _dtype.int64:
-        target = to_dtype(target, _dtype.int64)
-    ignore = ops.ignored(target, input._data.shape[1], ignore_index)
+    sizes = input._data.shape
+    _check_classes(sizes, target, weight)
+    target = to_dtype(target, _dtype.int64)
+    ignore = ops.ignored(target, sizes[1], ignore_index)
     if weight is not None and weight.dtype is not input.dtype:
         raise RuntimeError(
             f"expected scalar type {type_name(input.dtype)} but found {type_name(weight.dtype)}"
         )
-    if not input.numel() and reduction == "none":
+    if 0 in sizes and reduction == "none":
         return input.sum(1)
     result = in_float32(core, input, target, weight, ignore=ignore, reduction=reduction)
     if reduction == "none" and given.ndim == 0:
@@ -133,8 +134,8 @@ def _by_class(
     return result
 
 
-def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
-    x, t = tuple(input._data.shape), tuple(target._data.shape)
+def _check_classes(x: tuple[int, ...], target: Tensor, weight: Tensor | None) -> None:
+    t, dt = target._data.shape, target.dtype
     if not t or x[0] != t[0]:
         batch = t[0] if t else 1
         raise ValueError(
@@ -144,11 +145,9 @@ def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None
         raise RuntimeError(
             f"Expected target size {shape_text((x[0], *x[2:]))}, got {shape_text(t)}"
         )
-    if target.dtype is not _dtype.int64 and target.dtype is not _dtype.uint8:
-        raise RuntimeError(
-            f"expected target dtype to be Long or Byte, but got {type_name(target.dtype)}"
-        )
-    if weight is not None and tuple(weight._data.shape) != x[1:2]:
+    if dt is not _dtype.int64 and dt is not _dtype.uint8:
+        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {type_name(dt)}")
+    if weight is not None and weight._data.shape != x[1:2]:
         raise RuntimeError(
             f"weight tensor should be defined either for all {x[1]} classes or no classes but got "
             f"weight tensor of shape: {shape_text(weight.shape)}"

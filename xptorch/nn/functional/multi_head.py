@@ -77,7 +77,7 @@ def multi_head_attention_forward(
     masks = _masks(mask, key_padding_mask, q, length, k.shape[0], n * num_heads)
     given = ((bias_k, bias_v), (static_k, static_v))
     q, k, v, mask = _by_heads(q, k, v, masks, *given, add_zero_attn, num_heads, head)
-    out, shares = _attend(q, k, v, mask, dropout_p * training, need_weights, is_causal, num_heads)
+    out, shares = _attend(q, k, v, mask, dropout_p * training, need_weights, is_causal)
     out = linear(out.transpose(0, 1).reshape(length, n, width), out_proj_weight, out_proj_bias)
     if shares is not None:
         shares = shares.view(n, num_heads, *shares.shape[1:])
@@ -155,7 +155,7 @@ def _projected(inputs: Triple, weights: Triple, packed: Any, bias: Any) -> Tripl
 
 
 def _attend(
-    q: Tensor, k: Tensor, v: Tensor, mask: Any, p: float, weights: bool, causal: bool, heads: int
+    q: Tensor, k: Tensor, v: Tensor, mask: Any, p: float, weights: bool, causal: bool
 ) -> tuple[Tensor, Tensor | None]:
     """(n · heads, l, d) each; the weights only where they are wanted."""
     if weights:
@@ -164,12 +164,7 @@ def _attend(
         if p > 0.0:
             shares = dropout(shares, p)
         return linalg.matmul(shares, v), shares
-    q, k, v = (x.view(x.shape[0] // heads, heads, *x.shape[1:]) for x in (q, k, v))
-    if mask is not None:
-        each = 1 if mask.shape[0] == 1 else heads
-        mask = mask.view(mask.shape[0] // each, each, *mask.shape[1:])
-    out = scaled_dot_product_attention(q, k, v, mask, p, causal)
-    return out.flatten(0, 1), None
+    return scaled_dot_product_attention(q, k, v, mask, p, causal), None
 
 
 def _check_dims(q: Any, k: Any, v: Any, padding: Any, mask: Any, heads: int) -> bool:

@@ -192,7 +192,8 @@ def _avg_pool(
     name: str, x: Tensor, settings: tuple[Any, ...], include_pad: bool, divisor: int | None
 ) -> Tensor:
     need_tensor(x, name)
-    how = _plan(name, x._data.shape, *_hashable(settings))
+    settings = _hashable(settings)
+    how = _plan(name, x._data.shape, *settings)
     if divisor == 0:
         raise RuntimeError("divisor must be not zero")
     if x.dtype is not _dtype.int64:
@@ -210,9 +211,10 @@ def means(x: Tensor, how: Geometry, divide: Any) -> Tensor:
     return shape.squeeze(means(shape.unsqueeze(x, 0), how, divide), 0)
 
 
+@lru_cache(maxsize=1024)
 def _counts(how: Geometry, padding: Any, include_pad: bool) -> Any:
     """How many elements each window counts: one number if it is the same for all."""
-    each = padding if isinstance(padding, (tuple, list)) else (padding,)
+    each = padding if isinstance(padding, tuple) else (padding,)
     pads = tuple(each) * (len(how.size) // len(each))
     if not any(map(any, how.padding)):
         return math.prod(how.kernel)
