@@ -40,6 +40,8 @@ def before(others: Kernels) -> Kernels:
 
 def _installed() -> bool:
     """Whether the wheel is on the path. (The import of importlib.metadata alone takes 30 ms.)"""
+    if os.environ.get("XPTORCH_ONEDNN") == "0":
+        return False
     folders = [path for path in sys.path if os.path.isdir(path)]
     return any(f.startswith("onednn_cpu_gomp-") for path in folders for f in os.listdir(path))
 

@@ -11,6 +11,10 @@ from xptorch.backends.onednn import _library as dnn
 from xptorch._backend import Array
 
 _PAYS_FROM = 1 << 20  # multiplications
+# A turned weight is read across its rows, which takes up to three times as long. So either the
+# result is turned afterwards or, where it is not much smaller than the weight, the weight before.
+# That pays from so many rows of input on, and from so many features.
+_ROWS, _FEATURES, _SMALLER = 16, 128, 8
 
 
 def _handles(a: Array, weight: Array, *others: Array | None) -> bool:
@@ -26,15 +30,38 @@ def _dense(x: Array) -> Array:
     return x if x.flags.c_contiguous or x.flags.f_contiguous else np.ascontiguousarray(x)
 
 
+@dnn.kept
+def _turn(shape: tuple[int, int], threads: int) -> dnn.Primitive | None:
+    plain, turned = dnn.dense(shape), dnn.dense(shape, (1, 0))
+    return dnn.reorder(plain.value, turned.value)
+
+
+def _turned(weight: Array) -> Array:
+    """The weight's transpose, laid out anew."""
+    turn = _turn(weight.shape, dnn.threads(weight.size))
+    if turn is None or not weight.flags.c_contiguous:
+        return weight.T
+    copy = np.empty(weight.shape[::-1], np.float32)
+    turn(weight, copy)
+    return copy
+
+
 def linear_forward(a: Array, weight: Array, bias: Array | None) -> Any:
     if not _handles(a, weight, bias):
         return NotImplemented
     n_out, n_in = weight.shape
-    y = np.empty((*a.shape[:-1], n_out), np.float32)
-    if bias is not None:
-        y[...] = bias
-    _multiply(a.reshape(-1, n_in), weight.T, y.reshape(-1, n_out), bias is not None)
-    return y
+    x = a.reshape(-1, n_in)
+    y = np.empty((len(x), n_out), np.float32)
+    if _ROWS <= len(x) <= n_in // _SMALLER:
+        turned = np.empty((n_out, len(x)), np.float32)
+        _multiply(weight, x.T, turned)
+        np.add(turned.T, 0 if bias is None else bias, out=y)
+    else:
+        if bias is not None:
+            y[...] = bias
+        copied = len(x) >= _ROWS and n_out >= _FEATURES
+        _multiply(x, _turned(weight) if copied else weight.T, y, bias is not None)
+    return y.reshape(*a.shape[:-1], n_out)
 
 
 def linear_vjp(g: Array, needs: Any, a: Array, weight: Array) -> Any:
