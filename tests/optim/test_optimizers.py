@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import importlib
+import io
 import pickle
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import xptorch
 from tests.columns import host
 from tests.nn._twins import both, said
 from xptorch import optim
-from xptorch.optim import _formula, optimizer
+from xptorch.optim import _apply, optimizer
 
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("SGD", {}),
@@ -113,8 +114,8 @@ def test_packs_and_blocks_give_the_same_numbers(
 ) -> None:
     ends = []
     for block, small in ((1 << 16, 0), (1 << 16, 1 << 14), (5, 5), (8, 4)):
-        monkeypatch.setattr(_formula, "_BLOCK", block)
-        monkeypatch.setattr(_formula, "_SMALL", small)
+        monkeypatch.setattr(_apply, "_BLOCK", block)
+        monkeypatch.setattr(_apply, "_SMALL", small)
         params = weights(xptorch)
         params[0] = params[0].detach().t().requires_grad_()  # blocks need memory in order
         params += [xptorch.arange(float(n), requires_grad=True) for n in (12, 3, 0, 4)]
@@ -134,7 +135,7 @@ def test_packs_leave_no_trace() -> None:
     """Copies, rebound parameters, loaded states and new groups among packed parameters."""
 
     def trained(small: int, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-        monkeypatch.setattr(_formula, "_SMALL", small)
+        monkeypatch.setattr(_apply, "_SMALL", small)
         net = xptorch.nn.Sequential(xptorch.nn.Linear(3, 4), xptorch.nn.Linear(4, 2))
         for i, p in enumerate(net.parameters()):
             p.data = xptorch.linspace(-1, 1 + i, p.numel()).reshape(p.shape).clone()
@@ -160,12 +161,72 @@ def test_packs_leave_no_trace() -> None:
         step()
         net.double()
         step()
-        assert all(s["exp_avg"]._data.base is None for s in opt.state.values())
+        for s in opt.state.values():
+            assert s["exp_avg"]._base is None
+            assert s["exp_avg"].untyped_storage().nbytes() == s["exp_avg"].nbytes
         ends = [*net.parameters(), extra, *[s["exp_avg_sq"] for s in opt.state.values()]]
         return [gradients, *[p.tolist() for p in ends]]
 
     with pytest.MonkeyPatch.context() as patch:
         assert trained(0, patch) == trained(1 << 14, patch)
+
+
+def stepped(count: int = 4) -> tuple[Any, list[Any], Callable[[Any], None]]:
+    """An optimizer after a step, its parameters, and what makes another one for some of them."""
+    params = [xptorch.linspace(0, 1, 3 + i).requires_grad_() for i in range(count)]
+    opt = optim.AdamW(params, lr=0.1)
+
+    def step(some: Any) -> None:
+        for p in params:
+            p.grad = xptorch.ones_like(p).detach() if any(p is q for q in some) else None
+        opt.step()
+
+    step(params)
+    return opt, params, step
+
+
+def test_states_of_small_parameters_lie_together_and_stay() -> None:
+    opt, params, step = stepped()
+    arrays = [opt.state[p]["exp_avg"]._data for p in params]
+    assert len({id(x.base) for x in arrays}) == 1
+    step(params)
+    assert all(opt.state[p]["exp_avg"]._data is x for p, x in zip(params, arrays, strict=True))
+
+
+def test_states_that_are_shown_stay_where_they_are() -> None:
+    opt, params, step = stepped()
+    state = opt.state[params[1]]["exp_avg"]
+    shown = state.numpy()
+    for some in (params[:3], params[1:], params):  # of which each makes another pack
+        step(some)
+        assert shown.tolist() == state.tolist()
+    twin = copy.deepcopy(opt)
+    step(params)
+    assert shown.tolist() == state.tolist()
+    assert [float(s["step"]) for s in twin.state.values()] == [3.0, 4.0, 4.0, 3.0]
+
+
+def test_packs_change_with_who_has_gradients() -> None:
+    ends = []
+    for small in (0, 1 << 15):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_apply, "_SMALL", small)
+            opt, params, step = stepped()
+            for some in (params[:3], params[2:], params[:1], [], params, params[::2], params):
+                step(some)
+            states = [opt.state[p][name].tolist() for p in params for name in opt.state[p]]
+        ends.append([[p.tolist() for p in params], states])
+    assert ends[0] == ends[1]
+
+
+def test_a_packed_state_is_saved_alone() -> None:
+    opt, params, _ = stepped()
+    file = io.BytesIO()
+    xptorch.save(opt.state[params[2]]["exp_avg"], file)
+    one = len(file.getvalue())
+    file = io.BytesIO()
+    xptorch.save(xptorch.zeros(5), file)
+    assert one == len(file.getvalue())
 
 
 def test_parameters_may_share_memory() -> None:

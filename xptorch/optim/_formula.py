@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 from xptorch import _dtype, _graph
-from xptorch._engine import hot
-from xptorch._grad_mode import local
 from xptorch._tensor import Tensor
 from xptorch.ops import create
 from xptorch.ops.complex import view_as_real
+from xptorch.optim._apply import Packs, Task, apply
 from xptorch.optim.optimizer import Closure, Optimizer
 
 
@@ -89,133 +87,6 @@ def advance(step: Tensor) -> float:
     return t
 
 
-# ---- running a formula: small parameters together, large ones block by block
-
-_BLOCK = 1 << 16  # elements of a pack or block
-_SMALL = 1 << 14  # elements from which copying would cost more than calling
-
-Update = Callable[..., tuple[Any, ...]]
-
-
-class Task(NamedTuple):
-    """A parameter to update; those that take the same numbers hold the same `settings` object."""
-
-    p: Tensor
-    g: Any
-    states: tuple[Tensor, ...]
-    settings: dict[str, Any]
-
-    def targets(self) -> list[Any]:
-        """The arrays that change: the parameter's and the states'."""
-        return [self.p._data, *[s._data for s in self.states]]
-
-
-def apply(update: Update, tasks: Sequence[Task]) -> None:
-    """Run an update formula on parameters, their gradients and their states.
-
-    A formula is a dozen operations, element by element. On a small parameter each costs more than
-    its arithmetic, so small parameters that take the same numbers are packed: their values,
-    gradients and states are copied one behind the other, the formula runs once, and the results are
-    copied back. Large ones are cut into blocks whose temporaries stay in the cache, and which
-    threads share. Nothing of this outlives the step: every tensor keeps its own memory.
-
-    Args:
-        update: ``update(xp, p, g, *states, **settings)`` over arrays, element by element. It
-            returns p and the states, which it changes in place where the library can.
-    """
-    if len({id(task.p._data) for task in tasks}) < len(tasks):  # one is listed twice
-        for task in tasks:
-            apply(update, [task])
-        return
-    packs: dict[Any, list[Task]] = {}
-    blocks: list[Callable[[], Any]] = []
-    for task in tasks:
-        x, on = task.p._data, task.p._device
-        if on.type != "cpu" or not on.xp.owns(x):  # another parameter may show the same memory
-            local.mode.run(_update_whole, update, task)
-        elif x.size > _BLOCK:
-            if not local.mode.run(_by_kernel, update, task):
-                blocks += _blocks(update, task)
-        elif x.size < _SMALL:
-            packs.setdefault((id(task.settings), x.dtype), []).append(task)
-        else:
-            local.mode.run(_update_whole, update, task)
-    for pack in packs.values():
-        for part in _of_a_block(pack):
-            local.mode.run(_update_pack, update, part)
-    if blocks:
-        # About what a block takes: a formula with more states does more.
-        cost = 0.1 * (2 + len(tasks[0].states)) ** 2 * _BLOCK
-        local.mode.run(run_all, tasks[0].p._device.xp, blocks, len(blocks) * cost)
-    for task in tasks:
-        _graph.bump(task.p)
-
-
-@hot
-def run_all(xp: Any, calls: Sequence[Callable[[], None]], nanoseconds: float) -> None:
-    """Call functions that do not depend on each other, which take about that long together."""
-    for call in calls:
-        call()
-
-
-def _by_kernel(update: Update, task: Task) -> bool:
-    """Update a parameter by the backend's kernel, if there is one for it: that has own threads."""
-    kernel = task.p._device.xp.kernels.get(update.__name__)
-    if kernel is None:
-        return False
-    arrays = [s._data for s in task.states]
-    return kernel(task.p._data, task.g, *arrays, **task.settings) is not NotImplemented
-
-
-def _update_whole(update: Update, task: Task) -> None:
-    """Update one parameter at once."""
-    p, g, states, settings = task
-    p._data, *changed = update(p._device.xp, p._data, g, *[s._data for s in states], **settings)
-    for state, array in zip(states, changed, strict=True):
-        state._data = array
-
-
-def _blocks(update: Update, task: Task) -> Iterator[Callable[[], Any]]:
-    """Calls that update a parameter block by block; one call where its memory is not in order."""
-    xp = task.p._device.xp
-    targets = [xp.reshape_view(a, (-1,)) for a in task.targets()]
-    if any(flat is None for flat in targets):
-        yield partial(_update_whole, update, task)
-        return
-    p, *states = targets
-    arrays = [p, xp.reshape(task.g, (-1,)), *states]
-    for start in range(0, p.size, _BLOCK):
-        yield partial(update, xp, *[a[start : start + _BLOCK] for a in arrays], **task.settings)
-
-
-def _of_a_block(tasks: Sequence[Task]) -> Iterator[list[Task]]:
-    """Small parameters, as many at a time as make a block."""
-    pack: list[Task] = []
-    size = 0
-    for task in tasks:
-        if size + task.p._data.size > _BLOCK:
-            yield pack
-            pack, size = [], 0
-        pack.append(task)
-        size += task.p._data.size
-    yield pack
-
-
-def _update_pack(update: Update, tasks: Sequence[Task]) -> None:
-    """Update small parameters of one dtype, that take the same numbers, at once."""
-    xp = tasks[0].p._device.xp
-    targets = [task.targets() for task in tasks]
-    columns = [xp.concat(column, axis=None) for column in zip(*targets, strict=True)]
-    g = xp.concat([task.g for task in tasks], axis=None)
-    changed = update(xp, columns[0], g, *columns[1:], **tasks[0].settings)
-    start = 0
-    for arrays in targets:
-        end = start + arrays[0].size
-        for x, flat in zip(arrays, changed, strict=True):
-            x[...] = xp.reshape(flat[start:end], x.shape)
-        start = end
-
-
 # ---- the optimizers that are formulas
 
 
@@ -245,6 +116,10 @@ class FormulaOptimizer(Optimizer):
             if group.get(name):
                 raise NotImplementedError(f"{type(self).__name__}: {name}=True is not supported")
 
+    def _equip(self) -> None:
+        super()._equip()
+        self._packs: dict[int, Packs] = {}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         for group in self.param_groups:
@@ -273,7 +148,7 @@ class FormulaOptimizer(Optimizer):
 
     def step(self, closure: Closure = None) -> Any:
         loss = self._loss(closure)
-        for group in self.param_groups:
+        for group, packs in self._groups():
             starts, settings = self._states(group), self._settings(group)
             tasks: list[Task] = []
             numbers: dict[str, Any] = {}
@@ -290,8 +165,13 @@ class FormulaOptimizer(Optimizer):
                 if _graph.setup.complex and p.dtype.is_complex:
                     task = _of_parts(task)
                 tasks.append(task)
-            apply(self.update, tasks)
+            apply(self.update, tasks, packs)
         return loss
+
+    def _groups(self) -> Iterator[tuple[dict[str, Any], Packs]]:
+        """Each group, and what is known of its small parameters."""
+        for i, group in enumerate(self.param_groups):
+            yield group, self._packs.setdefault(i, [])
 
     def _gradients(self, group: dict[str, Any]) -> Iterator[tuple[Tensor, Any]]:
         """Each parameter of a group that has a gradient, and the gradient's array."""

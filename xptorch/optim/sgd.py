@@ -6,10 +6,9 @@ from typing import Any
 
 from xptorch._engine import hot
 from xptorch._tensor import Tensor
+from xptorch.optim._apply import Task, apply
 from xptorch.optim._formula import (
     FormulaOptimizer,
-    Task,
-    apply,
     check_lr,
     check_range,
     decayed,
@@ -84,7 +83,7 @@ class SGD(FormulaOptimizer):
 
     def step(self, closure: Closure = None) -> Any:
         loss = self._loss(closure)
-        for group in self.param_groups:
+        for group, packs in self._groups():
             tasks = []
             plain = {"lr": number(group["lr"]), "weight_decay": number(group["weight_decay"])}
             names = ("momentum", "dampening", "nesterov")
@@ -100,7 +99,7 @@ class SGD(FormulaOptimizer):
                     state["momentum_buffer"] = full_state(p)
                 numbers = later if known else first
                 tasks.append(Task(p, g, (state["momentum_buffer"],), numbers))
-            apply(momentum_update if group["momentum"] else _plain, tasks)
+            apply(momentum_update if group["momentum"] else _plain, tasks, packs)
         return loss
 
 

@@ -1,0 +1,183 @@
+"""How an update formula runs over many parameters: small ones together, large ones in blocks."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from xptorch import _graph
+from xptorch._engine import hot
+from xptorch._grad_mode import local
+from xptorch._tensor import Tensor
+
+_BLOCK = 1 << 16  # elements of a pack or block
+_SMALL = 1 << 15  # elements from which copying would cost more than calling
+
+Update = Callable[..., tuple[Any, ...]]
+Packs = list["_Pack"]
+
+
+class Task(NamedTuple):
+    """A parameter to update; those that take the same numbers hold the same `settings` object."""
+
+    p: Tensor
+    g: Any
+    states: tuple[Tensor, ...]
+    settings: dict[str, Any]
+
+    def targets(self) -> list[Any]:
+        """The arrays that change: the parameter's and the states'."""
+        return [self.p._data, *[s._data for s in self.states]]
+
+
+def apply(update: Update, tasks: Sequence[Task], packs: Packs) -> None:
+    """Run an update formula on parameters, their gradients and their states.
+
+    A formula is a dozen operations, element by element. On a small parameter each costs more than
+    its arithmetic, so small parameters that take the same numbers are packed: their values and
+    gradients are copied one behind the other, where their states lie already, the formula runs
+    once, and the values are copied back. Large parameters are cut into blocks whose temporaries
+    stay in the cache, and which threads share.
+
+    Args:
+        packs: those of the last step, which are used again, or replaced.
+        update: ``update(xp, p, g, *states, **settings)`` over arrays, element by element. It
+            returns p and the states, which it changes in place where the library can.
+    """
+    if len({id(task.p._data) for task in tasks}) < len(tasks):  # one is listed twice
+        for task in tasks:
+            apply(update, [task], [])
+        return
+    alike: dict[Any, list[Task]] = {}
+    blocks: list[Callable[[], Any]] = []
+    for task in tasks:
+        x, on = task.p._data, task.p._device
+        if on.type != "cpu" or not on.xp.owns(x):  # another parameter may show the same memory
+            local.mode.run(_update_whole, update, task)
+        elif x.size > _BLOCK:
+            if not local.mode.run(_by_kernel, update, task):
+                blocks += _blocks(update, task)
+        elif x.size < _SMALL:
+            alike.setdefault((id(task.settings), x.dtype), []).append(task)
+        else:
+            local.mode.run(_update_whole, update, task)
+    parts = [part for like in alike.values() for part in _of_a_block(like)]
+    del packs[len(parts) :]
+    for i, part in enumerate(parts):
+        if i == len(packs) or not packs[i].holds(part):
+            packs[i : i + 1] = [_Pack(part)]
+        local.mode.run(packs[i].update, update, part)
+    if blocks:
+        # About what a block takes: a formula with more states does more.
+        cost = 0.1 * (2 + len(tasks[0].states)) ** 2 * _BLOCK
+        local.mode.run(run_all, tasks[0].p._device.xp, blocks, len(blocks) * cost)
+    for task in tasks:
+        _graph.bump(task.p)
+
+
+@hot
+def run_all(xp: Any, calls: Sequence[Callable[[], None]], nanoseconds: float) -> None:
+    """Call functions that do not depend on each other, which take about that long together."""
+    for call in calls:
+        call()
+
+
+def _by_kernel(update: Update, task: Task) -> bool:
+    """Update a parameter by the backend's kernel, if there is one for it: that has own threads."""
+    kernel = task.p._device.xp.kernels.get(update.__name__)
+    if kernel is None:
+        return False
+    arrays = [s._data for s in task.states]
+    return kernel(task.p._data, task.g, *arrays, **task.settings) is not NotImplemented
+
+
+def _update_whole(update: Update, task: Task) -> None:
+    """Update one parameter at once."""
+    p, g, states, settings = task
+    p._data, *changed = update(p._device.xp, p._data, g, *[s._data for s in states], **settings)
+    for state, array in zip(states, changed, strict=True):
+        state._data = array
+
+
+def _blocks(update: Update, task: Task) -> Iterator[Callable[[], Any]]:
+    """Calls that update a parameter block by block; one call where its memory is not in order."""
+    xp = task.p._device.xp
+    targets = [xp.reshape_view(a, (-1,)) for a in task.targets()]
+    if any(flat is None for flat in targets):
+        yield partial(_update_whole, update, task)
+        return
+    p, *states = targets
+    arrays = [p, xp.reshape(task.g, (-1,)), *states]
+    for start in range(0, p.size, _BLOCK):
+        yield partial(update, xp, *[a[start : start + _BLOCK] for a in arrays], **task.settings)
+
+
+def _of_a_block(tasks: Sequence[Task]) -> Iterator[list[Task]]:
+    """Small parameters, as many at a time as make a block."""
+    pack: list[Task] = []
+    size = 0
+    for task in tasks:
+        if size + task.p._data.size > _BLOCK:
+            yield pack
+            pack, size = [], 0
+        pack.append(task)
+        size += task.p._data.size
+    yield pack
+
+
+class _Pack:
+    """Small parameters of one dtype that take the same numbers, updated at once.
+
+    Their states lie one behind the other: each state's tensor shows its part of a common memory.
+    A pack ends when a state has other memory, from a file for instance. No tensor counts as a view
+    of another: in copies and in files each is on its own.
+    """
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        states = [s for task in tasks for s in task.states]
+        # Memory that others show must stay where it is; then the tasks are done one by one.
+        shown = any(s._shared or s._base is not None for s in states)
+        self.packed = len(tasks) > 1 and not shown and len({s._data.dtype for s in states}) <= 1
+        self.memory: list[Any] = []  # of each kind of state
+        if self.packed:
+            columns = zip(*[task.states for task in tasks], strict=True)
+            self.memory = [_moved_together(column) for column in columns]
+        self.parts = [s._data for s in states]
+
+    def holds(self, tasks: Sequence[Task]) -> bool:
+        """Whether the states of these tasks are where they were left."""
+        parts = [s._data for task in tasks for s in task.states]
+        return len(parts) == len(self.parts) and all(map(operator.is_, parts, self.parts))
+
+    def update(self, update: Update, tasks: Sequence[Task]) -> None:
+        """Update the parameters."""
+        if not self.packed:
+            for task in tasks:
+                _update_whole(update, task)
+            return
+        xp = tasks[0].p._device.xp
+        values = [task.p._data for task in tasks]
+        p, g = xp.concat(values, axis=None), xp.concat([task.g for task in tasks], axis=None)
+        p, *changed = update(xp, p, g, *self.memory, **tasks[0].settings)
+        for memory, new in zip(self.memory, changed, strict=True):
+            if new is not memory:
+                memory[...] = new
+        start = 0
+        for x in values:
+            end = start + x.size
+            x[...] = xp.reshape(p[start:end], x.shape)
+            start = end
+
+
+def _moved_together(states: Sequence[Tensor]) -> Any:
+    """Give states memory one behind the other; returns the whole of it."""
+    xp = states[0]._device.xp
+    memory = xp.concat([s._data for s in states], axis=None)
+    start = 0
+    for s in states:
+        end = start + s._data.size
+        s._data = xp.reshape_view(memory[start:end], s._data.shape)
+        start = end
+    return memory
