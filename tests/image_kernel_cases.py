@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -138,7 +139,7 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
         yield (images(rng, dtype, *a.shape), needs, a, mean, var, weight, 1e-5), {}
 
 
-# ---- max-pooling
+# ---- pooling
 
 
 def pools(rng: np.random.Generator, dtype: Any) -> Iterator[tuple[Any, Geometry]]:
@@ -174,3 +175,26 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
             maxima.append(y)
         g = images(rng, dtype, *x.shape[:2], *how.counts)
         yield (g, x), {"maxima": maxima[:-1], "how": how, "lowest": -np.inf}
+
+
+def means(rng: np.random.Generator, dtype: Any) -> Iterator[tuple[Any, Geometry, Any]]:
+    """x, the geometry, and what to divide by."""
+    for how in geometries(rng, 40):
+        how = Geometry(how.size, how.kernel, how.stride, how.padding, (1,) * len(how.size))
+        x = images(rng, dtype, int(rng.integers(1, 5)), int(rng.choice([1, 2, 6, 40])), *how.size)
+        yield x, how, math.prod(how.kernel)
+        yield x, how, 5
+        yield x, how, tuple(tuple(range(1, n + 1)) for n in how.counts)
+
+
+@cases("avg_pool")
+def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+    for x, how, divide in means(rng, dtype):
+        yield (x,), {"how": how, "divide": divide}
+
+
+@cases("spread_avg")
+def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
+    for x, how, divide in means(rng, dtype):
+        g = images(rng, dtype, *x.shape[:2], *how.counts)
+        yield (g,), {"how": how, "divide": divide}

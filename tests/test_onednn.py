@@ -73,6 +73,10 @@ LAYERS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
     "pool 2d": (lambda x: F.max_pool2d(x, 3, 2, 1), (2, 16, 15, 14)),
     "pool 2d ceil": (lambda x: F.max_pool2d(x, 3, 2, ceil_mode=True), (3, 5, 12, 14)),
     "pool 2d overlapping": (lambda x: F.max_pool2d(x, (4, 2), 1), (2, 33, 9, 8)),
+    "mean 1d": (lambda x: F.avg_pool1d(x, 3, 2, 1), (2, 5, 30)),
+    "mean 2d": (lambda x: F.avg_pool2d(x, (4, 3), 2, 1), (2, 16, 15, 14)),
+    "mean of all": (lambda x: F.adaptive_avg_pool2d(x, 1), (2, 16, 15, 14)),
+    "mean 3d": (lambda x: F.avg_pool3d(x, 2, 2), (2, 8, 6, 8, 4)),
     "pool 3d": (lambda x: F.max_pool3d(x, 2, 2), (2, 8, 6, 8, 4)),
 }
 

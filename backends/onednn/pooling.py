@@ -1,4 +1,4 @@
-"""Max-pooling of finite numbers: oneDNN passes over NaN, where PyTorch gives it.
+"""Max-pooling of finite numbers, for oneDNN passes over NaN, where PyTorch gives it; and means.
 
 Of each window oneDNN keeps in bytes where its maximum was met.
 """
@@ -20,7 +20,7 @@ from xptorch._backend import FIRST, Array
 Geometry = Any  # of xptorch/ops/window.py
 
 _PAYS_FROM = 1 << 12  # numbers
-_MAX = 0x1FF  # dnnl_alg_kind_t
+_MAX, _MEAN = 0x1FF, 0x2FF  # dnnl_alg_kind_t
 
 
 class _Maxima(Sequence[Array]):
@@ -43,28 +43,29 @@ class _Maxima(Sequence[Array]):
 
 @dnn.kept
 def _built(
-    how: Geometry, n: int, c: int, threads: int
+    kind: int, how: Geometry, n: int, c: int, threads: int
 ) -> tuple[dnn.Primitive, dnn.Primitive, int] | None:
     """Forward, backward, and how many bytes to keep; None where oneDNN cannot do it."""
     axes = zip(how.padding, how.kernel, strict=True)
     if any(a < 0 or b < 0 or max(a, b) >= k for (a, b), k in axes) or math.prod(how.kernel) == 1:
         return None
     x, y = dnn.channels_last((n, c, *how.size)), dnn.channels_last((n, c, *how.counts))
-    places = how.stride, how.kernel, [d - 1 for d in how.dilation], *zip(*how.padding, strict=True)
-    options = x, y, *[dnn.dims(v) for v in places]
-    forward = dnn.describe("pooling_forward", dnn.FORWARD, _MAX, *options)
-    backward = dnn.describe("pooling_backward", _MAX, *options, forward)
+    steps = how.stride, how.kernel, [d - 1 for d in how.dilation], *zip(*how.padding, strict=True)
+    options = x, y, *[dnn.dims(v) for v in steps]
+    forward = dnn.describe("pooling_forward", dnn.FORWARD, kind, *options)
+    backward = dnn.describe("pooling_backward", kind, *options, forward)
+    places = (dnn.WORKSPACE,) if kind == _MAX else ()
     return (
-        dnn.Primitive(forward, (dnn.SRC, dnn.DST, dnn.WORKSPACE)),
-        dnn.Primitive(backward, (dnn.DIFF_SRC, dnn.DIFF_DST, dnn.WORKSPACE)),
-        dnn.size(dnn.argument(forward, dnn.WORKSPACE)),
+        dnn.Primitive(forward, (dnn.SRC, dnn.DST, *places)),
+        dnn.Primitive(backward, (dnn.DIFF_SRC, dnn.DIFF_DST, *places)),
+        dnn.size(dnn.argument(forward, dnn.WORKSPACE)) if places else 0,
     )
 
 
 def max_pool(x: Array, *, how: Geometry, lowest: float) -> Any:
     if set(how.dilation) != {1} or not dnn.finite(x, _PAYS_FROM):
         return NotImplemented
-    built = _built(how, *x.shape[:2], dnn.threads(x.size))
+    built = _built(_MAX, how, *x.shape[:2], dnn.threads(x.size))
     if built is None:
         return NotImplemented
     y, places = np.empty((len(x), *how.counts, x.shape[1]), x.dtype), np.empty(built[2], np.uint8)
@@ -75,9 +76,34 @@ def max_pool(x: Array, *, how: Geometry, lowest: float) -> Any:
 def spread_max(g: Array, x: Array, *, maxima: Any, how: Geometry, lowest: float) -> Any:
     if not isinstance(maxima, _Maxima) or not dnn.handles(True, g):
         return NotImplemented
-    built = _built(how, *x.shape[:2], dnn.threads(x.size))
+    built = _built(_MAX, how, *x.shape[:2], dnn.threads(x.size))
     if built is None:
         return NotImplemented
     out = np.empty((len(x), *how.size, x.shape[1]), x.dtype)
     built[1](out, channels_last(g), maxima.places)
     return out.transpose(FIRST[x.ndim])
+
+
+def _mean(x: Array, how: Geometry, divide: Any) -> Any:
+    """The primitives of means of x (n, c, …), if oneDNN is for them."""
+    size = len(x) * x.shape[1] * math.prod(how.size)
+    plain = divide == math.prod(how.kernel) and set(how.dilation) == {1}
+    if not plain or not dnn.handles(size >= _PAYS_FROM, x):
+        return None
+    return _built(_MEAN, how, *x.shape[:2], dnn.threads(size))
+
+
+def avg_pool(x: Array, *, how: Geometry, divide: Any) -> Any:
+    if (built := _mean(x, how, divide)) is None:
+        return NotImplemented
+    y = np.empty((len(x), *how.counts, x.shape[1]), np.float32)
+    built[0](channels_last(x), y)
+    return y.transpose(FIRST[x.ndim])
+
+
+def spread_avg(g: Array, *, how: Geometry, divide: Any) -> Any:
+    if (built := _mean(g, how, divide)) is None:
+        return NotImplemented
+    out = np.empty((len(g), *how.size, g.shape[1]), np.float32)
+    built[1](out, channels_last(g))
+    return out.transpose(FIRST[g.ndim])

@@ -213,11 +213,13 @@ def _divisor(xp: Any, x: Any, divide: Any) -> Any:
     return total
 
 
+@hot
 def _avg_pool(xp: Any, x: Any, *, how: Geometry, divide: Any) -> Any:
     """x (n, c, s…) → (n, c, counts…), the sums over windows divided."""
     return _sum_windows(xp, x, how=how) / _divisor(xp, x, divide)
 
 
+@hot
 def _spread_avg(xp: Any, g: Any, *, how: Geometry, divide: Any) -> Any:
     return _spread_sum(xp, g / _divisor(xp, g, divide), how=how)
 
