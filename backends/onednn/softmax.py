@@ -1,7 +1,7 @@
-"""softmax and log_softmax along the last axis, and cross-entropy over rows of classes.
+"""softmax along the last axis, log_softmax's derivative, and cross-entropy over rows of classes.
 
-oneDNN's log_softmax is less exact than NumPy's, so only its derivative is taken. The logarithm of a
-row's sum is got from its softmax: of any number of the row, x − log(softmax(x)).
+oneDNN's log_softmax is less exact than NumPy's; so cross-entropy takes the logarithm of the softmax
+of its targets alone.
 """
 
 from __future__ import annotations
@@ -53,16 +53,6 @@ def softmax_forward(a: Array, *, axis: int) -> Any:
 
 def softmax_slope(g: Array, y: Array, axis: int) -> Any:
     return _rows(_SOFTMAX, 1, axis, y, g)
-
-
-def log_softmax_forward(a: Array, *, axis: int) -> Any:
-    shares = softmax_forward(a, axis=axis)
-    if shares is NotImplemented:
-        return NotImplemented
-    largest = np.expand_dims(shares.argmax(-1), -1)
-    total = np.take_along_axis(a, largest, -1)
-    total -= np.log(np.take_along_axis(shares, largest, -1))
-    return np.subtract(a, total, out=shares)
 
 
 def log_softmax_slope(g: Array, y: Array, axis: int) -> Any:
