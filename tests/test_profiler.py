@@ -27,6 +27,14 @@ def test_ops_and_ranges() -> None:
     assert "Self CPU time total" in table
 
 
+def test_operators_have_their_ops_names() -> None:
+    x = torch.ones(4)
+    with profile() as p:
+        x * x + x / x - torch.mul(x, x)
+    counts = {e.key: e.count for e in p.key_averages()}
+    assert counts == {"multiply": 2, "add": 1, "divide": 1, "subtract": 1}
+
+
 def test_schedules() -> None:
     action = schedule(wait=1, warmup=1, active=2, repeat=1)
     none, save = ProfilerAction.NONE, ProfilerAction.RECORD_AND_SAVE

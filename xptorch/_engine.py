@@ -41,6 +41,7 @@ class Op:
         self.view: bool = marks["view"]
         self.multiple: bool = marks["multiple"]
         self.conjugates: bool = marks["conjugates"]
+        self.sign: Callable[..., Any] | None = marks["sign"]
         unknown = set(vjps) - set(self.inputs)
         assert not unknown, f"{name}: VJPs for {unknown}, which are no inputs"
         self.vjps = [(vjps[n], _names(vjps[n], 2)) if n in vjps else None for n in self.inputs]
@@ -101,6 +102,7 @@ def op(
     view: bool = False,
     multiple: bool = False,
     conjugates: bool = False,
+    sign: Callable[..., Any] | None = None,
     **vjps: Callable[..., Any],
 ) -> Callable[..., Any]:
     """Declare an operation; the result is called with Tensors and static keyword arguments.
@@ -116,6 +118,7 @@ def op(
         multiple: forward returns a tuple of outputs; `g` is a tuple.
         conjugates: its VJPs are right for complex numbers as they stand; those of other ops are
             taken for holomorphic functions', whose gradient is conj(vjp(conj(g))).
+        sign: the operator, such as `operator.mul`, that does the same to two floating arrays.
         **vjps: for each differentiable input its VJP ``v(xp, g, <names>)``.
     """
     o = Op(
@@ -129,6 +132,7 @@ def op(
         view=view,
         multiple=multiple,
         conjugates=conjugates,
+        sign=sign,
     )
     assert name not in OPS, f"op {name!r} is declared twice"
 

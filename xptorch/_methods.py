@@ -304,10 +304,11 @@ def install() -> dict[str, Any]:
         setattr(Tensor, f"__r{name}__", _operator(function, swapped=True))
         if name != "matmul":
             setattr(Tensor, f"__i{name}__", getattr(Tensor, function.__name__ + "_"))
-    ops: dict[str, Any] = {"add": e._add, "sub": e._sub, "mul": e._mul, "truediv": e._div}
-    for name, core in ops.items():
-        general = getattr(Tensor, f"__{name}__")
-        setattr(Tensor, f"__{name}__", written(core.op, source_of_operator, _otherwise=general))
+    ops: list[Any] = [e._add, e._sub, e._mul, e._div]
+    for core in ops:
+        name = f"__{core.op.sign.__name__}__"
+        general = getattr(Tensor, name)
+        setattr(Tensor, name, written(core.op, source_of_operator, _otherwise=general))
     for function in (c.eq, c.ne, c.lt, c.le, c.gt, c.ge):
         setattr(Tensor, f"__{function.__name__}__", _operator(function))
     methods.__getitem__, methods.__setitem__ = index.getitem, index.setitem

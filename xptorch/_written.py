@@ -54,7 +54,7 @@ def _write(function: FunctionType, op: Op, source: Callable[[Op], str]) -> Any:
     text, file = source(op), f"<{source.__name__}({op.name})>"
     linecache.cache[file] = len(text), None, text.splitlines(True), file  # for tracebacks
     names = function.__globals__
-    names.update(_NAMES, _op=op, _call=op.call, _forward=op.forward, _joint=op.joint)
+    names.update(_NAMES, _op=op, _call=op.call, _forward=op.forward, _sign=op.sign, _joint=op.joint)
     names.update({f"_to_{n}": v[0] for n, v in zip(op.inputs, op.vjps, strict=True) if v})
     exec(compile(text, file, "exec"), names)
     function.__code__ = names["function"].__code__
@@ -144,13 +144,13 @@ def _call(op: Op) -> Iterator[str]:
     yield f"def function({', '.join(op.inputs)}{star}{', '.join(op.static_names)}):"
     yield from _unpack(op)
     arrays = ", ".join(f"{n}_data" for n in op.inputs)
-    yield from _compute(op, [f"_explain(error, [{arrays}])", "raise"])
+    yield from _compute(op, "_forward, _on.xp", [f"_explain(error, [{arrays}])", "raise"])
 
 
 def source_of_operator(op: Op) -> str:
     """The text of what ``a * b`` calls: its op, or `_otherwise` where it takes more than that.
 
-    Most operands are two tensors of one dtype on one device, and need none of promotion.
+    Most operands are two tensors of one floating dtype on one device, and need none of promotion.
     """
     return "\n".join(_operator(op)) + "\n"
 
@@ -172,15 +172,16 @@ def _operator(op: Op) -> Iterator[str]:
         yield f"    if {name}._base is not None:"
         yield f"        _refresh({name})"
         yield f"    {name}_needs = {name}._needs"
-    yield from _compute(op, [f"return _otherwise({a}, {b})"])  # which has the words for it
+    # The function has the words for what goes wrong.
+    yield from _compute(op, "_sign", [f"return _otherwise({a}, {b})"])
 
 
-def _compute(op: Op, rescue: Sequence[str]) -> Iterator[str]:
+def _compute(op: Op, forward: str, rescue: Sequence[str]) -> Iterator[str]:
     """The output, recorded, from the inputs' arrays; `rescue` if they do not broadcast."""
     arrays = ", ".join(f"{n}_data" for n in op.inputs)
     static = "".join(f", {n}={n}" for n in op.static_names)
     yield "    _mode = _local.mode"
-    run = f"{'_y, _aux' if op.aux else '_y'} = _mode.run(_forward, _on.xp, {arrays}{static})"
+    run = f"{'_y, _aux' if op.aux else '_y'} = _mode.run({forward}, {arrays}{static})"
     if op.broadcast:
         yield "    try:"
         yield f"        {run}"

@@ -213,7 +213,8 @@ class profile:
         self.zero = time.perf_counter()
         self.action = self.schedule(self.step_num)
         _running.append(self)
-        self._names = {call.op.forward: name for name, call in OPS.items()}  # type: ignore[attr-defined]
+        ops = [call.op for call in OPS.values()]  # type: ignore[attr-defined]
+        self._names = {function: o.name for o in ops for function in (o.forward, o.sign)}
         self._before, self._timed = local.mode.run, _timed(local.mode.run, self)
         local.mode.run = self._timed
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import cmath
 import math
+import operator
 from typing import TYPE_CHECKING, Any
 
 from xptorch import _dtype, _graph
@@ -265,11 +266,26 @@ def _mul_forward(xp: Any, a: Any, b: Any) -> Any:
         return xp.logical_and(a, b)
 
 
-_add = op("add", _add_forward, broadcast=True, a=lambda xp, g: g, b=lambda xp, g: g)
-_sub = op("subtract", lambda xp, a, b: a - b, broadcast=True, a=lambda xp, g: g, b=lambda xp, g: -g)
+_add = op(
+    "add",
+    _add_forward,
+    sign=operator.add,
+    broadcast=True,
+    a=lambda xp, g: g,
+    b=lambda xp, g: g,
+)
+_sub = op(
+    "subtract",
+    lambda xp, a, b: a - b,
+    sign=operator.sub,
+    broadcast=True,
+    a=lambda xp, g: g,
+    b=lambda xp, g: -g,
+)
 _mul = op(
     "multiply",
     _mul_forward,
+    sign=operator.mul,
     broadcast=True,
     a=lambda xp, g, b: g * b,
     b=lambda xp, g, a: g * a,
@@ -277,6 +293,7 @@ _mul = op(
 _div = op(
     "divide",
     lambda xp, a, b: a / b,
+    sign=operator.truediv,
     broadcast=True,
     a=lambda xp, g, b: g / b,
     b=lambda xp, g, b, y: -g * (y / b),
