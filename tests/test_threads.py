@@ -94,6 +94,16 @@ def test_an_error_in_any_part_arrives(two_threads: None) -> None:
         _threads.share(part, 7, 1e9)
 
 
+def test_an_interrupt_arrives(two_threads: None) -> None:
+    def part(start: int, stop: int) -> None:
+        if threading.current_thread() is main:
+            raise KeyboardInterrupt
+
+    main = threading.current_thread()
+    with pytest.raises(KeyboardInterrupt):
+        _threads.share(part, 2, 1e9)
+
+
 def test_shared_work_inside_shared_work_stays_on_its_thread(two_threads: None) -> None:
     total = [0]
 

@@ -35,23 +35,27 @@ class Team:
     def run(self, part: Part, bounds: list[int]) -> list[BaseException | None]:
         """Run the parts between those bounds; returns their errors."""
         errors: list[BaseException | None] = []
-        self.work = part, bounds, errors
+        done: list[int] = []
+        self.work = part, bounds, errors, done
         try:
             self.parallel(self.body, None, len(bounds) - 1, 0)
         finally:
             self.work = None  # nothing is kept while waiting
+        if not errors and len(done) < len(bounds) - 1:
+            raise KeyboardInterrupt  # came before `_take` could catch it; ctypes lets it drop
         return errors
 
     def _take(self, _: None) -> None:
         """What each thread does: its parts."""
-        part, bounds, errors = self.work
-        mine = self.number()
-        if mine and not hasattr(self.known, "kept"):
-            # Without this Python would forget the thread, and what belongs to it, after the call.
-            self.known.kept = ctypes.pythonapi.PyGILState_Ensure()
-            np.seterr(all="ignore")
+        part, bounds, errors, done = self.work
         try:
+            mine = self.number()
+            if mine and not hasattr(self.known, "kept"):
+                # Else Python would forget the thread, and what belongs to it, after the call.
+                self.known.kept = ctypes.pythonapi.PyGILState_Ensure()
+                np.seterr(all="ignore")
             for i in range(mine, len(bounds) - 1, self.count()):  # there may be fewer threads
                 part(bounds[i], bounds[i + 1])
+                done.append(i)
         except BaseException as error:
             errors.append(error)
