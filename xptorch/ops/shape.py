@@ -249,12 +249,12 @@ def permute(input: Tensor, *dims: Any, **named: Any) -> Tensor:
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two axes exchanged."""
     need_tensor(input, "transpose")
-    axes = list(range(input._data.ndim))
-    try:
-        axes[dim0], axes[dim1] = axes[dim1], axes[dim0]
-    except (IndexError, TypeError):  # let `wrap_dim` say what is wrong, unless there are no axes
-        wrap_dim(dim0, len(axes)), wrap_dim(dim1, len(axes))
+    n = input._data.ndim
+    a, b = wrap_dim(dim0, n), wrap_dim(dim1, n)
+    if n == 0:
         return _alias(input)
+    axes = list(range(n))
+    axes[a], axes[b] = axes[b], axes[a]
     return _permute(input, axes=tuple(axes))
 
 
