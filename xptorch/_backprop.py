@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from xptorch._backend import device
-from xptorch._grad_mode import _switch, local
+from xptorch._grad_mode import local, switch
 from xptorch._graph import Node, bump, lifted, place, setup, wrap
 
 hooked: dict[int, Callable[[], Any]] = {}  # weak references to the leaves that have hooks
@@ -49,7 +49,7 @@ def differentiate(
     found: dict[Any, Any] = {}
     edges: Sequence[Any] = roots
     gradients: Sequence[Any] = [g if create_graph else g._data for g in grads]
-    before = _switch(create_graph)
+    before = switch(create_graph)
     try:
         while True:
             for edge, x in zip(edges, gradients):  # noqa: B905  # strict costs 0.1 µs
@@ -96,7 +96,7 @@ def differentiate(
         for leaf in list(pending):
             _deliver(leaf, pending, found, store, create_graph)
     finally:
-        _switch(before)
+        switch(before)
     if store:
         return []
     places = [(place(t), t._device) for t in inputs or ()]

@@ -55,25 +55,26 @@ class set_grad_enabled:
                 f"not {type(mode).__name__}"
             )
         self.target = mode
-        self.before = [_switch(self.target)]
+        self.before = [switch(self.target)]
 
     def __call__(self, function: F) -> F:
-        _switch(self.before.pop())
+        switch(self.before.pop())
         return _in_context(lambda: set_grad_enabled(self.target), function)
 
     def __enter__(self) -> None:
-        self.before.append(_switch(self.target))
+        self.before.append(switch(self.target))
 
     def __exit__(self, *exc: object) -> None:
-        _switch(self.before.pop())
+        switch(self.before.pop())
         if len(self.before) == 1:  # the switch made by the constructor ends with the block
-            _switch(self.before[0])
+            switch(self.before[0])
 
     def __repr__(self) -> str:
         return f"set_grad_enabled(mode={self.target})"
 
 
-def _switch(to: bool) -> bool:
+def switch(to: bool) -> bool:
+    """Switch recording on or off in this thread; returns what it was."""
     mode = local.mode
     before, mode.enabled = mode.enabled, to
     return before
@@ -95,10 +96,10 @@ class _GradContext:
         return context(function)
 
     def __enter__(self) -> None:
-        self.before.append(_switch(self.target))
+        self.before.append(switch(self.target))
 
     def __exit__(self, *exc: object) -> None:
-        _switch(self.before.pop())
+        switch(self.before.pop())
 
     def __call__(self, function: F) -> F:
         return _in_context(type(self), function)

@@ -17,7 +17,7 @@ def write(target: Any, result: Any) -> Any:
     """
     check_writable(target, result._needs)
     recording = local.mode.enabled and (result._needs or target._needs)
-    _store(target, result)
+    store(target, result._data)
     return rebase(target, result) if recording else target
 
 
@@ -61,9 +61,9 @@ def check_writable(t: Any, value_needs: bool = False) -> None:
         )
 
 
-def _store(target: Any, result: Any) -> None:
-    x = target._data
-    target._data = target._device.xp.assign(x, ..., result._data)
+def store(target: Any, value: Any) -> None:
+    """Overwrite a tensor's memory with an array; its place in the graph is the caller's affair."""
+    target._data = target._device.xp.assign(target._data, ..., value)
     bump(target)
 
 

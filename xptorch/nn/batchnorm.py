@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from xptorch import _dtype
+from xptorch._inplace import store
 from xptorch._tensor import Tensor
 from xptorch.nn import functional as F
 from xptorch.nn import init
 from xptorch.nn.module import Module
 from xptorch.nn.parameter import declared, empty_parameter
 from xptorch.ops import create
-from xptorch.ops.batch_norm import store
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm"]
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from xptorch import _graph
 from xptorch._engine import hot, op
 from xptorch._graph import column_sums
+from xptorch._inplace import store
 from xptorch.ops import elementwise as e
 from xptorch.ops import reduce
 from xptorch.ops._common import need_tensor
@@ -223,12 +223,6 @@ def _move(running: Tensor, value: Any, momentum: float, share: float) -> None:
     if value.shape != x.shape or value.dtype != x.dtype:
         value = xp.astype(xp.reshape(value, x.shape), x.dtype)
     store(running, x * (1 - momentum) + value * share)
-
-
-def store(t: Tensor, value: Any) -> None:
-    """Overwrite a statistic or a counter, which is no part of any graph, with an array."""
-    t._data = t._device.xp.assign(t._data, ..., value)
-    _graph.bump(t)
 
 
 def instance_norm(
