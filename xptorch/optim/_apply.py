@@ -164,20 +164,24 @@ class _Pack:
         for memory, new in zip(self.memory, changed, strict=True):
             if new is not memory:
                 memory[...] = new
-        start = 0
-        for x in values:
-            end = start + x.size
-            x[...] = xp.reshape(p[start:end], x.shape)
-            start = end
+        for x, piece in zip(values, _pieces(xp, p, values), strict=True):
+            x[...] = piece
+
+
+def _pieces(xp: Any, flat: Any, arrays: Sequence[Any]) -> Iterator[Any]:
+    """Views of what lies one behind the other, each in the shape of one of the arrays."""
+    start = 0
+    for x in arrays:
+        end = start + x.size
+        yield xp.reshape_view(flat[start:end], x.shape)
+        start = end
 
 
 def _moved_together(states: Sequence[Tensor]) -> Any:
     """Give states memory one behind the other; returns the whole of it."""
     xp = states[0]._device.xp
-    memory = xp.concat([s._data for s in states], axis=None)
-    start = 0
-    for s in states:
-        end = start + s._data.size
-        s._data = xp.reshape_view(memory[start:end], s._data.shape)
-        start = end
+    arrays = [s._data for s in states]
+    memory = xp.concat(arrays, axis=None)
+    for s, piece in zip(states, _pieces(xp, memory, arrays), strict=True):
+        s._data = piece
     return memory
