@@ -168,9 +168,8 @@ def group_norm_forward(a: Array, weight: Any, bias: Any, *, groups: int, eps: fl
     x, y = a.reshape(n * groups, -1), result.reshape(n * groups, -1)
     mean, rstd = np.empty((2, n * groups), a.dtype)
     ones = np.ones(x.shape[1], a.dtype)
-    gain = np.ones((groups, each), a.dtype) if weight is None else weight.reshape(groups, each)
-    shift = 0 if bias is None else np.tile(bias.reshape(groups, each), (n, 1))
-    gains = np.tile(gain, (n, 1))
+    gains = _by_group(weight, 1, n * groups, each, a.dtype)
+    shifts = _by_group(bias, 0, n * groups, each, a.dtype)
 
     def work(rows: slice) -> None:
         part = x[rows]
@@ -180,10 +179,10 @@ def group_norm_forward(a: Array, weight: Any, bias: Any, *, groups: int, eps: fl
         if far:
             np.subtract(channels, mean[rows, None, None], out=out)
             out *= scale[:, :, None]
-            constant = np.broadcast_to(shift, gains.shape)[rows]
+            constant = shifts[rows]
         else:
             np.multiply(channels, scale[:, :, None], out=out)
-            constant = np.broadcast_to(shift, gains.shape)[rows] - mean[rows, None] * scale
+            constant = shifts[rows] - mean[rows, None] * scale
         out += constant[:, :, None]
 
     by_rows(work, *x.shape, 7)
@@ -200,8 +199,7 @@ def group_norm_vjp(g: Array, needs: Any, a: Array, weight: Any, aux: Any, groups
     g, x = g.reshape(n * groups, each, size), a.reshape(n * groups, each, size)
     to_a = np.empty(a.shape, a.dtype) if needs[0] else None
     target = None if to_a is None else to_a.reshape(x.shape)
-    gain = np.ones((groups, each), a.dtype) if weight is None else weight.reshape(groups, each)
-    gains = np.tile(gain, (n, 1))
+    gains = _by_group(weight, 1, n * groups, each, a.dtype)
     sums, products = np.empty((2, n * groups, each), a.dtype)
     ones = np.ones(size, a.dtype)
 
@@ -219,6 +217,13 @@ def group_norm_vjp(g: Array, needs: Any, a: Array, weight: Any, aux: Any, groups
 
     by_rows(work, n * groups, width, 9)
     return to_a, *_group_gradients(needs, sums, products, mean, rstd, c)
+
+
+def _by_group(v: Array | None, default: float, rows: int, each: int, dtype: Any) -> Array:
+    """A number of each channel as (rows, each): for all groups of all images their channels."""
+    if v is None:
+        return np.full((rows, each), default, dtype)
+    return np.tile(v.reshape(-1, each), (rows * each // v.size, 1))
 
 
 def _group_drift(

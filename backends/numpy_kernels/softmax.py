@@ -113,10 +113,9 @@ def cross_entropy_forward(
     plain = weight is None and ignore is None and a.ndim == 2
     if not plain or not _handles(1, a):
         return NotImplemented
-    count, classes = a.shape
     exps = np.empty(a.shape, a.dtype)
-    total, losses = np.empty((2, count), a.dtype)
-    places = np.arange(count)
+    total, losses = np.empty((2, len(a)), a.dtype)
+    places = np.arange(len(a))
 
     def work(rows: slice) -> None:
         x, loss = a[rows], losses[rows]
@@ -126,13 +125,18 @@ def cross_entropy_forward(
         loss -= x[places[: len(x)], target[rows]]
 
     by_rows(work, *a.shape, 8)
-    at = places * classes + target
+    at = places * a.shape[1] + target
+    return _reduced(losses, (exps, total, at, None), reduction)
+
+
+def _reduced(losses: Array, kept: tuple[Any, ...], reduction: str) -> tuple[Array, Any]:
+    """The losses, their sum or mean, and what is kept, with what the mean was divided by."""
     if reduction == "none":
-        return losses, (exps, total, at, None, None)
-    y = np.add.reduce(losses)
+        return losses, (*kept, None)
+    total = np.add.reduce(losses)
     if reduction == "mean":
-        return y / count, (exps, total, at, None, count)
-    return y, (exps, total, at, None, None)
+        return total / len(losses), (*kept, len(losses))
+    return total, (*kept, None)
 
 
 def cross_entropy_vjp(g: Array, needs: Any, a_shape: tuple[int, ...], aux: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Channels last, by oneDNN where arrays are large."""
+"""Arrays in another order of memory, by oneDNN where they are large."""
 
 from __future__ import annotations
 
@@ -12,9 +12,21 @@ _PAYS_FROM = 1 << 14  # numbers
 
 
 @dnn.kept
-def _turned(shape: tuple[int, ...], threads: int) -> dnn.Primitive | None:
-    plain, turned = dnn.dense(shape), dnn.channels_last(shape)
+def _turn(shape: tuple[int, ...], axes: tuple[int, ...], threads: int) -> dnn.Primitive | None:
+    plain, turned = dnn.dense(shape), dnn.dense(shape, axes)
     return dnn.reorder(plain.value, turned.value)
+
+
+def turned(x: Array, axes: tuple[int, ...]) -> Array | None:
+    """x with its axes in that order, laid out anew; None where oneDNN is not for it."""
+    if not x.flags.c_contiguous:
+        return None
+    turn = _turn(x.shape, axes, dnn.threads(x.size))
+    if turn is None:
+        return None
+    y = np.empty([x.shape[axis] for axis in axes], np.float32)
+    turn(x, y)
+    return y
 
 
 def channels_last(x: Array) -> Array:
@@ -22,10 +34,5 @@ def channels_last(x: Array) -> Array:
     seen = x.transpose(LAST[x.ndim])
     if seen.flags.c_contiguous:
         return seen
-    if x.size >= _PAYS_FROM and x.flags.c_contiguous:
-        turned = _turned(x.shape, dnn.threads(x.size))
-        if turned is not None:
-            y = np.empty(seen.shape, np.float32)
-            turned(x, y)
-            return y
-    return _layout.channels_last(x)
+    y = turned(x, LAST[x.ndim]) if x.size >= _PAYS_FROM else None
+    return _layout.channels_last(x) if y is None else y

@@ -30,14 +30,6 @@ def _found(a: Array, groups: int, *others: Array | None) -> Any:
     return built and (built, (n * groups, c // groups, a.size // (n * c)))
 
 
-def _gains(weight: Array | None, shape: tuple[int, ...], default: float) -> Array:
-    """A number of each channel by group and channel."""
-    each = shape[1]
-    if weight is None:
-        return np.full(shape[:2], default, np.float32)
-    return np.tile(weight.reshape(-1, each), (shape[0] * each // weight.size, 1))
-
-
 def group_norm_forward(
     a: Array, weight: Array | None, bias: Array | None, *, groups: int, eps: float
 ) -> Any:
@@ -49,8 +41,8 @@ def group_norm_forward(
         mean, rstd, far = norm._moments(x, np.ones(x.shape[1], np.float32), eps)
     if far:
         return NotImplemented
-    scale = rstd[:, None] * _gains(weight, shape, 1)
-    constant = _gains(bias, shape, 0) - mean[:, None] * scale
+    scale = rstd[:, None] * norm._by_group(weight, 1, *shape[:2], np.float32)
+    constant = norm._by_group(bias, 0, *shape[:2], np.float32) - mean[:, None] * scale
     y = np.empty(a.shape, np.float32)
     affine(a, scale, y, constant)
     return y, (mean, rstd)
@@ -69,8 +61,8 @@ def group_norm_vjp(
         products = np.vecdot(slope.reshape(shape), a.reshape(shape))
     to_a = None
     if needs[0]:
-        gains, width = _gains(weight, shape, 1), shape[1] * shape[2]
-        drift = norm._group_drift(sums, products, gains, mean, rstd, width)
+        gains = norm._by_group(weight, 1, *shape[:2], np.float32)
+        drift = norm._group_drift(sums, products, gains, mean, rstd, shape[1] * shape[2])
         bend, offset = (np.repeat(v, shape[1]) for v in drift)
         to_a = np.empty(a.shape, np.float32)
         affine(a, bend, to_a, offset)

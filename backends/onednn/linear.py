@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from xptorch.backends import _openblas
 from xptorch.backends.onednn import _library as dnn
+from xptorch.backends.onednn._layout import turned
 
 from xptorch._backend import Array
 
@@ -30,22 +31,6 @@ def _dense(x: Array) -> Array:
     return x if x.flags.c_contiguous or x.flags.f_contiguous else np.ascontiguousarray(x)
 
 
-@dnn.kept
-def _turn(shape: tuple[int, int], threads: int) -> dnn.Primitive | None:
-    plain, turned = dnn.dense(shape), dnn.dense(shape, (1, 0))
-    return dnn.reorder(plain.value, turned.value)
-
-
-def _turned(weight: Array) -> Array:
-    """The weight's transpose, laid out anew."""
-    turn = _turn(weight.shape, dnn.threads(weight.size))
-    if turn is None or not weight.flags.c_contiguous:
-        return weight.T
-    copy = np.empty(weight.shape[::-1], np.float32)
-    turn(weight, copy)
-    return copy
-
-
 def linear_forward(a: Array, weight: Array, bias: Array | None) -> Any:
     if not _handles(a, weight, bias):
         return NotImplemented
@@ -53,14 +38,14 @@ def linear_forward(a: Array, weight: Array, bias: Array | None) -> Any:
     x = a.reshape(-1, n_in)
     y = np.empty((len(x), n_out), np.float32)
     if _ROWS <= len(x) <= n_in // _SMALLER:
-        turned = np.empty((n_out, len(x)), np.float32)
-        _multiply(weight, x.T, turned)
-        np.add(turned.T, 0 if bias is None else bias, out=y)
+        across = np.empty((n_out, len(x)), np.float32)
+        _multiply(weight, x.T, across)
+        np.add(across.T, 0 if bias is None else bias, out=y)
     else:
         if bias is not None:
             y[...] = bias
-        copied = len(x) >= _ROWS and n_out >= _FEATURES
-        _multiply(x, _turned(weight) if copied else weight.T, y, bias is not None)
+        copied = turned(weight, (1, 0)) if len(x) >= _ROWS and n_out >= _FEATURES else None
+        _multiply(x, weight.T if copied is None else copied, y, bias is not None)
     return y.reshape(*a.shape[:-1], n_out)
 
 

@@ -57,9 +57,16 @@ def _built(
     places = (dnn.WORKSPACE,) if kind == _MAX else ()
     return (
         dnn.Primitive(forward, (dnn.SRC, dnn.DST, *places)),
-        dnn.Primitive(backward, (dnn.DIFF_SRC, dnn.DIFF_DST, *places)),
+        dnn.Primitive(backward, (dnn.DIFF_DST, dnn.DIFF_SRC, *places)),
         dnn.size(dnn.argument(forward, dnn.WORKSPACE)) if places else 0,
     )
+
+
+def _through(pool: dnn.Primitive, x: Array, size: tuple[int, ...], *places: Array) -> Array:
+    """What a primitive makes of x (n, c, s…): (n, c, size…)."""
+    y = np.empty((len(x), *size, x.shape[1]), np.float32)
+    pool(channels_last(x), y, *places)
+    return y.transpose(FIRST[x.ndim])
 
 
 def max_pool(x: Array, *, how: Geometry, lowest: float) -> Any:
@@ -68,9 +75,8 @@ def max_pool(x: Array, *, how: Geometry, lowest: float) -> Any:
     built = _built(_MAX, how, *x.shape[:2], dnn.threads(x.size))
     if built is None:
         return NotImplemented
-    y, places = np.empty((len(x), *how.counts, x.shape[1]), x.dtype), np.empty(built[2], np.uint8)
-    built[0](channels_last(x), y, places)
-    return y.transpose(FIRST[x.ndim]), _Maxima(x, how, lowest, places)
+    places = np.empty(built[2], np.uint8)
+    return _through(built[0], x, how.counts, places), _Maxima(x, how, lowest, places)
 
 
 def spread_max(g: Array, x: Array, *, maxima: Any, how: Geometry, lowest: float) -> Any:
@@ -79,9 +85,7 @@ def spread_max(g: Array, x: Array, *, maxima: Any, how: Geometry, lowest: float)
     built = _built(_MAX, how, *x.shape[:2], dnn.threads(x.size))
     if built is None:
         return NotImplemented
-    out = np.empty((len(x), *how.size, x.shape[1]), x.dtype)
-    built[1](out, channels_last(g), maxima.places)
-    return out.transpose(FIRST[x.ndim])
+    return _through(built[1], g, how.size, maxima.places)
 
 
 def _mean(x: Array, how: Geometry, divide: Any) -> Any:
@@ -96,14 +100,10 @@ def _mean(x: Array, how: Geometry, divide: Any) -> Any:
 def avg_pool(x: Array, *, how: Geometry, divide: Any) -> Any:
     if (built := _mean(x, how, divide)) is None:
         return NotImplemented
-    y = np.empty((len(x), *how.counts, x.shape[1]), np.float32)
-    built[0](channels_last(x), y)
-    return y.transpose(FIRST[x.ndim])
+    return _through(built[0], x, how.counts)
 
 
 def spread_avg(g: Array, *, how: Geometry, divide: Any) -> Any:
     if (built := _mean(g, how, divide)) is None:
         return NotImplemented
-    out = np.empty((len(g), *how.size, g.shape[1]), np.float32)
-    built[1](out, channels_last(g))
-    return out.transpose(FIRST[g.ndim])
+    return _through(built[1], g, how.size)

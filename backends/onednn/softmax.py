@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from xptorch.backends.numpy_kernels import softmax
 from xptorch.backends.onednn import _library as dnn
 
 from xptorch._backend import Array
@@ -74,8 +75,4 @@ def cross_entropy_forward(
         return NotImplemented
     losses = np.negative(np.log(picked, out=picked), out=picked)
     # As the generic function keeps them: exponentials and the sums of their rows.
-    kept = shares, np.ones(count, np.float32), at, None
-    if reduction == "none":
-        return losses, (*kept, None)
-    total = np.add.reduce(losses)
-    return (total / count, (*kept, count)) if reduction == "mean" else (total, (*kept, None))
+    return softmax._reduced(losses, (shares, np.ones(count, np.float32), at, None), reduction)
