@@ -12,7 +12,7 @@ allow_tf32 = True
 
 def is_available() -> bool:
     """Whether oneDNN is installed (the extra `onednn`), loads, and counts right."""
-    from xptorch.backends.onednn._library import library
+    from xptorch.backends.numpy.onednn.library import library
 
     return library() is not None
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 import xptorch
-from xptorch import _backend, _graph
+from xptorch._core import backend
+from xptorch._engine import graph
 
 DEVICES = {
     "numpy": "cpu",
@@ -30,7 +31,7 @@ class Column:
 
     @property
     def device(self) -> Any:
-        return _backend.resolve(DEVICES[self.name])
+        return backend.resolve(DEVICES[self.name])
 
     def has(self, dtype: str) -> bool:
         """Whether the library knows the dtype."""
@@ -52,7 +53,7 @@ class Column:
             raw = on.backend.from_host(array, on.index)
         if self.name == "numpy_readonly":
             raw.flags.writeable = False
-        return _graph.wrap(raw, on).requires_grad_(requires_grad)
+        return graph.wrap(raw, on).requires_grad_(requires_grad)
 
     def assert_close(self, actual: Any, expected: Any) -> None:
         """Compare two tensors, or tuples of them, both of which must live on the column's device.
@@ -93,4 +94,4 @@ def chosen() -> list[Column]:
     asked = os.environ.get("XPTORCH_TEST_BACKENDS", "")
     if asked:
         return [Column(name.strip()) for name in asked.split(",")]
-    return [Column(n) for n in DEVICES if _backend.works(n.removesuffix("_readonly"))]
+    return [Column(n) for n in DEVICES if backend.works(n.removesuffix("_readonly"))]

@@ -70,7 +70,7 @@ def test_as_a_context_it_ends() -> None:
         "with xptorch.as_torch() as t:\n"
         "    import torch.nn\n"
         "    print(torch is t, t.__version__[:4])\n"
-        "print('torch' in sys.modules, xptorch.__version__ == xptorch._version.__version__)\n"
+        "print('torch' in sys.modules, xptorch.__version__ == xptorch.version.xptorch)\n"
     )
     assert out == "True 2.13\nFalse True\n"
 

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 import xptorch
-from xptorch import _backend, _legacy, cuda
+from xptorch import cuda
+from xptorch._core import backend
+from xptorch._tensor import typed_tensors
 
-pytestmark = pytest.mark.skipif(_backend.works("cupy"), reason="there is a GPU")
+pytestmark = pytest.mark.skipif(backend.works("cupy"), reason="there is a GPU")
 
 
 def test_questions_are_answered() -> None:
@@ -25,7 +27,7 @@ def test_a_broken_installation_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(name: str) -> bool:
         raise OSError("libcuda.so is broken")
 
-    monkeypatch.setattr(_backend, "works", broken)
+    monkeypatch.setattr(backend, "works", broken)
     assert not cuda.is_available()
 
 
@@ -65,7 +67,7 @@ def test_what_needs_no_gpu_does_nothing() -> None:
         lambda: xptorch.ones(1, device="cuda"),
         lambda: xptorch.ones(1).cuda(),
         lambda: xptorch.ones(1).type(cuda.FloatTensor),
-        lambda: _legacy.set_default_tensor_type("torch.cuda.FloatTensor"),
+        lambda: typed_tensors.set_default_tensor_type("torch.cuda.FloatTensor"),
     ],
 )
 def test_wishes_are_refused(wish: Any) -> None:
@@ -83,15 +85,15 @@ def test_side_streams_are_refused() -> None:
 
 
 def test_legacy_constructors() -> None:
-    FloatTensor, LongTensor = _legacy.FloatTensor, _legacy.LongTensor
+    FloatTensor, LongTensor = typed_tensors.FloatTensor, typed_tensors.LongTensor
     assert FloatTensor([1, 2]).tolist() == [1.0, 2.0]
     assert FloatTensor(2, 3).shape == (2, 3)
     assert FloatTensor(xptorch.Size([4])).shape == (4,)
     assert FloatTensor().shape == (0,)
     assert LongTensor([1.5, 2]).tolist() == [1, 2]
     assert LongTensor((3,)).tolist() == [3]
-    assert _legacy.ByteTensor([1]).dtype is xptorch.uint8
-    assert _legacy.HalfTensor([1]).dtype is xptorch.float16
+    assert typed_tensors.ByteTensor([1]).dtype is xptorch.uint8
+    assert typed_tensors.HalfTensor([1]).dtype is xptorch.float16
     for wrong in (3.5, "a", None, xptorch.ones(2).double()):
         with pytest.raises(TypeError):
             FloatTensor(wrong)
@@ -99,19 +101,19 @@ def test_legacy_constructors() -> None:
 
 def test_legacy_types() -> None:
     x = xptorch.ones(2)
-    assert isinstance(x, _legacy.FloatTensor)
-    assert not isinstance(x, _legacy.LongTensor)
+    assert isinstance(x, typed_tensors.FloatTensor)
+    assert not isinstance(x, typed_tensors.LongTensor)
     assert not isinstance(x, cuda.FloatTensor)
-    assert isinstance(x.long(), _legacy.LongTensor)
+    assert isinstance(x.long(), typed_tensors.LongTensor)
     assert x.type() == "xptorch.FloatTensor"
-    assert x.type(_legacy.LongTensor).dtype is xptorch.int64
+    assert x.type(typed_tensors.LongTensor).dtype is xptorch.int64
     assert x.type("torch.DoubleTensor").dtype is xptorch.float64
-    assert _legacy.FloatTensor.dtype is xptorch.float32
-    assert repr(_legacy.FloatTensor) == "<class 'xptorch.FloatTensor'>"
-    _legacy.set_default_tensor_type(_legacy.DoubleTensor)
+    assert typed_tensors.FloatTensor.dtype is xptorch.float32
+    assert repr(typed_tensors.FloatTensor) == "<class 'xptorch.FloatTensor'>"
+    typed_tensors.set_default_tensor_type(typed_tensors.DoubleTensor)
     try:
         assert xptorch.ones(1).dtype is xptorch.float64
     finally:
-        _legacy.set_default_tensor_type("torch.FloatTensor")
+        typed_tensors.set_default_tensor_type("torch.FloatTensor")
     with pytest.raises(TypeError):
-        _legacy.set_default_tensor_type(_legacy.LongTensor)
+        typed_tensors.set_default_tensor_type(typed_tensors.LongTensor)

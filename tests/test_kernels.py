@@ -13,16 +13,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from xptorch.backends import _workspace, mkldnn, numpy_kernels, onednn
-from xptorch.backends._scatter import accumulate
-from xptorch.backends.numpy_kernels._layout import copy_last
+from xptorch.backends import mkldnn
+from xptorch.backends.numpy import kernels, onednn, workspace
+from xptorch.backends.numpy.kernels.layout import copy_last
+from xptorch.backends.numpy.scatter import accumulate
 
 from tests import image_kernel_cases
-from xptorch import _backend
-from xptorch._engine import HOT
-from xptorch._grad_mode import local
+from xptorch._core import backend
+from xptorch._engine.grad_mode import local
+from xptorch._engine.op import HOT
 
-NUMPY = _backend.load("numpy")
+NUMPY = backend.load("numpy")
 PLAIN = type(NUMPY.xp)(NUMPY.xp, kernels={})
 TOLERANCE = {np.dtype("float32"): 2e-5, np.dtype("float64"): 1e-12}
 # What these save for their VJPs is not unique: it is compared by what those make of it.
@@ -402,13 +403,13 @@ def agree(mine: Any, reference: Any) -> None:
 
 def test_every_kernel_stands_in_for_a_function_and_has_cases() -> None:
     assert set(NUMPY.kernels) <= set(HOT)
-    assert set(NUMPY.kernels) <= set(CASES) == {*numpy_kernels.KERNELS, *onednn.kernels()}
+    assert set(NUMPY.kernels) <= set(CASES) == {*kernels.KERNELS, *onednn.kernels()}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", sorted(numpy_kernels.KERNELS))
+@pytest.mark.parametrize("name", sorted(kernels.KERNELS))
 def test_kernel_agrees_with_the_generic_function(name: str, dtype: str) -> None:
-    taken = compare(numpy_kernels.KERNELS[name], name, dtype, PRIVATE)
+    taken = compare(kernels.KERNELS[name], name, dtype, PRIVATE)
     assert taken or dtype == "float64", f"{name} declined every case"
 
 
@@ -446,11 +447,11 @@ def test_workspaces_are_kept_and_bounded() -> None:
     def make(size: int) -> tuple[Any, ...]:
         return (np.zeros(size, np.int8),)
 
-    first = _workspace.workspace("a test's", make, 10)
-    assert _workspace.workspace("a test's", make, 10) is first
-    _workspace.workspace("too large", make, _workspace.LIMIT + 1)
-    assert _workspace.workspace("a test's", make, 10) is not first
-    assert _workspace._kept.bytes <= _workspace.LIMIT
+    first = workspace.workspace("a test's", make, 10)
+    assert workspace.workspace("a test's", make, 10) is first
+    workspace.workspace("too large", make, workspace.LIMIT + 1)
+    assert workspace.workspace("a test's", make, 10) is not first
+    assert workspace._kept.bytes <= workspace.LIMIT
 
 
 @pytest.mark.parametrize(

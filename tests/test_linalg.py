@@ -169,7 +169,7 @@ def test_multi_dot_takes_the_cheapest_order(monkeypatch: pytest.MonkeyPatch) -> 
         shapes.append((*a.shape, *b.shape))
         return xptorch.matmul(a, b)
 
-    monkeypatch.setattr("xptorch.ops.linalg.matmul", seen)
+    monkeypatch.setattr("xptorch.ops.linalg.products.matmul", seen)
     column, row = xptorch.arange(50.0).unsqueeze(1), xptorch.ones(1, 50)
     expected = (column * 1225 * 2).tolist()
     assert xptorch.linalg.multi_dot([column, row, column * 2]).tolist() == expected

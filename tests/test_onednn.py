@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from xptorch.backends import mkldnn, onednn
-from xptorch.backends.onednn import _library
+from xptorch.backends import mkldnn
+from xptorch.backends.numpy import onednn
+from xptorch.backends.numpy.onednn import library as dnn
 
 import xptorch as torch
 from xptorch.nn import functional as F
@@ -22,12 +23,12 @@ from xptorch.nn import functional as F
 pytestmark = pytest.mark.skipif(not mkldnn.is_available(), reason="needs the extra onednn")
 
 FAMILIES = (
-    "_layout",
+    "layout",
     "convolution",
     "elementwise",
     "group_norm",
     "linear",
-    "norm",
+    "normalization",
     "optimizer",
     "pooling",
     "recurrent",
@@ -39,16 +40,16 @@ FAMILIES = (
 def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """How often a primitive is executed, in a list of one; any size is worth it, and threads."""
     count = [0]
-    execute = _library.Primitive.__call__
+    execute = dnn.Primitive.__call__
 
     def counted(self: Any, *arrays: Any) -> None:
         count[0] += 1
         execute(self, *arrays)
 
-    monkeypatch.setattr(_library.Primitive, "__call__", counted)
+    monkeypatch.setattr(dnn.Primitive, "__call__", counted)
     for family in FAMILIES:
         monkeypatch.setattr(import_module(f"{onednn.__name__}.{family}"), "_PAYS_FROM", 0)
-    monkeypatch.setattr(_library, "_SHARED_FROM", 0)
+    monkeypatch.setattr(dnn, "_SHARED_FROM", 0)
     yield count
 
 
@@ -211,7 +212,7 @@ def test_not_a_number_goes_through(calls: list[int]) -> None:
 
 def test_threads(calls: list[int]) -> None:
     layer, x = torch.nn.Conv2d(16, 16, 3), image(4, 16, 20, 20)
-    library: Any = _library.library()
+    library: Any = dnn.library()
     before, results = torch.get_num_threads(), []
     for count in (1, 2):
         torch.set_num_threads(count)
@@ -244,7 +245,7 @@ FORK = """
 import os, signal
 import numpy as np
 import xptorch as torch
-from xptorch.backends.onednn import _library
+from xptorch.backends.numpy.onednn import library as dnn
 
 torch.set_num_threads(2)
 net = torch.nn.Sequential(torch.nn.Conv2d(8, 16, 3), torch.nn.GELU(), torch.nn.MaxPool2d(2))
@@ -254,12 +255,12 @@ def grads():
     net(x).square().sum().backward()
     return net[0].weight.grad.numpy().copy()
 expected = grads()
-assert _library._alone is False and _library.library() is not None
+assert dnn._alone is False and dnn.library() is not None
 pid = os.fork()
 if pid == 0:
     signal.alarm(50)  # libgomp's threads would be waited for without end
     ok = np.allclose(grads(), expected, rtol=0, atol=1e-4 * abs(expected).max())
-    os._exit(0 if ok and _library.threads(1 << 30) == 1 else 1)
+    os._exit(0 if ok and dnn.threads(1 << 30) == 1 else 1)
 assert os.waitpid(pid, 0)[1] == 0
 assert np.array_equal(grads(), expected)
 """
@@ -308,5 +309,5 @@ def test_a_library_that_fails_is_not_used(name: str, monkeypatch: pytest.MonkeyP
             return False
         raise OSError
 
-    monkeypatch.setattr(_library, name, fails)
-    assert _library.library.__wrapped__() is None
+    monkeypatch.setattr(dnn, name, fails)
+    assert dnn.library.__wrapped__() is None

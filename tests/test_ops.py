@@ -15,7 +15,8 @@ from tests.columns import Column, host
 from tests.op_case import OpCase
 from tests.op_cases import CASES
 from tests.op_truth import TRUTH, read, torch
-from xptorch import _engine, _graph
+from xptorch._engine import graph
+from xptorch._engine import op as _engine
 
 DTYPES = ("float32", "float64", "float16", "int64", "uint8", "bool")
 NO_GRADIENT_IN_TORCH = ("floor_divide", "standard_gamma", "dirichlet")  # none, or an approximation
@@ -123,7 +124,7 @@ def test_reference(case: OpCase, backend: Column) -> None:
             saved = node.check()
             values = [saved[n] for n in op.inputs]
             wrapped = [
-                _graph.wrap(v, backend.device) if isinstance(v, backend.device.ndarray) else v
+                graph.wrap(v, backend.device) if isinstance(v, backend.device.ndarray) else v
                 for v in values
             ]
             static = {n: saved[n] for n in op.static_names}
@@ -163,7 +164,7 @@ def nodes(value: Any) -> list[Any]:
     waiting = [t.grad_fn for t in leaves(value)]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, _graph.Node) and node not in found:
+        if isinstance(node, graph.Node) and node not in found:
             found[node] = None
             waiting += node.edges
     return list(found)
@@ -175,7 +176,7 @@ def weights(t: Any) -> Any:
     array = np.asarray(rng.standard_normal(tuple(t.shape)), dtype=str(t.dtype).split(".")[-1])
     if torch is not None and isinstance(t, torch.Tensor):
         return torch.from_numpy(array)
-    return _graph.wrap(t._device.backend.from_host(array, t._device.index), t._device)
+    return graph.wrap(t._device.backend.from_host(array, t._device.index), t._device)
 
 
 def projected_gradients(case: OpCase, inputs: Any, create_graph: bool = False) -> Any:

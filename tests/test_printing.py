@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import xptorch
-from xptorch import _printing
+from xptorch._tensor import printing
 
 nan, inf = float("nan"), float("inf")
 
@@ -18,7 +18,7 @@ nan, inf = float("nan"), float("inf")
 @pytest.fixture(autouse=True)
 def _usual_options() -> Iterator[None]:
     yield
-    _printing.set_printoptions(profile="default")
+    printing.set_printoptions(profile="default")
 
 
 @pytest.mark.parametrize(
@@ -74,17 +74,17 @@ def test_summaries() -> None:
 
 
 def test_options() -> None:
-    usual = _printing.get_printoptions()
+    usual = printing.get_printoptions()
     assert usual["precision"] == 4
-    with _printing.printoptions(precision=2, sci_mode=True):
+    with printing.printoptions(precision=2, sci_mode=True):
         assert repr(xptorch.tensor([1.0, 2.5])) == "tensor([1.00e+00, 2.50e+00])"
-    assert _printing.get_printoptions() == usual
-    _printing.set_printoptions(profile="short")
+    assert printing.get_printoptions() == usual
+    printing.set_printoptions(profile="short")
     assert repr(xptorch.tensor(1.23456)) == "tensor(1.23)"
-    _printing.set_printoptions(profile="full")
+    printing.set_printoptions(profile="full")
     assert len(repr(xptorch.arange(2000))) > 10_000
     with pytest.raises(ValueError, match="profile must be one of"):
-        _printing.set_printoptions(profile="long")
+        printing.set_printoptions(profile="long")
 
 
 DTYPES = ["float32", "float64", "float16", "int64", "int32", "uint8", "bool", "complex64"]
@@ -135,7 +135,7 @@ def test_texts_are_pytorchs(dtype: str) -> None:
                 "sci_mode": [None, None, True, False][rng.integers(0, 4)],
             }
             torch.set_printoptions(**options)
-            _printing.set_printoptions(**options)
+            printing.set_printoptions(**options)
             array = random_array(rng, dtype)
             ours, theirs = xptorch.from_numpy(array.copy()), torch.from_numpy(array.copy())
             if dtype.startswith("f") and rng.random() < 0.5:

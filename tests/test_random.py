@@ -14,7 +14,7 @@ import pytest
 
 import xptorch as xt
 from xptorch import random as streams
-from xptorch.ops import random as R
+from xptorch.ops.random import sampling as R
 from xptorch.random import Generator
 
 FLOATS = ("float32", "float64", "float16")

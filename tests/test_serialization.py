@@ -17,7 +17,7 @@ import pytest
 
 import xptorch
 from xptorch import serialization
-from xptorch._archive import CheckpointError
+from xptorch.serialization.archive import CheckpointError
 
 DTYPES = [
     *("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"),

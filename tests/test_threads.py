@@ -10,20 +10,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from xptorch.backends import _blas, _openblas, _threads
-from xptorch.backends.onednn import _library
+from xptorch.backends.numpy import blas, openblas, parallel
+from xptorch.backends.numpy.onednn import library
 
 import xptorch
 
 
 @pytest.fixture(params=["our own", "oneDNN's"])
 def two_threads(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    run: Any = _threads._team.by_own_threads
+    run: Any = parallel._team.by_own_threads
     if request.param == "oneDNN's":
-        if (found := _library.library()) is None:
+        if (found := library.library()) is None:
             pytest.skip("needs the extra onednn")
         run = found.team.run
-    monkeypatch.setattr(_threads._team, "run", run)
+    monkeypatch.setattr(parallel._team, "run", run)
     before = xptorch.get_num_threads()
     xptorch.set_num_threads(2)
     yield
@@ -33,7 +33,7 @@ def two_threads(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 def test_count_is_set_for_matrix_products_too(two_threads: None) -> None:
     assert xptorch.get_num_threads() == 2
     xptorch.set_num_threads(1)
-    assert xptorch.get_num_threads() == _openblas.get_threads() == 1
+    assert xptorch.get_num_threads() == openblas.get_threads() == 1
 
 
 @pytest.mark.parametrize(("count", "error"), [(0, RuntimeError), (True, TypeError)])
@@ -59,11 +59,11 @@ def test_every_part_is_done_once(two_threads: None) -> None:
     seen = [0] * 7
 
     def part(start: int, stop: int) -> None:
-        assert _openblas.get_threads() == 1
+        assert openblas.get_threads() == 1
         for i in range(start, stop):
             seen[i] += 1
 
-    _threads.share(part, 7, 1e9)
+    parallel.share(part, 7, 1e9)
     assert seen == [1] * 7
 
 
@@ -81,7 +81,7 @@ def test_parts_run_side_by_side_on_threads_that_stay(two_threads: None) -> None:
 
     main = threading.current_thread()
     for _ in range(3):
-        _threads.share(part, 2, 1e9)
+        parallel.share(part, 2, 1e9)
     assert kept == [{1, 2, 3}, {1, 2, 3}]
 
 
@@ -91,7 +91,7 @@ def test_an_error_in_any_part_arrives(two_threads: None) -> None:
             raise ValueError("the last part")
 
     with pytest.raises(ValueError, match="the last part"):
-        _threads.share(part, 7, 1e9)
+        parallel.share(part, 7, 1e9)
 
 
 def test_an_interrupt_arrives(two_threads: None) -> None:
@@ -101,7 +101,7 @@ def test_an_interrupt_arrives(two_threads: None) -> None:
 
     main = threading.current_thread()
     with pytest.raises(KeyboardInterrupt):
-        _threads.share(part, 2, 1e9)
+        parallel.share(part, 2, 1e9)
 
 
 def test_shared_work_inside_shared_work_stays_on_its_thread(two_threads: None) -> None:
@@ -110,7 +110,7 @@ def test_shared_work_inside_shared_work_stays_on_its_thread(two_threads: None) -
     def inner(start: int, stop: int) -> None:
         total[0] += stop - start
 
-    _threads.share(lambda start, stop: _threads.share(inner, 4, 1e9), 2, 1e9)
+    parallel.share(lambda start, stop: parallel.share(inner, 4, 1e9), 2, 1e9)
     assert total == [8]
 
 
@@ -120,7 +120,7 @@ def test_shared_work_inside_shared_work_stays_on_its_thread(two_threads: None) -
 def test_shared_products(a: tuple[int, ...], b: tuple[int, ...], two_threads: None) -> None:
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal(a), rng.standard_normal(b)
-    np.testing.assert_allclose(_blas.matmul(x, y), np.matmul(x, y), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(blas.matmul(x, y), np.matmul(x, y), rtol=1e-12, atol=1e-12)
     out = np.empty(np.matmul(x, y).shape)
-    assert _blas.matmul(x.swapaxes(0, -2).copy().swapaxes(0, -2), y, out=out) is out
+    assert blas.matmul(x.swapaxes(0, -2).copy().swapaxes(0, -2), y, out=out) is out
     np.testing.assert_allclose(out, np.matmul(x, y), rtol=1e-12, atol=1e-12)

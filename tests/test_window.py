@@ -15,8 +15,8 @@ import pytest
 
 import xptorch
 from tests.columns import Column, host
-from xptorch import _backend
-from xptorch.ops.window import Geometry
+from xptorch._core import backend as _backend
+from xptorch.ops.layers.convolution import Geometry
 
 torch = pytest.importorskip("torch")
 

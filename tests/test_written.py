@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 import xptorch
-from xptorch import _written
-from xptorch._engine import OPS, op
+from xptorch._engine import codegen
+from xptorch._engine.op import OPS, op
 
 
-@pytest.mark.parametrize("source", [_written.source_of_call, _written.source_of_pull])
+@pytest.mark.parametrize("source", [codegen.source_of_call, codegen.source_of_pull])
 def test_every_op_can_be_written(source: object) -> None:
     assert len(OPS) > 200
     for name, call in OPS.items():
-        if source is _written.source_of_pull or not call.op.variadic:  # type: ignore[attr-defined]
+        if source is codegen.source_of_pull or not call.op.variadic:  # type: ignore[attr-defined]
             compile(source(call.op), name, "exec")  # type: ignore[operator, attr-defined]
 
 

@@ -9,85 +9,86 @@ if not _os.path.isdir(_os.path.join(_os.path.dirname(__file__), "backends")):
     # A source checkout: the folder `backends` stands beside the package, not inside it.
     __path__.append(_os.path.dirname(_os.path.dirname(_os.path.abspath(__file__))))
 
-from xptorch import _dtype, _methods
-from xptorch._backend import BackendError as BackendError
-from xptorch._backend import device as device
-from xptorch._backend import get_default_device as get_default_device
-from xptorch._backend import set_default_device as set_default_device
-from xptorch._dtype import bfloat16 as bfloat16
-from xptorch._dtype import complex64 as complex64
-from xptorch._dtype import complex128 as complex128
-from xptorch._dtype import dtype as dtype
-from xptorch._dtype import finfo as finfo
-from xptorch._dtype import float16 as float16
-from xptorch._dtype import float32 as float32
-from xptorch._dtype import float64 as float64
-from xptorch._dtype import get_default_dtype as get_default_dtype
-from xptorch._dtype import iinfo as iinfo
-from xptorch._dtype import int8 as int8
-from xptorch._dtype import int16 as int16
-from xptorch._dtype import int32 as int32
-from xptorch._dtype import int64 as int64
-from xptorch._dtype import promote_types as promote_types
-from xptorch._dtype import set_default_dtype as set_default_dtype
-from xptorch._dtype import uint8 as uint8
-from xptorch._dtype import uint16 as uint16
-from xptorch._dtype import uint32 as uint32
-from xptorch._dtype import uint64 as uint64
-from xptorch._grad_mode import enable_grad as enable_grad
-from xptorch._grad_mode import inference_mode as inference_mode
-from xptorch._grad_mode import is_grad_enabled as is_grad_enabled
-from xptorch._grad_mode import is_inference_mode_enabled as is_inference_mode_enabled
-from xptorch._grad_mode import no_grad as no_grad
-from xptorch._grad_mode import set_grad_enabled as set_grad_enabled
-from xptorch._tensor import Size as Size
-from xptorch._tensor import Tensor as Tensor
-from xptorch._threads import *
+from xptorch._core import dtype as dtypes
+from xptorch._tensor import methods
+from xptorch._core.backend import BackendError as BackendError
+from xptorch._core.backend import device as device
+from xptorch._core.backend import get_default_device as get_default_device
+from xptorch._core.backend import set_default_device as set_default_device
+from xptorch._core.dtype import bfloat16 as bfloat16
+from xptorch._core.dtype import complex64 as complex64
+from xptorch._core.dtype import complex128 as complex128
+from xptorch._core.dtype import dtype as dtype
+from xptorch._core.dtype import finfo as finfo
+from xptorch._core.dtype import float16 as float16
+from xptorch._core.dtype import float32 as float32
+from xptorch._core.dtype import float64 as float64
+from xptorch._core.dtype import get_default_dtype as get_default_dtype
+from xptorch._core.dtype import iinfo as iinfo
+from xptorch._core.dtype import int8 as int8
+from xptorch._core.dtype import int16 as int16
+from xptorch._core.dtype import int32 as int32
+from xptorch._core.dtype import int64 as int64
+from xptorch._core.dtype import promote_types as promote_types
+from xptorch._core.dtype import set_default_dtype as set_default_dtype
+from xptorch._core.dtype import uint8 as uint8
+from xptorch._core.dtype import uint16 as uint16
+from xptorch._core.dtype import uint32 as uint32
+from xptorch._core.dtype import uint64 as uint64
+from xptorch._engine.grad_mode import enable_grad as enable_grad
+from xptorch._engine.grad_mode import inference_mode as inference_mode
+from xptorch._engine.grad_mode import is_grad_enabled as is_grad_enabled
+from xptorch._engine.grad_mode import is_inference_mode_enabled as is_inference_mode_enabled
+from xptorch._engine.grad_mode import no_grad as no_grad
+from xptorch._engine.grad_mode import set_grad_enabled as set_grad_enabled
+from xptorch._tensor.size import Size as Size
+from xptorch._tensor.tensor import Tensor as Tensor
+from xptorch._core.threads import *
 from xptorch.ops._common import can_cast as can_cast
 from xptorch.ops._common import is_tensor as is_tensor
 from xptorch.ops._common import result_type as result_type
-from xptorch.ops.activation import *
-from xptorch.ops.bessel import *
-from xptorch.ops.comparison import *
-from xptorch.ops.complex import *
-from xptorch.ops.copies import *
-from xptorch.ops.create import *
-from xptorch.ops.cumulative import *
-from xptorch.ops.decompositions import *
-from xptorch.ops.distance import *
-from xptorch.ops.dropout import *
-from xptorch.ops.einsum import *
-from xptorch.ops.elementwise import *
-from xptorch.ops.gamma import *
-from xptorch.ops.histogram import *
-from xptorch.ops.index import *
-from xptorch.ops.inverses import *
-from xptorch.ops.layout import *
-from xptorch.ops.householder import *
-from xptorch.ops.linalg import *
-from xptorch.ops.lu import *
-from xptorch.ops.norms import *
-from xptorch.ops.linear import *
-from xptorch.ops.memory import *
-from xptorch.ops.normal import *
-from xptorch.ops.batch_norm import *
-from xptorch.ops.norm import *
-from xptorch.ops.query import *
-from xptorch.ops.random import *
-from xptorch.ops.recurrence import *
-from xptorch.ops.reduce import *
-from xptorch.ops.scatter import *
-from xptorch.ops.segments import segment_reduce as segment_reduce
-from xptorch.ops.shape import *
-from xptorch.ops.slicing import *
-from xptorch.ops.softmax import *
-from xptorch.ops.sort import *
-from xptorch.ops.special import *
-from xptorch.ops.statistics import *
-from xptorch.ops.storage import *
-from xptorch.ops.strided import *
-from xptorch.ops.stft import *
-from xptorch.ops.variates import *
+from xptorch.ops.layers.activation import *
+from xptorch.ops.special.bessel import *
+from xptorch.ops.elementwise.comparison import *
+from xptorch.ops.elementwise.complex import *
+from xptorch.ops.shape.view_copies import *
+from xptorch.ops.shape.creation import *
+from xptorch.ops.reduction.cumulative import *
+from xptorch.ops.linalg.decompositions import *
+from xptorch.ops.linalg.distance import *
+from xptorch.ops.layers.dropout import *
+from xptorch.ops.linalg.einsum import *
+from xptorch.ops.elementwise.arithmetic import *
+from xptorch.ops.special.gamma import *
+from xptorch.ops.reduction.histogram import *
+from xptorch.ops.index.indexing import *
+from xptorch.ops.linalg.inverses import *
+from xptorch.ops.shape.arrangement import *
+from xptorch.ops.linalg.householder import *
+from xptorch.ops.linalg.products import *
+from xptorch.ops.linalg.lu import *
+from xptorch.ops.linalg.norms import *
+from xptorch.ops.layers.linear import *
+from xptorch.ops.shape.copy_and_fill import *
+from xptorch.ops.special.error_functions import *
+from xptorch.ops.layers.batch_norm import *
+from xptorch.ops.layers.normalization import *
+from xptorch.ops.elementwise.predicates import *
+from xptorch.ops.random.sampling import *
+from xptorch.ops.layers.recurrent_stack import *
+from xptorch.ops.reduction.reduce import *
+from xptorch.ops.index.scatter import *
+from xptorch.ops.index.segments import segment_reduce as segment_reduce
+from xptorch.ops.shape.views import *
+from xptorch.ops.shape.slicing import *
+from xptorch.ops.layers.softmax import *
+from xptorch.ops.index.sort import *
+from xptorch.ops.special.elementary import *
+from xptorch.ops.reduction.statistics import *
+from xptorch.ops.shape.storage import *
+from xptorch.ops.shape.strided import *
+from xptorch.ops.signal.stft import *
+from xptorch.ops.random.variates import *
 
 from xptorch.random import Generator as Generator
 from xptorch.random import default_generator as default_generator
@@ -98,7 +99,7 @@ from xptorch.random import manual_seed as manual_seed
 from xptorch.random import seed as seed
 from xptorch.random import set_rng_state as set_rng_state
 
-globals().update(_methods.install())
+globals().update(methods.install())
 
 from xptorch import autograd as autograd
 from xptorch import cuda as cuda
@@ -108,12 +109,11 @@ from xptorch import optim as optim
 from xptorch import random as random
 from xptorch import serialization as serialization
 from xptorch import utils as utils
-from xptorch._formats import *
-from xptorch._legacy import *
-from xptorch._printing import get_printoptions as get_printoptions
-from xptorch._printing import set_printoptions as set_printoptions
-from xptorch._switches import *
-from xptorch._version import __version__ as __version__
+from xptorch._core.formats import *
+from xptorch._tensor.typed_tensors import *
+from xptorch._tensor.printing import get_printoptions as get_printoptions
+from xptorch._tensor.printing import set_printoptions as set_printoptions
+from xptorch._program.settings import *
 from xptorch.autograd.anomaly_mode import (
     is_anomaly_check_nan_enabled as is_anomaly_check_nan_enabled,
 )
@@ -137,13 +137,15 @@ from xptorch.nn.functional import pixel_unshuffle as pixel_unshuffle
 from xptorch.nn.functional.native import *
 from xptorch.serialization import load as load
 from xptorch.serialization import save as save
+from xptorch import version as version
 
-bool = _dtype.bool_
+bool = dtypes.bool_
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
 cfloat, cdouble = complex64, complex128
 e, pi, inf, nan = _math.e, _math.pi, _math.inf, _math.nan
 newaxis = None
+__version__ = version.xptorch
 _segment_reduce = segment_reduce
 
 
@@ -152,10 +154,10 @@ _LAZY = {
     "__config__", "_dynamo", "accelerator", "amp", "backends", "compiler", "cpu", "distributed",
     "distributions", "fft", "func", "functional", "hub", "jit", "linalg", "masked", "mps",
     "multiprocessing", "onnx", "overrides", "profiler", "signal", "special", "storage", "testing",
-    "types", "version", "xpu",
+    "types", "xpu",
 }  # fmt: skip
 _LAZY_NAMES = {
-    **{"as_torch": "_as_torch", "compile": "compiler", "vmap": "func"},
+    **{"as_torch": "_program.alias", "compile": "compiler", "vmap": "func"},
     **dict.fromkeys(("autocast", "GradScaler"), "amp"),
     **dict.fromkeys(
         (

@@ -8,7 +8,7 @@ import runpy
 import sys
 from types import ModuleType, TracebackType
 
-from xptorch._as_torch import as_torch
+from xptorch._program.alias import as_torch
 
 USAGE = """usage: python -m xptorch script.py [arguments]
        python -m xptorch -m module [arguments]

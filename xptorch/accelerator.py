@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import Any
 
-from xptorch import _backend, cuda
+from xptorch import cuda
+from xptorch._core import backend
 
 __all__ = [
     *("current_accelerator", "current_device_idx", "current_device_index", "current_stream"),
@@ -21,9 +22,9 @@ def is_available() -> bool:
     return cuda.is_available()
 
 
-def current_accelerator(check_available: bool = False) -> _backend.device | None:
+def current_accelerator(check_available: bool = False) -> backend.device | None:
     """The accelerator's device, without an index; None if there is none."""
-    return _backend.device("cuda") if cuda.is_available() else None
+    return backend.device("cuda") if cuda.is_available() else None
 
 
 def device_count() -> int:

@@ -1,6 +1,6 @@
 """Discrete Fourier transforms under PyTorch's names in `torch.fft`."""
 
-from xptorch.ops.fourier import (
+from xptorch.ops.signal.fourier import (
     fft,
     fft2,
     fftfreq,

@@ -1,17 +1,17 @@
 """`torch.functional`: functions of several tensors under their other home."""
 
 from xptorch.nn import functional as F
-from xptorch.ops.einsum import einsum
-from xptorch.ops.index import unravel_index
-from xptorch.ops.layout import atleast_1d, atleast_2d, atleast_3d, meshgrid
-from xptorch.ops.linalg import chain_matmul, tensordot
+from xptorch.ops.index.indexing import unravel_index
+from xptorch.ops.index.sort import unique, unique_consecutive
+from xptorch.ops.linalg.einsum import einsum
+from xptorch.ops.linalg.lu import lu
+from xptorch.ops.linalg.norms import cdist, norm
+from xptorch.ops.linalg.products import chain_matmul, tensordot
 from xptorch.ops.lowrank import pca_lowrank, svd_lowrank
-from xptorch.ops.lu import lu
-from xptorch.ops.norms import cdist, norm
-from xptorch.ops.shape import broadcast_shapes, broadcast_tensors, split
-from xptorch.ops.slicing import block_diag, cartesian_prod
-from xptorch.ops.sort import unique, unique_consecutive
-from xptorch.ops.stft import istft, stft
+from xptorch.ops.shape.arrangement import atleast_1d, atleast_2d, atleast_3d, meshgrid
+from xptorch.ops.shape.slicing import block_diag, cartesian_prod
+from xptorch.ops.shape.views import broadcast_shapes, broadcast_tensors, split
+from xptorch.ops.signal.stft import istft, stft
 
 __all__ = [
     "F", "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_shapes",

@@ -1,11 +1,18 @@
 """Linear algebra: norms, systems, decompositions, under PyTorch's names in `torch.linalg`."""
 
-from xptorch.ops.decompositions import LinAlgError, eigh, eigvalsh, qr, solve_triangular, svdvals
-from xptorch.ops.decompositions import linalg_cholesky as cholesky
-from xptorch.ops.decompositions import linalg_svd as svd
-from xptorch.ops.eig import eig, eigvals
-from xptorch.ops.householder import householder_product
-from xptorch.ops.inverses import (
+from xptorch.ops.linalg.decompositions import (
+    LinAlgError,
+    eigh,
+    eigvalsh,
+    qr,
+    solve_triangular,
+    svdvals,
+)
+from xptorch.ops.linalg.decompositions import linalg_cholesky as cholesky
+from xptorch.ops.linalg.decompositions import linalg_svd as svd
+from xptorch.ops.linalg.eig import eig, eigvals
+from xptorch.ops.linalg.householder import householder_product
+from xptorch.ops.linalg.inverses import (
     cholesky_ex,
     cond,
     det,
@@ -22,15 +29,15 @@ from xptorch.ops.inverses import (
     tensorinv,
     tensorsolve,
 )
-from xptorch.ops.inverses import linalg_vander as vander
-from xptorch.ops.linalg import linalg_cross as cross
-from xptorch.ops.linalg import matmul, multi_dot, vecdot
-from xptorch.ops.lu import linalg_lu as lu
-from xptorch.ops.lu import linalg_lu_solve as lu_solve
-from xptorch.ops.lu import lu_factor, lu_factor_ex
-from xptorch.ops.norms import linalg_norm as norm
-from xptorch.ops.norms import matrix_norm, vector_norm
-from xptorch.ops.slicing import linalg_diagonal as diagonal
+from xptorch.ops.linalg.inverses import linalg_vander as vander
+from xptorch.ops.linalg.lu import linalg_lu as lu
+from xptorch.ops.linalg.lu import linalg_lu_solve as lu_solve
+from xptorch.ops.linalg.lu import lu_factor, lu_factor_ex
+from xptorch.ops.linalg.norms import linalg_norm as norm
+from xptorch.ops.linalg.norms import matrix_norm, vector_norm
+from xptorch.ops.linalg.products import linalg_cross as cross
+from xptorch.ops.linalg.products import matmul, multi_dot, vecdot
+from xptorch.ops.shape.slicing import linalg_diagonal as diagonal
 
 __all__ = [
     "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eig", "eigh",

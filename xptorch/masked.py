@@ -9,14 +9,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype
-from xptorch.ops import comparison, cumulative, norms, reduce, special, statistics
-from xptorch.ops import softmax as softmaxes
+from xptorch._core import dtype as dtypes
 from xptorch.ops._common import BOOL, FLOAT, need_tensor, to_dtype, wrap_dims
+from xptorch.ops.elementwise import comparison
+from xptorch.ops.layers import softmax as softmaxes
+from xptorch.ops.linalg import norms
+from xptorch.ops.reduction import cumulative, reduce, statistics
+from xptorch.ops.special import elementary
 
 if TYPE_CHECKING:
-    from xptorch._dtype import dtype as Dtype
-    from xptorch._tensor import Tensor
+    from xptorch._core.dtype import dtype as Dtype
+    from xptorch._tensor.tensor import Tensor
 
 __all__ = [
     "amax", "amin", "argmax", "argmin", "cumprod", "cumsum", "log_softmax", "logaddexp",
@@ -40,7 +43,7 @@ def _wide(input: Tensor, mask: Tensor) -> Tensor:
             "_input_mask expected broadcastable mask (got mask dimensionality higher than of the "
             "input)"
         )
-    return to_dtype(mask.expand(input._data.shape), _dtype.bool_)
+    return to_dtype(mask.expand(input._data.shape), dtypes.bool_)
 
 
 def _axes(input: Tensor, dim: Any) -> tuple[int, ...]:
@@ -54,7 +57,7 @@ def _cast(input: Tensor, dtype: Dtype | None) -> Tensor:
 
 def _summed(input: Tensor, dtype: Dtype | None) -> Tensor:
     """Integers and bools add up as int64."""
-    return _cast(input, dtype or (None if input.dtype.category >= FLOAT else _dtype.int64))
+    return _cast(input, dtype or (None if input.dtype.category >= FLOAT else dtypes.int64))
 
 
 def sum(
@@ -104,7 +107,7 @@ def mean(
 
 
 def _count(x: Tensor, dim: Any, keepdim: bool, mask: Tensor | None) -> Tensor:
-    ones = x.detach().new_ones(x._data.shape, dtype=_dtype.int64)
+    ones = x.detach().new_ones(x._data.shape, dtype=dtypes.int64)
     return sum(ones, dim, keepdim=keepdim, mask=mask)
 
 
@@ -114,7 +117,7 @@ def _end(dt: Dtype, name: str, top: bool = False) -> Any:
         raise NotImplementedError(f"identity of {name} on {dt} input")
     if dt.category >= FLOAT:
         return math.inf if top else -math.inf
-    return _dtype.iinfo(dt).max if top else _dtype.iinfo(dt).min
+    return dtypes.iinfo(dt).max if top else dtypes.iinfo(dt).min
 
 
 def amax(
@@ -194,7 +197,7 @@ def median(
         raise ValueError(
             "masked median expects no fully masked out rows if dtype is not floating point"
         )
-    wide = to_dtype(x, _dtype.get_default_dtype()) if whole else x
+    wide = to_dtype(x, dtypes.get_default_dtype()) if whole else x
     found = statistics.nanmedian(_hidden(wide, mask, math.nan, "median"), dim, bool(keepdim))
     return to_dtype(found[0], x.dtype)
 
@@ -223,7 +226,7 @@ def _spread(
     dtype: Dtype | None,
     mask: Tensor | None,
 ) -> Tensor:
-    x = to_dtype(input, _dtype.get_default_dtype()) if input.dtype.category < FLOAT else input
+    x = to_dtype(input, dtypes.get_default_dtype()) if input.dtype.category < FLOAT else input
     x = _cast(x, dtype)
     gap = x - mean(x, _axes(x, dim), keepdim=True, mask=mask)
     square = (gap * gap.conj()).real if x.dtype.is_complex else gap * gap
@@ -330,7 +333,7 @@ def logaddexp(
     """log(exp(input) + exp(other)) of what their masks show."""
     a = _hidden(_cast(input, dtype), input_mask, -math.inf, "logaddexp")
     b = _hidden(_cast(other, dtype), other_mask, -math.inf, "logaddexp")
-    return special.logaddexp(a, b)
+    return elementary.logaddexp(a, b)
 
 
 def cumsum(

@@ -15,9 +15,9 @@ from enum import Enum
 from typing import Any
 
 from xptorch import cuda
-from xptorch._engine import OPS
-from xptorch._grad_mode import local
-from xptorch._graph import Node
+from xptorch._engine.grad_mode import local
+from xptorch._engine.graph import Node
+from xptorch._engine.op import OPS
 
 __all__ = [
     *("ProfilerAction", "ProfilerActivity", "kineto_available", "profile", "record_function"),

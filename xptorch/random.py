@@ -21,7 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from xptorch import _backend, _graph, _rejection
+from xptorch._core import backend
+from xptorch._engine import graph
+from xptorch.ops.random import rejection
 
 Array = Any
 f32, f64 = np.float32, np.float64
@@ -51,7 +53,7 @@ class Generator:
     """
 
     def __init__(self, device: Any = "cpu") -> None:
-        self._device = device if device == "cpu" else _backend.resolve(device)
+        self._device = device if device == "cpu" else backend.resolve(device)
         self._bits = np.random.MT19937(0)
         self._legacy = np.random.RandomState(self._bits)  # draws from the same stream
         self._seed_stream(DEFAULT_SEED)
@@ -59,9 +61,9 @@ class Generator:
     # ---- seed and state
 
     @property
-    def device(self) -> _backend.device:
+    def device(self) -> backend.device:
         """The device of the tensors that this generator is meant for."""
-        return _backend.resolve(self._device)
+        return backend.resolve(self._device)
 
     def manual_seed(self, seed: int) -> Generator:
         """Start the stream that belongs to `seed` and return the generator.
@@ -107,7 +109,7 @@ class Generator:
             TypeError: `new_state` is no uint8 tensor.
             RuntimeError: it has not 5056 elements, or no valid state in them.
         """
-        if not isinstance(new_state, _graph.setup.tensor):
+        if not isinstance(new_state, graph.setup.tensor):
             got = type(new_state).__name__
             raise TypeError(f"expected a torch.ByteTensor, but got {got}")
         if new_state.dtype.name != "uint8":
@@ -338,7 +340,7 @@ class Generator:
         """A Poisson-distributed count for each element of the array `rates`, flat, as float64."""
         with self._uniforms() as draw:
             counts = [
-                _rejection.poisson(rate, draw) for rate in np.asarray(rates, f64).ravel().tolist()
+                rejection.poisson(rate, draw) for rate in np.asarray(rates, f64).ravel().tolist()
             ]
         return np.array(counts, f64)
 
@@ -346,13 +348,13 @@ class Generator:
         """Binomially distributed counts for two arrays of the same shape, flat, as float64."""
         pairs = zip(counts.ravel(), shares.ravel(), strict=True)
         with self._uniforms() as draw:
-            return np.array([_rejection.binomial(n, p, draw) for n, p in pairs], f64)
+            return np.array([rejection.binomial(n, p, draw) for n, p in pairs], f64)
 
     def standard_gamma(self, shapes: Array) -> Array:
         """A gamma-distributed number of scale 1 for each element of `shapes`, flat, as float64."""
         with self._uniforms() as draw:
             normal = partial(self._one_normal, draw)
-            return np.array([_rejection.gamma(s, draw, normal) for s in shapes.ravel()], f64)
+            return np.array([rejection.gamma(s, draw, normal) for s in shapes.ravel()], f64)
 
     def _one_normal(self, draw: Callable[[], float]) -> float:
         """The next of the numbers that `_normal_pairs` gives."""
@@ -510,9 +512,9 @@ default_generator = Generator()
 
 
 def _tensor_of(data: bytes) -> Any:
-    cpu = _backend.resolve("cpu")
+    cpu = backend.resolve("cpu")
     array = np.frombuffer(data, np.uint8)
-    return _graph.wrap(cpu.backend.from_host(array, cpu.index), cpu)
+    return graph.wrap(cpu.backend.from_host(array, cpu.index), cpu)
 
 
 def manual_seed(seed: Any) -> Generator:

@@ -1,6 +1,9 @@
 """Special functions under PyTorch's names in `torch.special`."""
 
-from xptorch.ops.bessel import (
+from xptorch.ops.elementwise.arithmetic import erf, erfc, exp2, expm1, log1p, round
+from xptorch.ops.elementwise.arithmetic import sigmoid as expit
+from xptorch.ops.layers.softmax import log_softmax, logsumexp, softmax
+from xptorch.ops.special.bessel import (
     airy_ai,
     bessel_j0,
     bessel_j1,
@@ -18,15 +21,14 @@ from xptorch.ops.bessel import (
     scaled_modified_bessel_k1,
     spherical_bessel_j0,
 )
-from xptorch.ops.elementwise import erf, erfc, exp2, expm1, log1p, round
-from xptorch.ops.elementwise import sigmoid as expit
-from xptorch.ops.gamma import digamma, polygamma, zeta
-from xptorch.ops.gamma import igamma as gammainc
-from xptorch.ops.gamma import igammac as gammaincc
-from xptorch.ops.gamma import lgamma as gammaln
-from xptorch.ops.gamma import mvlgamma as multigammaln
-from xptorch.ops.normal import erfcx, erfinv, log_ndtr, ndtr, ndtri
-from xptorch.ops.polynomials import (
+from xptorch.ops.special.elementary import entr, logit, sinc, xlog1py, xlogy
+from xptorch.ops.special.error_functions import erfcx, erfinv, log_ndtr, ndtr, ndtri
+from xptorch.ops.special.gamma import digamma, polygamma, zeta
+from xptorch.ops.special.gamma import igamma as gammainc
+from xptorch.ops.special.gamma import igammac as gammaincc
+from xptorch.ops.special.gamma import lgamma as gammaln
+from xptorch.ops.special.gamma import mvlgamma as multigammaln
+from xptorch.ops.special.polynomials import (
     chebyshev_polynomial_t,
     chebyshev_polynomial_u,
     chebyshev_polynomial_v,
@@ -40,8 +42,6 @@ from xptorch.ops.polynomials import (
     shifted_chebyshev_polynomial_v,
     shifted_chebyshev_polynomial_w,
 )
-from xptorch.ops.softmax import log_softmax, logsumexp, softmax
-from xptorch.ops.special import entr, logit, sinc, xlog1py, xlogy
 
 psi = digamma
 

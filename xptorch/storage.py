@@ -1,6 +1,6 @@
 """The memory under tensors."""
 
-from xptorch.ops.storage import TypedStorage as TypedStorage
-from xptorch.ops.storage import UntypedStorage as UntypedStorage
+from xptorch.ops.shape.storage import TypedStorage as TypedStorage
+from xptorch.ops.shape.storage import UntypedStorage as UntypedStorage
 
 __all__ = ["TypedStorage", "UntypedStorage"]

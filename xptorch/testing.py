@@ -8,13 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype
-from xptorch._dtype import BOOL, COMPLEX, FLOAT, INTEGER
-from xptorch.ops import comparison, create, random
+from xptorch._core import dtype as _dtype
+from xptorch._core.dtype import BOOL, COMPLEX, FLOAT, INTEGER
 from xptorch.ops._common import is_tensor, to_dtype
+from xptorch.ops.elementwise import comparison
+from xptorch.ops.random import sampling
+from xptorch.ops.shape import creation
 
 if TYPE_CHECKING:
-    from xptorch._tensor import Tensor
+    from xptorch._tensor.tensor import Tensor
 
 __all__ = ["assert_close", "make_tensor"]
 
@@ -167,7 +169,7 @@ def _leaf_pair(
 def _as_tensors(*values: Any) -> tuple[Tensor, Tensor] | None:
     if not all(is_tensor(v) or hasattr(v, "__array__") for v in values):
         return None
-    a, b = (v.detach() if is_tensor(v) else create.as_tensor(v) for v in values)
+    a, b = (v.detach() if is_tensor(v) else creation.as_tensor(v) for v in values)
     return a, b
 
 
@@ -323,7 +325,7 @@ def make_tensor(
     if dtype.category >= FLOAT:
         t = _spread(size, dtype, low, high, device)
     else:
-        t = random.randint(math.ceil(low), math.ceil(high), size, dtype=dtype, device=device)
+        t = sampling.randint(math.ceil(low), math.ceil(high), size, dtype=dtype, device=device)
     if gaps:
         t = t[..., 1::2]
     if exclude_zero:
@@ -362,6 +364,6 @@ def _integer_limits(dtype: _dtype.dtype) -> tuple[float, float]:
 
 def _spread(size: Any, dtype: _dtype.dtype, low: float, high: float, device: Any) -> Tensor:
     if dtype.category == FLOAT:
-        return create.empty(size, dtype=dtype, device=device).uniform_(low, high)
-    parts = create.empty((*size, 2), dtype=dtype.to_real(), device=device).uniform_(low, high)
+        return creation.empty(size, dtype=dtype, device=device).uniform_(low, high)
+    parts = creation.empty((*size, 2), dtype=dtype.to_real(), device=device).uniform_(low, high)
     return parts[..., 0] + 1j * parts[..., 1]

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 __version__ = "2.13.0+xptorch"  # no more dots: programs split it at them
+xptorch = "0.1.0"  # this package's own release, for its build and for `xptorch.__version__`
 debug = False
 cuda: str | None = None
 hip: str | None = None

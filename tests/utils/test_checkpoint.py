@@ -8,7 +8,7 @@ import pytest
 
 import xptorch as torch
 from xptorch import nn
-from xptorch._graph import Node
+from xptorch._engine.graph import Node
 from xptorch.utils.checkpoint import CheckpointError, checkpoint, checkpoint_sequential
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from xptorch import cuda
-from xptorch._grad_mode import no_grad
+from xptorch._engine.grad_mode import no_grad
 from xptorch.ops._common import is_tensor
 
 __all__ = ["GradScaler"]

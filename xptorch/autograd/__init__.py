@@ -1,10 +1,10 @@
 """Gradients: `backward`, `grad`, grad modes, your own Functions, checks, Jacobians."""
 
-from xptorch._grad_mode import enable_grad as enable_grad
-from xptorch._grad_mode import inference_mode as inference_mode
-from xptorch._grad_mode import is_grad_enabled as is_grad_enabled
-from xptorch._grad_mode import no_grad as no_grad
-from xptorch._grad_mode import set_grad_enabled as set_grad_enabled
+from xptorch._engine.grad_mode import enable_grad as enable_grad
+from xptorch._engine.grad_mode import inference_mode as inference_mode
+from xptorch._engine.grad_mode import is_grad_enabled as is_grad_enabled
+from xptorch._engine.grad_mode import no_grad as no_grad
+from xptorch._engine.grad_mode import set_grad_enabled as set_grad_enabled
 from xptorch.autograd import _names as _names
 from xptorch.autograd import forward_ad as forward_ad
 from xptorch.autograd import functional as functional

@@ -6,13 +6,14 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _backprop, _graph
+from xptorch._engine import backward as _backprop
+from xptorch._engine import graph
 from xptorch.autograd import _hooks
-from xptorch.ops import create, shape
 from xptorch.ops._common import is_tensor
+from xptorch.ops.shape import creation, views
 
 if TYPE_CHECKING:
-    from xptorch._tensor import Tensor
+    from xptorch._tensor.tensor import Tensor
 
 
 def backward(
@@ -103,7 +104,7 @@ def grad(
         found = _backprop.differentiate(outs, grads, ins, create_graph, retain)
     if materialize_grads:
         return tuple(
-            create.zeros_like(t) if g is None else g for t, g in zip(ins, found, strict=True)
+            creation.zeros_like(t) if g is None else g for t, g in zip(ins, found, strict=True)
         )
     if not allow_unused and any(g is None for g in found):
         index = next(i for i, g in enumerate(found) if g is None)
@@ -126,7 +127,7 @@ def _batched(
         keep = retain or i < count - 1
         rows.append(_backprop.differentiate(outs, grads, ins, create_graph, keep))
     columns = zip(*rows, strict=True)
-    return [None if column[0] is None else shape.stack(list(column)) for column in columns]
+    return [None if column[0] is None else views.stack(list(column)) for column in columns]
 
 
 def _sequence(x: Any) -> tuple[Any, ...]:
@@ -170,7 +171,7 @@ def _roots(outputs: Sequence[Tensor], given: Any) -> list[Tensor]:
             )
         on, x = t._device, t._data
         one = on.xp.asarray(1, dtype=x.dtype, device=on.raw)
-        roots.append(_graph.wrap(on.xp.reshape(one, x.shape), on))
+        roots.append(graph.wrap(on.xp.reshape(one, x.shape), on))
     return roots
 
 
@@ -196,7 +197,7 @@ def linearized(outputs: Sequence[Any], inputs: Sequence[Any]) -> tuple[Sequence[
         For each input vᵀJ for some v, None where no output depends on it; and a function
         ``push(tangents, create_graph)``: for each output its tangent, None where it is 0.
     """
-    vectors = [create.zeros_like(y, requires_grad=True) for y in outputs]
+    vectors = [creation.zeros_like(y, requires_grad=True) for y in outputs]
     reached = [(y, v) for y, v in zip(outputs, vectors, strict=True) if y.requires_grad]
     pulled: Sequence[Any] = [None] * len(inputs)
     if reached and inputs:

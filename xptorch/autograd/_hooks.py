@@ -7,8 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from xptorch import _backprop, _graph
-from xptorch._graph import Node
+from xptorch._engine import backward, graph
+from xptorch._engine.graph import Node
 from xptorch.utils.hooks import RemovableHandle
 
 Hook = Callable[..., Any]
@@ -70,9 +70,9 @@ def _watch(leaf: Any) -> None:
     key = id(leaf)
 
     def forget(_: Any) -> None:
-        _backprop.hooked.pop(key, None)
+        backward.hooked.pop(key, None)
 
-    _backprop.hooked[key] = weakref.ref(leaf, forget)
+    backward.hooked[key] = weakref.ref(leaf, forget)
 
 
 # ---- nodes
@@ -113,10 +113,10 @@ class NodeHooks:
     def arrived(self, node: Node, g: Any, create_graph: bool) -> Any:
         """The gradient as the tensor's hooks leave it."""
         if self.of_tensor:
-            g = _backprop.run_hooks(self.of_tensor.values(), g, node.device, create_graph)
+            g = backward.run_hooks(self.of_tensor.values(), g, node.device, create_graph)
         t = None if self.retaining is None else self.retaining()
         if t is not None:
-            grad = g if create_graph else _graph.lifted(g, node.device)
+            grad = g if create_graph else graph.lifted(g, node.device)
             t._grad = grad.clone() if t._grad is None else t._grad + grad
         return g
 
@@ -145,7 +145,7 @@ def _shown(gradients: Sequence[Any], node: Node, create_graph: bool) -> tuple[An
 
 def _lifted(g: Any, node: Node) -> Any:
     slots = isinstance(g, list)  # of a node with several outputs: the engine's own affair
-    return g if g is None or slots else _graph.lifted(g, node.device)
+    return g if g is None or slots else graph.lifted(g, node.device)
 
 
 def _hidden(gradients: Sequence[Any], create_graph: bool) -> tuple[Any, ...]:
@@ -165,7 +165,7 @@ def _changed(hook: Hook, returned: Any, before: tuple[Any, ...]) -> tuple[Any, .
             f"number of values (got {len(changed)}, but expected {len(before)})"
         )
     return tuple(
-        new if new is None or old is None else _backprop.checked(hook, new, old)
+        new if new is None or old is None else backward.checked(hook, new, old)
         for new, old in zip(changed, before, strict=True)
     )
 
@@ -204,6 +204,6 @@ def edge_of(edge: Any) -> tuple[Any, int]:
         return None, 0
     if not isinstance(edge, Node):
         return AccumulateGrad(edge), 0
-    if isinstance(edge, _graph.Output):
+    if isinstance(edge, graph.Output):
         return edge.edges[0], edge.index
     return edge, 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xptorch import _graph
+from xptorch._engine import graph
 
 
 def _static(node: Any, name: str) -> Any:
@@ -67,7 +67,7 @@ def _matmul(node: Any) -> str:
     return f"{names.get(tuple(sorted(ndims)), 'Mm')}Backward0"
 
 
-_graph.setup.names.update(
+graph.setup.names.update(
     {
         "sum": _reduction("Sum", 0, 1),
         "mean": _reduction("Mean", 0, 1),

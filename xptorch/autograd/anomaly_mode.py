@@ -8,8 +8,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from xptorch import _backprop, _graph
-from xptorch._graph import Node
+from xptorch._engine import backward, graph
+from xptorch._engine.graph import Node
 
 _check_nan = True
 
@@ -18,13 +18,13 @@ def set_detect_anomaly_state(mode: bool, check_nan: bool) -> None:
     """Switch anomaly detection."""
     global _check_nan
     _check_nan = check_nan
-    _backprop.anomaly = _watched if mode else None
-    _graph.setup.traced = note if mode else None
+    backward.anomaly = _watched if mode else None
+    graph.setup.traced = note if mode else None
 
 
 def note(node: Node) -> None:
     """Remember where in the program a node was made, if anomaly detection is on."""
-    if _backprop.anomaly is not None:
+    if backward.anomaly is not None:
         frames = traceback.extract_stack(sys._getframe(2))
         node.metadata["traceback_"] = traceback.StackSummary.from_list(frames).format()
 
@@ -67,7 +67,7 @@ class set_detect_anomaly:
     """
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
-        self.before = (_backprop.anomaly is not None, _check_nan)
+        self.before = (backward.anomaly is not None, _check_nan)
         set_detect_anomaly_state(mode, check_nan)
 
     def __enter__(self) -> None:
@@ -90,7 +90,7 @@ class detect_anomaly:
         )
 
     def __enter__(self) -> None:
-        self.before.append((_backprop.anomaly is not None, _check_nan))
+        self.before.append((backward.anomaly is not None, _check_nan))
         set_detect_anomaly_state(True, self.check_nan)
 
     def __exit__(self, *exc: object) -> None:
@@ -99,7 +99,7 @@ class detect_anomaly:
 
 def is_anomaly_enabled() -> bool:
     """Whether anomaly detection is on."""
-    return _backprop.anomaly is not None
+    return backward.anomaly is not None
 
 
 def is_anomaly_check_nan_enabled() -> bool:

@@ -11,11 +11,11 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from xptorch._backprop import leaves_of
-from xptorch._grad_mode import enable_grad, is_grad_enabled
+from xptorch._engine.backward import leaves_of
+from xptorch._engine.grad_mode import enable_grad, is_grad_enabled
 from xptorch.autograd._backward import check_tangent, linearized
-from xptorch.ops import create
 from xptorch.ops._common import is_tensor
+from xptorch.ops.shape import creation
 
 _levels: list[list[tuple[Any, Any]]] = []  # of each level its dual tensors and their tangents
 
@@ -118,4 +118,4 @@ def unpack_dual(tensor: Any, *, level: int | None = None) -> UnpackedDualTensor:
         if all(g is None for g in pulled):
             return UnpackedDualTensor(primal, None)
         found = push(tangents, record)[0]
-    return UnpackedDualTensor(primal, create.zeros_like(tensor) if found is None else found)
+    return UnpackedDualTensor(primal, creation.zeros_like(tensor) if found is None else found)

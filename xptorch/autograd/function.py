@@ -9,10 +9,10 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from xptorch import _graph, _inplace
-from xptorch._dtype import FLOAT
-from xptorch._grad_mode import local, no_grad
-from xptorch._graph import Node
+from xptorch._core.dtype import FLOAT
+from xptorch._engine import graph, inplace
+from xptorch._engine.grad_mode import local, no_grad
+from xptorch._engine.graph import Node
 from xptorch.autograd import anomaly_mode
 from xptorch.ops._common import is_tensor
 
@@ -49,7 +49,7 @@ class FunctionCtx:
             RuntimeError: the graph was freed, or a tensor was changed in place since.
         """
         if self._saved is None:
-            raise RuntimeError(_graph.FREED)
+            raise RuntimeError(graph.FREED)
         return tuple(unpack() for unpack in self._saved)
 
     def mark_dirty(self, *args: Any) -> None:
@@ -78,7 +78,7 @@ class _BackwardNode(Node):
         super().__init__(f"{function.__name__}Backward", (), tensors[0]._device)
         self.function, self.ctx = function, ctx
         self.edges = tuple(
-            _graph.place(t) if needed else None
+            graph.place(t) if needed else None
             for t, needed in zip(inputs, ctx.needs_input_grad, strict=True)
         )
         self.likes = [
@@ -99,7 +99,7 @@ class _BackwardNode(Node):
 
     def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
         slots = (g,) if self.outputs is None else g
-        given = [x if x is None or create_graph else _graph.lifted(x, self.device) for x in slots]
+        given = [x if x is None or create_graph else graph.lifted(x, self.device) for x in slots]
         returned = self.function._backward()(self.ctx, *given)
         gradients = _as_tuple(returned)
         if len(gradients) < len(self.edges) or any(
@@ -136,7 +136,7 @@ class _BackwardNode(Node):
                 raise RuntimeError(
                     f"{wrong} - got {got} but expected shape compatible with {expected}"
                 )
-            x = _graph.sum_to(_graph.setup.namespace, x, shape)
+            x = graph.sum_to(graph.setup.namespace, x, shape)
         if x._data.dtype != dtype:
             x = x.to(on.dtype_of[dtype])
         return x if create_graph else x._data
@@ -278,7 +278,7 @@ def _finished(
                 "Some elements marked as dirty during the forward method were not returned as "
                 "output. The inputs that are modified inplace must all be outputs of the Function."
             )
-        _inplace.check_writable(t)
+        inplace.check_writable(t)
     node = None
     if recording:
         node = _BackwardNode(cls, ctx, args)
@@ -304,7 +304,7 @@ def _placed(ctx: Any, node: _BackwardNode | None, i: int, out: Any, args: Sequen
         return out
     dirty = any(out is t for t in ctx._dirty)
     if dirty:
-        _graph.bump(out)
+        graph.bump(out)
     elif any(out is a for a in args) or (out._needs and out._node is None):
         out = out.detach()  # an input returned as it is, or a leaf from elsewhere
     constant = out.dtype.category < FLOAT or any(out is t for t in ctx._constant)
@@ -312,9 +312,9 @@ def _placed(ctx: Any, node: _BackwardNode | None, i: int, out: Any, args: Sequen
         if not dirty:
             out._node, out._needs, out._base = None, False, None
         return out
-    place = node if node.outputs is None else _graph.Output(node, i)
+    place = node if node.outputs is None else graph.Output(node, i)
     if dirty:
-        return _inplace.rebase(out, _graph.attach(out._data, out._device, place))
+        return inplace.rebase(out, graph.attach(out._data, out._device, place))
     out._node, out._needs, out._base = place, True, None
     return out
 
@@ -350,7 +350,7 @@ def _as_it_is(place: Any) -> Any:
 
 def _output_place(ref: Any, index: int) -> Any:
     node = ref()
-    return node if node is None or node.outputs is None else _graph.Output(node, index)
+    return node if node is None or node.outputs is None else graph.Output(node, index)
 
 
 class _Unpack:
@@ -370,8 +370,8 @@ class _Unpack:
     def __call__(self) -> Any:
         place = None if self.place is None else self.place()
         if self.counter[0] != self.seen:
-            raise _graph.changed_in_place(self.data, place, self.on, self.counter[0], self.seen)
-        return self.tensor if self.place is None else _graph.attach(self.data, self.on, place)
+            raise graph.changed_in_place(self.data, place, self.on, self.counter[0], self.seen)
+        return self.tensor if self.place is None else graph.attach(self.data, self.on, place)
 
 
 # ---- derivatives of derivatives

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from xptorch._grad_mode import enable_grad, is_grad_enabled, set_grad_enabled
+from xptorch._engine.grad_mode import enable_grad, is_grad_enabled, set_grad_enabled
 from xptorch.autograd._backward import grad, linearized
-from xptorch.ops import create, shape
 from xptorch.ops._common import is_tensor
+from xptorch.ops.shape import creation, views
 
 Tensors = tuple[Any, ...]
 Function = Callable[..., Any]
@@ -115,7 +115,7 @@ def _rows(out: Any, i: int, ins: Tensors, create_graph: bool, strict: bool) -> T
     """The derivatives of one output by each input."""
     found: list[list[Any]] = [[] for _ in ins]
     for k in range(out.numel()):
-        one = create.zeros(out.numel(), dtype=out.dtype, device=out.device)
+        one = creation.zeros(out.numel(), dtype=out.dtype, device=out.device)
         one._data = one._device.xp.assign(one._data, k, 1)
         grads = _grad((out,), ins, (one.reshape(out.shape),), create_graph)
         for j, g in enumerate(grads):
@@ -129,9 +129,9 @@ def _rows(out: Any, i: int, ins: Tensors, create_graph: bool, strict: bool) -> T
                     "The jacobian of the user-provided function is independent of input "
                     f"{j}. This is not allowed in strict mode when create_graph=True."
                 )
-            found[j].append(create.zeros_like(ins[j]) if g is None else g)
-    empty = [create.zeros(0, *t.shape, dtype=t.dtype, device=t.device) for t in ins]
-    stacks = [shape.stack(gs) if gs else zero for gs, zero in zip(found, empty, strict=True)]
+            found[j].append(creation.zeros_like(ins[j]) if g is None else g)
+    empty = [creation.zeros(0, *t.shape, dtype=t.dtype, device=t.device) for t in ins]
+    stacks = [views.stack(gs) if gs else zero for gs, zero in zip(found, empty, strict=True)]
     return tuple(s.reshape(*out.shape, *t.shape) for s, t in zip(stacks, ins, strict=True))
 
 
@@ -206,7 +206,7 @@ def hvp(
         out = func(*ins)
         _one_element(out, "hvp", strict)
         first = _filled(_grad((out,), ins, None, True), ins, strict, "hvp", True)
-        dummies = tuple(create.zeros_like(t, requires_grad=True) for t in ins)
+        dummies = tuple(creation.zeros_like(t, requires_grad=True) for t in ins)
         second = _filled(_grad(first, ins, dummies, True), ins, strict, "hvp", True)
         products = _filled(
             _grad(second, dummies, vectors, create_graph), ins, strict, "hvp", create_graph
@@ -278,7 +278,7 @@ def _vectors(v: Any, likes: Tensors, single: bool, message: str) -> Tensors:
     if v is None:
         if not single or likes[0].numel() != 1:
             raise RuntimeError(message)
-        return (create.ones_like(likes[0]),)
+        return (creation.ones_like(likes[0]),)
     values = v if isinstance(v, tuple) else (v,)
     if len(values) != len(likes):
         if single:
@@ -319,7 +319,7 @@ def _filled(
                     f"independent of input {i}. This is not allowed in strict mode."
                 )
     return tuple(
-        create.zeros_like(t) if g is None else g for g, t in zip(grads, likes, strict=True)
+        creation.zeros_like(t) if g is None else g for g, t in zip(grads, likes, strict=True)
     )
 
 

@@ -6,11 +6,11 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from xptorch._grad_mode import enable_grad, no_grad
+from xptorch._engine.grad_mode import enable_grad, no_grad
 from xptorch.autograd._backward import grad
-from xptorch.ops import create, shape
 from xptorch.ops._common import is_tensor
-from xptorch.ops.complex import view_as_complex, view_as_real
+from xptorch.ops.elementwise.complex import view_as_complex, view_as_real
+from xptorch.ops.shape import creation, views
 
 Tensors = tuple[Any, ...]
 
@@ -161,7 +161,7 @@ class _Run:
                 # A clone: the function may give out, or change, what it was given.
                 sides.append([t.clone() for t in self.values(moved)])
         return [
-            (a - b) / (2 * self.eps) if a.is_floating_point() else create.zeros_like(a)
+            (a - b) / (2 * self.eps) if a.is_floating_point() else creation.zeros_like(a)
             for a, b in zip(*sides, strict=True)
         ]
 
@@ -170,7 +170,7 @@ class _Run:
         ins = [self.ins[i] for i in self.places]
         grads = grad([out], ins, [g], retain_graph=True, allow_unused=True)
         return tuple(
-            create.zeros_like(t) if x is None else x for x, t in zip(grads, ins, strict=True)
+            creation.zeros_like(t) if x is None else x for x, t in zip(grads, ins, strict=True)
         )
 
     def close(self, a: Any, b: Any) -> bool:
@@ -197,15 +197,15 @@ class _Run:
         for k in range(x.numel()):
             rows.append([d.reshape(-1) for d in self.difference(place, _one(x, k))])
         if not rows:
-            return [create.zeros(0, t.numel(), dtype=x.dtype) for t in self.values(self.ins)]
-        return [shape.stack(list(column)) for column in zip(*rows, strict=True)]
+            return [creation.zeros(0, t.numel(), dtype=x.dtype) for t in self.values(self.ins)]
+        return [views.stack(list(column)) for column in zip(*rows, strict=True)]
 
     def _analytical(self, out: Any, j: int) -> Any:
         columns = [self.backward(out, _one(out, k))[j].reshape(-1) for k in range(out.numel())]
         x = self.ins[self.places[j]]
         if not columns:
-            return create.zeros(x.numel(), 0, dtype=x.dtype, device=x.device)
-        return shape.stack(columns, dim=1)
+            return creation.zeros(x.numel(), 0, dtype=x.dtype, device=x.device)
+        return views.stack(columns, dim=1)
 
     def _check_projection(self) -> None:
         for j, place in enumerate(self.places):
@@ -234,7 +234,7 @@ class _Run:
 
     def check_zero(self) -> None:
         for out in self.outs:
-            for g in self.backward(out, create.zeros_like(out)):
+            for g in self.backward(out, creation.zeros_like(out)):
                 if bool((g != 0).any()):
                     raise GradcheckError("backward not multiplied by grad_output")
 
@@ -249,17 +249,17 @@ class _Run:
         for out in self.outs:
             vs = [_random(out) for _ in range(2)]
             batched = grad(
-                [out], ins, [shape.stack(vs)], True, allow_unused=True, is_grads_batched=True
+                [out], ins, [views.stack(vs)], True, allow_unused=True, is_grads_batched=True
             )
             single = zip(*(self.backward(out, v) for v in vs), strict=True)
             for found, rows in zip(batched, single, strict=True):
-                if found is not None and not self.close(found, shape.stack(list(rows))):
+                if found is not None and not self.close(found, views.stack(list(rows))):
                     raise GradcheckError("Batched gradients differ from those of a loop")
 
 
 def _one(like: Any, k: int) -> Any:
     """Zeros like a tensor with a 1 as its k-th element."""
-    flat = create.zeros(like.numel(), dtype=like.dtype, device=like.device)
+    flat = creation.zeros(like.numel(), dtype=like.dtype, device=like.device)
     flat._data = flat._device.xp.assign(flat._data, k, 1)
     return flat.reshape(like.shape)
 
@@ -268,7 +268,7 @@ def _random(like: Any) -> Any:
     """Numbers in [0.5, 1.5), which cannot cancel to nothing; the generator's state is kept."""
     from xptorch.random import Generator
 
-    values = create.empty(like.shape, dtype=like.dtype).uniform_(0.5, 1.5, generator=Generator())
+    values = creation.empty(like.shape, dtype=like.dtype).uniform_(0.5, 1.5, generator=Generator())
     return values.to(like.device)
 
 
@@ -314,7 +314,7 @@ def gradgradcheck(
     if grad_outputs is None:
         grads = [_random(t) for t in outs]
         if gen_non_contig_grad_outputs:
-            grads = [shape.stack([g, g], dim=-1)[..., 0] for g in grads]
+            grads = [views.stack([g, g], dim=-1)[..., 0] for g in grads]
         grads = [g.detach().requires_grad_() for g in grads]
     else:
         grads = [grad_outputs] if is_tensor(grad_outputs) else list(grad_outputs)

@@ -1,3 +1,3 @@
 """The recorded graph: its nodes."""
 
-from xptorch._graph import Node as Node
+from xptorch._engine.graph import Node as Node

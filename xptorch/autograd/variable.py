@@ -5,13 +5,13 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from xptorch import _graph
-from xptorch.ops import create
+from xptorch._engine import graph
+from xptorch.ops.shape import creation
 
 
 class _VariableMeta(type):
     def __instancecheck__(cls, obj: object) -> bool:
-        return isinstance(obj, _graph.setup.tensor)
+        return isinstance(obj, graph.setup.tensor)
 
 
 class Variable(metaclass=_VariableMeta):
@@ -34,8 +34,8 @@ class Variable(metaclass=_VariableMeta):
                 stacklevel=2,
             )
         if data is None:
-            data = create.empty(0)
-        elif not isinstance(data, _graph.setup.tensor):
+            data = creation.empty(0)
+        elif not isinstance(data, graph.setup.tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(data).__name__}")
         t = data.detach()
         return t.requires_grad_() if requires_grad else t

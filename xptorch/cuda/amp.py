@@ -6,7 +6,8 @@ import functools
 import warnings
 from typing import Any
 
-from xptorch import _dtype, amp
+from xptorch import amp
+from xptorch._core import dtype as dtypes
 
 __all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd"]
 
@@ -26,7 +27,7 @@ class autocast(amp.autocast):
     def __init__(
         self,
         enabled: bool = True,
-        dtype: _dtype.dtype = _dtype.float16,
+        dtype: dtypes.dtype = dtypes.float16,
         cache_enabled: bool = True,
     ) -> None:
         _deprecated("autocast")
@@ -50,7 +51,7 @@ class GradScaler(amp.GradScaler):
         )
 
 
-def custom_fwd(fwd: Any = None, *, cast_inputs: _dtype.dtype | None = None) -> Any:
+def custom_fwd(fwd: Any = None, *, cast_inputs: dtypes.dtype | None = None) -> Any:
     """`xptorch.amp.custom_fwd` on GPUs."""
     if fwd is None:
         return functools.partial(custom_fwd, cast_inputs=cast_inputs)

@@ -6,7 +6,8 @@ import warnings
 from typing import Any, ClassVar
 
 import xptorch
-from xptorch._tensor import Size, Tensor
+from xptorch._tensor.size import Size
+from xptorch._tensor.tensor import Tensor
 from xptorch.distributions import constraints
 from xptorch.distributions.utils import lazy_property
 

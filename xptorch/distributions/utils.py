@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import xptorch
-from xptorch._tensor import Tensor
-from xptorch.ops.random import normal
+from xptorch._tensor.tensor import Tensor
+from xptorch.ops.random.sampling import normal
 
 euler_constant = 0.57721566490153286060
 

@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
-from xptorch._backprop import leaves_of
-from xptorch._grad_mode import enable_grad, is_grad_enabled
+from xptorch._engine.backward import leaves_of
+from xptorch._engine.grad_mode import enable_grad, is_grad_enabled
 from xptorch.autograd._backward import grad as backward
 from xptorch.autograd._backward import linearized
 from xptorch.func._vmap import check_randomness
-from xptorch.ops import create, shape
 from xptorch.ops._common import is_tensor
+from xptorch.ops.shape import creation, views
 from xptorch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_structure
 
 Function = Callable[..., Any]
@@ -79,7 +79,7 @@ class _Pass:
                     ys, self.inputs, vs, retain_graph=True, create_graph=record, allow_unused=True
                 )
         pulled = zip(found, self.inputs, strict=True)
-        return [create.zeros_like(x) if g is None else g for g, x in pulled]
+        return [creation.zeros_like(x) if g is None else g for g, x in pulled]
 
 
 def _own(t: Any, recorded: bool, serial: int) -> Any:
@@ -144,7 +144,7 @@ def grad_and_value(func: Function, argnums: Argnums = 0, has_aux: bool = False) 
                 "dims. Maybe you wanted to use the vjp or jacrev APIs instead?"
             )
         record = run.wanted_outside([y])
-        gradients = run.rebuild.unflatten(run.pull([y], [create.ones_like(y)], record))
+        gradients = run.rebuild.unflatten(run.pull([y], [creation.ones_like(y)], record))
         if not record:
             gradients = tree_map(lambda g: g.detach(), gradients)
         return gradients, run.shown(run.result)
@@ -268,7 +268,7 @@ def _pusher(run: _Pass, value: Any, strict: bool = False) -> Callable[[list[Any]
                 "inputs. This is not allowed with strict=True."
             )
         pairs = zip(found, outputs, strict=True)
-        filled = [create.zeros_like(y) if p is None else p for p, y in pairs]
+        filled = [creation.zeros_like(y) if p is None else p for p, y in pairs]
         return rebuild.unflatten(filled if record else [p.detach() for p in filled])
 
     return push
@@ -326,14 +326,14 @@ def jacrev(
 def _rows(run: _Pass, y: Any, record: bool) -> list[Any]:
     """The derivatives of one output by each input."""
     rows = []
-    units = create.eye(y.numel(), dtype=y.dtype, device=y.device)
+    units = creation.eye(y.numel(), dtype=y.dtype, device=y.device)
     for unit in units.reshape(y.numel(), *y.shape).unbind(0) if y.numel() else ():
         rows.append(run.pull([y], [unit], record))
     if not rows:
         return [
-            create.zeros(*y.shape, *x.shape, dtype=x.dtype, device=x.device) for x in run.inputs
+            creation.zeros(*y.shape, *x.shape, dtype=x.dtype, device=x.device) for x in run.inputs
         ]
-    stacks = [shape.stack(column) for column in zip(*rows, strict=True)]
+    stacks = [views.stack(column) for column in zip(*rows, strict=True)]
     stacks = stacks if record else [s.detach() for s in stacks]
     return [s.reshape(*y.shape, *x.shape) for s, x in zip(stacks, run.inputs, strict=True)]
 

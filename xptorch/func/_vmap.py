@@ -12,8 +12,8 @@ from functools import wraps
 from typing import Any
 
 from xptorch import random
-from xptorch.ops import create, shape
 from xptorch.ops._common import is_tensor
+from xptorch.ops.shape import creation, views
 from xptorch.utils._pytree import broadcast_prefix, tree_flatten, tree_structure
 
 Function = Callable[..., Any]
@@ -153,7 +153,7 @@ def _samples(x: Any, axis: int) -> Sequence[Any]:
     if x.shape[axis]:
         return tuple(x.unbind(axis))
     rest = [s for i, s in enumerate(x.shape) if i != axis]
-    return (create.zeros(rest, dtype=x.dtype, device=x.device),)
+    return (creation.zeros(rest, dtype=x.dtype, device=x.device),)
 
 
 def _joined(name: str, results: list[Any], out_dims: Any, size: int) -> Any:
@@ -185,4 +185,4 @@ def _stacked(name: str, values: Sequence[Any], axis: int | None, size: int) -> A
             f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(values[0])}. "
             "Did you mean to set out_dims= to None for output?"
         )
-    return shape.stack(values[:size] or values, axis).narrow(axis, 0, size)
+    return views.stack(values[:size] or values, axis).narrow(axis, 0, size)

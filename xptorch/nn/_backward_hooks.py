@@ -6,9 +6,10 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _tensor, autograd
-from xptorch._grad_mode import is_grad_enabled
-from xptorch.ops import create
+from xptorch import autograd
+from xptorch._engine.grad_mode import is_grad_enabled
+from xptorch._tensor.tensor import Tensor
+from xptorch.ops.shape import creation
 
 if TYPE_CHECKING:
     from xptorch.nn.module import Module
@@ -36,7 +37,7 @@ class BackwardWatch:
         return args
 
     def outputs(self, result: Any) -> Any:
-        if not isinstance(result, (_tensor.Tensor, tuple)):
+        if not isinstance(result, (Tensor, tuple)):
             warnings.warn(
                 "For backward hooks to be called, module output should be a Tensor or a tuple of "
                 f"Tensors but received {type(result)}",
@@ -108,7 +109,7 @@ def _tapped(values: tuple[Any, ...], see: Hook, fill: bool = False) -> tuple[tup
         see: is shown the gradients, None where there is none, and returns those to go on with.
         fill: show zeros for tensors without a gradient.
     """
-    tensors = {i: v for i, v in enumerate(values) if isinstance(v, _tensor.Tensor)}
+    tensors = {i: v for i, v in enumerate(values) if isinstance(v, Tensor)}
     places = [i for i, t in tensors.items() if t.requires_grad]
     if not places or not is_grad_enabled():
         return values, False
@@ -132,7 +133,7 @@ def _or_zeros(g: Any, like: tuple[Any, Any, Any] | None) -> Any:
     if g is not None or like is None:
         return g
     shape, dtype, device = like
-    return create.zeros(shape, dtype=dtype, device=device)
+    return creation.zeros(shape, dtype=dtype, device=device)
 
 
 class _Tap(autograd.Function):

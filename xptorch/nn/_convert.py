@@ -6,17 +6,19 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
-from xptorch import _backend, _dtype, _tensor
-from xptorch._grad_mode import no_grad
+from xptorch._core import backend
+from xptorch._core import dtype as dtypes
+from xptorch._engine.grad_mode import no_grad
+from xptorch._tensor.tensor import Tensor
 from xptorch.nn.parameter import Parameter
-from xptorch.ops import create
+from xptorch.ops.shape import creation
 
 
 class ConvertMixin:
     """`to` and its kin, all through `_apply`."""
 
     _parameters: dict[str, Parameter | None]
-    _buffers: dict[str, _tensor.Tensor | None]
+    _buffers: dict[str, Tensor | None]
     children: Callable[[], Iterator[Any]]
 
     def _apply(self, fn: Callable[[Any], Any], recurse: bool = True) -> Self:
@@ -60,7 +62,7 @@ class ConvertMixin:
 
     def to_empty(self, *, device: Any, recurse: bool = True) -> Self:
         """Move to a device without the values, which are undefined afterwards."""
-        return self._apply(lambda t: create.empty_like(t, device=device), recurse=recurse)
+        return self._apply(lambda t: creation.empty_like(t, device=device), recurse=recurse)
 
     def cuda(self, device: Any = None) -> Self:
         """Move all parameters and buffers to a GPU."""
@@ -100,21 +102,21 @@ class ConvertMixin:
 
 def _type_name(value: Any) -> str:
     """The name of a value's type as error messages show it."""
-    if isinstance(value, _tensor.Tensor):
+    if isinstance(value, Tensor):
         return str(value.type())
     cls = type(value)
     module = "" if cls.__module__ in ("builtins", "__main__") else f"{cls.__module__}."
     return f"{module}{cls.__qualname__}"
 
 
-def _parse_to(*args: Any, **kwargs: Any) -> tuple[Any, _dtype.dtype | None]:
+def _parse_to(*args: Any, **kwargs: Any) -> tuple[Any, dtypes.dtype | None]:
     """The device and the dtype that the arguments of `Module.to` ask for, or None each."""
     for ignored in ("non_blocking", "memory_format"):
         kwargs.pop(ignored, None)
     if kwargs.pop("copy", False):
         raise RuntimeError(".to() does not accept copy argument")
-    places = ["tensor"] if args and isinstance(args[0], _tensor.Tensor) else ["device", "dtype"]
-    if args and isinstance(args[0], _dtype.dtype):
+    places = ["tensor"] if args and isinstance(args[0], Tensor) else ["device", "dtype"]
+    if args and isinstance(args[0], dtypes.dtype):
         places = ["dtype"]
     given = dict(itertools.zip_longest(places, args[: len(places)]))
     rest = args[len(places) :]
@@ -128,6 +130,6 @@ def _parse_to(*args: Any, **kwargs: Any) -> tuple[Any, _dtype.dtype | None]:
     if given.get("tensor") is not None:
         return given["tensor"].device, given["tensor"].dtype
     device, dtype = given.get("device"), given.get("dtype")
-    if dtype is not None and not isinstance(dtype, _dtype.dtype):
+    if dtype is not None and not isinstance(dtype, dtypes.dtype):
         raise TypeError(f"to(): argument 'dtype' must be xptorch.dtype, not {_type_name(dtype)}")
-    return None if device is None else _backend.device(device), dtype
+    return None if device is None else backend.device(device), dtype

@@ -7,8 +7,8 @@ from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _tensor
-from xptorch._grad_mode import no_grad
+from xptorch._engine.grad_mode import no_grad
+from xptorch._tensor.tensor import Tensor
 from xptorch.nn._hooks import Hook, Hooks, _add
 from xptorch.nn.parameter import Parameter
 from xptorch.utils.hooks import RemovableHandle
@@ -37,7 +37,7 @@ class StateMixin:
 
     _version: int = 1
     _parameters: dict[str, Parameter | None]
-    _buffers: dict[str, _tensor.Tensor | None]
+    _buffers: dict[str, Tensor | None]
     _non_persistent_buffers_set: set[str]
     _modules: dict[str, Module | None]
     _state_dict_hooks: Hooks
@@ -103,7 +103,7 @@ class StateMixin:
         if _overrides(self, "get_extra_state"):
             destination[prefix + _EXTRA] = self.get_extra_state()
 
-    def _own_state(self) -> dict[str, _tensor.Tensor]:
+    def _own_state(self) -> dict[str, Tensor]:
         """The parameters and the persistent buffers of this module alone."""
         state: dict[str, Any] = {**self._parameters, **self._buffers}
         transient = self._non_persistent_buffers_set
@@ -207,7 +207,7 @@ class StateMixin:
         self, name: str, key: str, target: Any, value: Any, assign: bool
     ) -> str | None:
         """Load one tensor; returns what is wrong with it, if anything."""
-        if not isinstance(value, _tensor.Tensor):
+        if not isinstance(value, Tensor):
             return (
                 f'While copying the parameter named "{key}", expected xptorch.Tensor or '
                 f"Tensor-like object from checkpoint but received {type(value)}"

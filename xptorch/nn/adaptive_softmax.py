@@ -6,12 +6,12 @@ from collections import namedtuple
 from collections.abc import Sequence
 from typing import Any
 
-from xptorch._tensor import Tensor
+from xptorch._tensor.tensor import Tensor
 from xptorch.nn import functional as F
 from xptorch.nn.container import ModuleList, Sequential
 from xptorch.nn.linear import Linear
 from xptorch.nn.module import Module
-from xptorch.ops import create, shape
+from xptorch.ops.shape import creation, views
 
 __all__ = ["AdaptiveLogSoftmaxWithLoss"]
 
@@ -102,7 +102,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
                 f"[{target.min().item()}, {target.max().item()}] were found. "
             )
         in_head = target
-        output = create.zeros(len(target), dtype=x.dtype, device=x.device)
+        output = creation.zeros(len(target), dtype=x.dtype, device=x.device)
         for i, tail in enumerate(self.tail):
             low, high = self.cutoffs[i : i + 2]
             rows = ((target >= low) & (target < high)).nonzero().squeeze(1)
@@ -122,7 +122,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         for i, tail in enumerate(self.tail):
             cluster = head[:, self.shortlist_size + i].unsqueeze(1)
             parts.append(F.log_softmax(tail(input), dim=1) + cluster)
-        return shape.cat(parts, 1)
+        return views.cat(parts, 1)
 
     def log_prob(self, input: Tensor) -> Tensor:
         """The log-probabilities of all classes: (n, in_features) → (n, n_classes)."""

@@ -7,7 +7,7 @@ import enum
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from xptorch._tensor import Tensor
+from xptorch._tensor.tensor import Tensor
 from xptorch.nn import functional as F
 from xptorch.nn import init
 from xptorch.nn.linear import NonDynamicallyQuantizableLinear

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from xptorch import _dtype
-from xptorch._inplace import store
-from xptorch._tensor import Tensor
+from xptorch._core import dtype as dtypes
+from xptorch._engine.inplace import store
+from xptorch._tensor.tensor import Tensor
 from xptorch.nn import functional as F
 from xptorch.nn import init
 from xptorch.nn.module import Module
 from xptorch.nn.parameter import declared, empty_parameter
-from xptorch.ops import create
+from xptorch.ops.shape import creation
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm"]
 
@@ -55,9 +55,9 @@ class _NormBase(Module):
     def _register_statistics(self, device: Any, dtype: Any) -> None:
         mean = var = count = None
         if self.track_running_stats:
-            mean = create.zeros(self.num_features, device=device, dtype=dtype)
-            var = create.ones(self.num_features, device=device, dtype=dtype)
-            count = create.tensor(0, dtype=_dtype.int64, device=device)
+            mean = creation.zeros(self.num_features, device=device, dtype=dtype)
+            var = creation.ones(self.num_features, device=device, dtype=dtype)
+            count = creation.tensor(0, dtype=dtypes.int64, device=device)
         self.register_buffer("running_mean", mean)
         self.register_buffer("running_var", var)
         self.register_buffer("num_batches_tracked", count)
@@ -96,7 +96,7 @@ class _NormBase(Module):
         old = local_metadata.get("version") is None or local_metadata["version"] < 2
         if old and self.track_running_stats and key not in state_dict:
             count = self.num_batches_tracked
-            state_dict[key] = create.tensor(0) if count is None else count
+            state_dict[key] = creation.tensor(0) if count is None else count
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *lists)
 
 

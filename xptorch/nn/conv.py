@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from xptorch._tensor import Tensor
+from xptorch._tensor.tensor import Tensor
 from xptorch.nn import functional as F
 from xptorch.nn import init
 from xptorch.nn._shapes import for_each_axis

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xptorch._tensor import Tensor
+from xptorch._tensor.tensor import Tensor
 from xptorch.nn import functional as F
 from xptorch.nn.module import Module
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from xptorch import autograd
-from xptorch._grad_mode import enable_grad, is_grad_enabled
-from xptorch._tensor import Tensor
+from xptorch._engine.grad_mode import enable_grad, is_grad_enabled
+from xptorch._tensor.tensor import Tensor
 from xptorch.nn import functional as F
-from xptorch.ops._makers import named
+from xptorch.ops._factories import named
 
 __all__ = [
     *("conv1d_input", "conv1d_weight", "conv2d_input", "conv2d_weight"),

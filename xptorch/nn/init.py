@@ -12,10 +12,11 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from xptorch import _graph
-from xptorch._grad_mode import no_grad
-from xptorch._tensor import Tensor
-from xptorch.ops import comparison, random
+from xptorch._engine import graph
+from xptorch._engine.grad_mode import no_grad
+from xptorch._tensor.tensor import Tensor
+from xptorch.ops.elementwise import comparison
+from xptorch.ops.random import sampling
 
 _LINEAR = (
     *("linear", "conv1d", "conv2d", "conv3d", "sigmoid"),
@@ -198,7 +199,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
     q, r = xp.linalg.qr(tall._data)
     # With the signs of R's diagonal the result is drawn evenly from all orthogonal matrices.
     signs = xp.sign(xp.linalg.diagonal(r))
-    q = _graph.wrap(q * signs, on)
+    q = graph.wrap(q * signs, on)
     tensor.copy_((q.t() if rows < columns else q).reshape(tensor.shape))
     return tensor.mul_(gain)
 
@@ -219,7 +220,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
     zeros = math.ceil(sparsity * rows)
     tensor.normal_(0, std, generator=generator)
     for column in range(columns):
-        tensor[random.randperm(rows)[:zeros].to(tensor.device), column] = 0
+        tensor[sampling.randperm(rows)[:zeros].to(tensor.device), column] = 0
     return tensor
 
 

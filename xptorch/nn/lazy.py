@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from xptorch._grad_mode import no_grad
-from xptorch._tensor import Tensor
+from xptorch._engine.grad_mode import no_grad
+from xptorch._tensor.tensor import Tensor
 from xptorch.nn import batchnorm, conv, linear, normalization
 from xptorch.nn.module import Module
 from xptorch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
-from xptorch.ops import create
+from xptorch.ops.shape import creation
 
 __all__ = [
     "LazyBatchNorm1d",
@@ -281,7 +281,7 @@ class _LazyNormBase(LazyModuleMixin, batchnorm._NormBase):
         if track_running_stats:
             self.running_mean = UninitializedBuffer(device=device, dtype=dtype)
             self.running_var = UninitializedBuffer(device=device, dtype=dtype)
-            self.num_batches_tracked = create.tensor(0, device=device)
+            self.num_batches_tracked = creation.tensor(0, device=device)
 
     def reset_parameters(self) -> None:
         """Forget the statistics, scale 1, shift 0, once they are there."""

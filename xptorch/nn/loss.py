@@ -10,7 +10,7 @@ import math
 import warnings
 from typing import Any
 
-from xptorch._tensor import Tensor
+from xptorch._tensor.tensor import Tensor
 from xptorch.nn import functional as F
 from xptorch.nn.linear import Linear
 from xptorch.nn.module import Module

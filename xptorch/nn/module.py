@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any, Self, TypeVar
 
-from xptorch import _tensor
+from xptorch._tensor.tensor import Tensor
 from xptorch.nn import _hooks
 from xptorch.nn._convert import ConvertMixin, _type_name
 from xptorch.nn._hooks import *  # noqa: F403
@@ -113,7 +113,7 @@ class Module(HookMixin, StateMixin, ConvertMixin):
             self._forget(name, "buffer")
             self.register_buffer(name, value, value.persistent)
         elif name in members.get("_buffers", ()):
-            if value is not None and not isinstance(value, _tensor.Tensor):
+            if value is not None and not isinstance(value, Tensor):
                 expected = "xptorch.nn.Buffer, xptorch.Tensor"
                 raise _cannot_assign(value, "buffer", name, expected)
             self._buffers[name] = _hooks.registered("buffer", self, name, value)
@@ -174,9 +174,7 @@ class Module(HookMixin, StateMixin, ConvertMixin):
             param = _hooks.registered("parameter", self, name, param)
         self._parameters[name] = param
 
-    def register_buffer(
-        self, name: str, tensor: _tensor.Tensor | None, persistent: bool = True
-    ) -> None:
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Add a tensor that is part of the state but no parameter, such as a running mean.
 
         Args:
@@ -185,7 +183,7 @@ class Module(HookMixin, StateMixin, ConvertMixin):
             persistent: whether it belongs to `state_dict`.
         """
         self._check_name(name, "buffer")
-        if tensor is not None and not isinstance(tensor, _tensor.Tensor):
+        if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(
                 f"cannot assign '{_type_name(tensor)}' object to buffer '{name}' "
                 "(xptorch Tensor or None required)"
@@ -266,10 +264,10 @@ class Module(HookMixin, StateMixin, ConvertMixin):
             raise AttributeError(f"`{name}` is not an nn.Parameter")
         return found
 
-    def get_buffer(self, target: str) -> _tensor.Tensor:
+    def get_buffer(self, target: str) -> Tensor:
         """The buffer at a dotted path."""
         owner, name = self._owner_of(target)
-        found: _tensor.Tensor = getattr(owner, name)
+        found: Tensor = getattr(owner, name)
         if name not in owner._buffers:
             raise AttributeError(f"`{name}` is not a buffer")
         return found
@@ -342,14 +340,14 @@ class Module(HookMixin, StateMixin, ConvertMixin):
             lambda module: module._parameters.items(), prefix, recurse, remove_duplicate
         )
 
-    def buffers(self, recurse: bool = True) -> Iterator[_tensor.Tensor]:
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
         """All buffers, each once."""
         for _, buffer in self.named_buffers(recurse=recurse):
             yield buffer
 
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
-    ) -> Named[_tensor.Tensor]:
+    ) -> Named[Tensor]:
         """All buffers with their dotted names; see `parameters` and `named_modules`."""
         return self._named_members(
             lambda module: module._buffers.items(), prefix, recurse, remove_duplicate

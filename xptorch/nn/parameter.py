@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 from typing import Any, Self
 
-from xptorch import _graph
-from xptorch._tensor import Tensor
-from xptorch.ops import create
+from xptorch._engine import graph
+from xptorch._tensor.tensor import Tensor
+from xptorch.ops.shape import creation
 
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
 
@@ -42,7 +42,7 @@ def declared(members: str) -> Any:
 
 def _shared(cls: Any, data: Any) -> Any:
     """A leaf of class `cls` over the memory of `data`, of which in-place changes are counted."""
-    source = create.empty(0) if data is None else data.detach()
+    source = creation.empty(0) if data is None else data.detach()
     new = object.__new__(cls)
     new._data, new._device, new._shared = source._data, source._device, True
     if source._counter is not None:
@@ -95,7 +95,7 @@ class Buffer(Tensor):
 
 def empty_parameter(*shape: int, device: Any = None, dtype: Any = None) -> Parameter:
     """A Parameter of that shape whose values are yet to be set."""
-    return Parameter(create.empty(shape, device=device, dtype=dtype))
+    return Parameter(creation.empty(shape, device=device, dtype=dtype))
 
 
 _NOT_YET = (
@@ -130,7 +130,7 @@ class UninitializedTensorMixin(Tensor):
 
     @property
     def data(self) -> Tensor:
-        return _graph.wrap(self._empty, self._device)
+        return graph.wrap(self._empty, self._device)
 
     @data.setter
     def data(self, value: Tensor) -> None:
@@ -148,7 +148,7 @@ class UninitializedTensorMixin(Tensor):
             device: where it lives; by default where it was said to.
             dtype: by default what it was said to be.
         """
-        made = create.empty(shape, device=device or self.device, dtype=dtype or self.dtype)
+        made = creation.empty(shape, device=device or self.device, dtype=dtype or self.dtype)
         self.__class__ = self._becomes  # type: ignore[assignment]
         del self.__dict__["_empty"]
         self._data, self._device = made._data, made._device
@@ -207,7 +207,7 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
     _becomes = Parameter
 
     def __new__(cls, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> Self:
-        return super().__new__(cls, create.empty(0, device=device, dtype=dtype), requires_grad)
+        return super().__new__(cls, creation.empty(0, device=device, dtype=dtype), requires_grad)
 
 
 class UninitializedBuffer(UninitializedTensorMixin, Buffer):
@@ -229,7 +229,7 @@ class UninitializedBuffer(UninitializedTensorMixin, Buffer):
         dtype: Any = None,
         persistent: bool = True,
     ) -> Self:
-        empty = create.empty(0, device=device, dtype=dtype)
+        empty = creation.empty(0, device=device, dtype=dtype)
         self = super().__new__(cls, empty, persistent=persistent)
         self.requires_grad = requires_grad
         return self

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, KeysView, Mapping
 from typing import Any, Self
 
-from xptorch._tensor import Tensor
+from xptorch._tensor.tensor import Tensor
 from xptorch.nn.container import pairs_of
 from xptorch.nn.module import Module
 from xptorch.nn.parameter import Parameter

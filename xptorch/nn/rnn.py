@@ -7,12 +7,13 @@ import numbers
 import warnings
 from typing import Any
 
-from xptorch._tensor import Tensor
+from xptorch._tensor.tensor import Tensor
 from xptorch.nn import init
 from xptorch.nn.module import Module, unusual
 from xptorch.nn.parameter import Parameter, empty_parameter
 from xptorch.nn.utils.rnn import PackedSequence
-from xptorch.ops import create, recurrence
+from xptorch.ops.layers import recurrent_stack
+from xptorch.ops.shape import creation
 
 __all__ = ["GRU", "LSTM", "RNN", "RNNBase"]
 
@@ -175,7 +176,7 @@ class RNNBase(Module):
         """Zeros as the first state."""
         layers, n, _ = self.get_expected_hidden_size(input, batch_sizes)
         shape = (layers, n, self.hidden_size)
-        return create.zeros(shape, dtype=input.dtype, device=input._device)
+        return creation.zeros(shape, dtype=input.dtype, device=input._device)
 
     def _check_rank(self, hx: Any, batched: bool) -> None:
         """Raise if the state has a batch axis where the input has none, or the other way round."""
@@ -227,7 +228,7 @@ class RNNBase(Module):
 
     def _run(self, input: Tensor, hx: Any, batch_sizes: Tensor | None) -> tuple[Tensor, Any]:
         states = hx if isinstance(hx, tuple) else (hx,)
-        output, *last = recurrence.stacked(
+        output, *last = recurrent_stack.stacked(
             *(self.mode.lower(), input, batch_sizes, states, self._flat_weights, self.bias),
             *(self.num_layers, self.dropout, self.training, self.bidirectional, self.batch_first),
         )
@@ -396,7 +397,7 @@ class LSTM(RNNBase):
     def _first(self, input: Tensor, batch_sizes: Tensor | None) -> Any:
         wanted = (self.get_expected_hidden_size, self.get_expected_cell_size)
         shapes = [shape(input, batch_sizes) for shape in wanted]
-        return tuple(create.zeros(s, dtype=input.dtype, device=input._device) for s in shapes)
+        return tuple(creation.zeros(s, dtype=input.dtype, device=input._device) for s in shapes)
 
     def _check_rank(self, hx: Any, batched: bool) -> None:
         wanted = 3 if batched else 2

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from xptorch._tensor import Tensor
+from xptorch._tensor.tensor import Tensor
 from xptorch.nn.module import Module
 from xptorch.nn.parameter import empty_parameter
 from xptorch.nn.rnn import draw_weights
-from xptorch.ops import create, recurrence
+from xptorch.ops.layers import recurrent_stack
+from xptorch.ops.shape import creation
 
 __all__ = ["GRUCell", "LSTMCell", "RNNCell", "RNNCellBase"]
 
@@ -88,7 +89,7 @@ class RNNCellBase(Module):
 
     def _zeros(self, input: Tensor) -> Tensor:
         shape = (input.shape[0], self.hidden_size)
-        return create.zeros(shape, dtype=input.dtype, device=input._device)
+        return creation.zeros(shape, dtype=input.dtype, device=input._device)
 
 
 class RNNCell(RNNCellBase):
@@ -128,7 +129,7 @@ class RNNCell(RNNCellBase):
         if self.nonlinearity not in ("tanh", "relu"):
             raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}")
         tanh = self.nonlinearity == "tanh"
-        step = recurrence.rnn_tanh_cell if tanh else recurrence.rnn_relu_cell
+        step = recurrent_stack.rnn_tanh_cell if tanh else recurrent_stack.rnn_relu_cell
         return self._one_state(step, input, hx)
 
 
@@ -160,7 +161,7 @@ class GRUCell(RNNCellBase):
         super().__init__(input_size, hidden_size, bias, 3, device, dtype)
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
-        return self._one_state(recurrence.gru_cell, input, hx)
+        return self._one_state(recurrent_stack.gru_cell, input, hx)
 
 
 class LSTMCell(RNNCellBase):
@@ -203,5 +204,5 @@ class LSTMCell(RNNCellBase):
             hx = (self._zeros(rows),) * 2
         elif not batched:
             hx = (hx[0].unsqueeze(0), hx[1].unsqueeze(0))
-        h, c = recurrence.lstm_cell(rows, hx, *self._weights())
+        h, c = recurrent_stack.lstm_cell(rows, hx, *self._weights())
         return (h, c) if batched else (h.squeeze(0), c.squeeze(0))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from xptorch._grad_mode import no_grad
-from xptorch._tensor import Tensor
+from xptorch._engine.grad_mode import no_grad
+from xptorch._tensor.tensor import Tensor
 from xptorch.nn import functional as F
 from xptorch.nn import init
 from xptorch.nn.module import Module, unusual

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from xptorch import _grad_mode
-from xptorch._tensor import Tensor
+from xptorch._engine import grad_mode
+from xptorch._tensor.tensor import Tensor
 from xptorch.nn import functional as F
 from xptorch.nn import init
 from xptorch.nn.activation import GELU, ReLU
@@ -21,7 +21,8 @@ from xptorch.nn.functional.multi_head import additive, check_same_kind
 from xptorch.nn.linear import Linear
 from xptorch.nn.module import Module
 from xptorch.nn.normalization import LayerNorm
-from xptorch.ops import comparison, create
+from xptorch.ops.elementwise import comparison
+from xptorch.ops.shape import creation
 
 __all__ = [
     "Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder",
@@ -323,7 +324,7 @@ class TransformerEncoder(Module):
         if self.training or not self.use_nested_tensor or src.ndim != 3:
             return False
         needed = src.requires_grad or any(p.requires_grad for p in self.layers.parameters())
-        if _grad_mode.is_grad_enabled() and needed:
+        if grad_mode.is_grad_enabled() and needed:
             return False
         kept = padding != -math.inf
         return not self.mask_check or bool((kept[:, 1:] <= kept[:, :-1]).all())
@@ -509,5 +510,5 @@ class Transformer(Module):
         tensor([[0., -inf],
                 [0., 0.]])
         """
-        full = create.full((sz, sz), -math.inf, dtype=dtype, device=device)
+        full = creation.full((sz, sz), -math.inf, dtype=dtype, device=device)
         return full.triu(1)

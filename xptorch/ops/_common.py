@@ -8,19 +8,22 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from xptorch import _dtype, _engine, _graph, _inplace
-from xptorch._dtype import BOOL as BOOL
-from xptorch._dtype import COMPLEX as COMPLEX
-from xptorch._dtype import FLOAT as FLOAT
-from xptorch._dtype import INTEGER as INTEGER
-from xptorch._dtype import can_cast as can_cast
-from xptorch._dtype import dtype
-from xptorch._engine import op
-from xptorch._grad_mode import local
-from xptorch._graph import broadcast as broadcast
+from xptorch._core import dtype as dtypes
+from xptorch._core.dtype import BOOL as BOOL
+from xptorch._core.dtype import COMPLEX as COMPLEX
+from xptorch._core.dtype import FLOAT as FLOAT
+from xptorch._core.dtype import INTEGER as INTEGER
+from xptorch._core.dtype import can_cast as can_cast
+from xptorch._core.dtype import dtype
+from xptorch._engine import graph
+from xptorch._engine import inplace as _inplace
+from xptorch._engine import op as _engine
+from xptorch._engine.grad_mode import local
+from xptorch._engine.graph import broadcast as broadcast
+from xptorch._engine.op import op
 
 if TYPE_CHECKING:
-    from xptorch._tensor import Tensor
+    from xptorch._tensor.tensor import Tensor
 
 F = TypeVar("F", bound=Callable[..., Any])
 Number = bool | int | float | complex
@@ -29,12 +32,12 @@ Dim = int | Sequence[int] | None
 
 def is_tensor(obj: object) -> bool:
     """Whether `obj` is a Tensor."""
-    return isinstance(obj, _graph.setup.tensor)
+    return isinstance(obj, graph.setup.tensor)
 
 
 def need_tensor(obj: Any, function: str, name: str = "input", position: int = 1) -> None:
     """Raise PyTorch's TypeError if `obj` is no Tensor."""
-    if not isinstance(obj, _graph.setup.tensor):
+    if not isinstance(obj, graph.setup.tensor):
         raise TypeError(
             f"{function}(): argument '{name}' (position {position}) must be Tensor, "
             f"not {type(obj).__name__}"
@@ -175,28 +178,28 @@ def to_dtype(t: Tensor, dt: dtype) -> Tensor:
             )
             return to_dtype(_engine.OPS["real"](t).clone(), dt)
     elif dt.is_complex:
-        _graph.setup.complex = _graph.setup.complex or t._needs
+        graph.setup.complex = graph.setup.complex or t._needs
         return _to_complex(t, dtype=raw)
     if dt.category < FLOAT:
-        return _graph.wrap(on.xp.astype(t._data, raw), on)
+        return graph.wrap(on.xp.astype(t._data, raw), on)
     return cast(t, dtype=raw)
 
 
 def floating(t: Tensor) -> Tensor:
     """`t`, in the default dtype if it holds integers or bools."""
-    return t if t.dtype.category >= FLOAT else to_dtype(t, _dtype.get_default_dtype())
+    return t if t.dtype.category >= FLOAT else to_dtype(t, dtypes.get_default_dtype())
 
 
 def result_type(*operands: Any) -> dtype:
     """PyTorch's promotion: tensors with dimensions first, then those without, then numbers."""
     ranks: list[dtype | None] = [None, None, None]
     for x in operands:
-        if isinstance(x, _graph.setup.tensor):
+        if isinstance(x, graph.setup.tensor):
             rank, dt = (0 if x._data.ndim else 1), x.dtype
         else:
-            rank, dt = 2, _dtype.of_scalar(x)
+            rank, dt = 2, dtypes.of_scalar(x)
         before = ranks[rank]
-        ranks[rank] = dt if before is None else _dtype.promote_types(before, dt)
+        ranks[rank] = dt if before is None else dtypes.promote_types(before, dt)
     return _combine(_combine(ranks[0], ranks[1]), ranks[2])  # type: ignore[return-value]
 
 
@@ -208,7 +211,7 @@ def _combine(high: dtype | None, low: dtype | None) -> dtype | None:
     if high.category == FLOAT:
         return high.to_complex() if low.category == COMPLEX else high
     if high.category == BOOL or low.category >= FLOAT:
-        return _dtype.promote_types(high, low)
+        return dtypes.promote_types(high, low)
     return high
 
 
@@ -246,17 +249,17 @@ def promote(
         need_tensor(a, function)
         if tensors == 2:
             need_tensor(b, function, "other", 2)
-    Tensor = _graph.setup.tensor
+    Tensor = graph.setup.tensor
     if isinstance(a, Tensor) and isinstance(b, Tensor) and a._device is not b._device:
         a, b = _meet(a, b)
     dt = result_type(a, b)
     if dt.category < least:
-        dt = _dtype.get_default_dtype()
+        dt = dtypes.get_default_dtype()
     return _as_dtype(a, dt, b), _as_dtype(b, dt, a)
 
 
 def _as_dtype(x: Any, dt: dtype, other: Any) -> Any:
-    if isinstance(x, _graph.setup.tensor):
+    if isinstance(x, graph.setup.tensor):
         return to_dtype(x, dt)
     if not is_tensor(other):
         raise TypeError(f"expected a Tensor, got {type(x).__name__} and {type(other).__name__}")
@@ -288,7 +291,7 @@ def fitting(value: Any, dt: dtype) -> Any:
     fits = not (isinstance(value, complex) and value.imag)
     value = value.real if isinstance(value, complex) else value
     if dt.category == FLOAT:
-        limit = _dtype.finfo(dt).max
+        limit = dtypes.finfo(dt).max
         fits = fits and not (limit < abs(value) < math.inf)
     else:
         fits = fits and math.isfinite(value)
@@ -318,7 +321,7 @@ def _meet(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         return a.to(b._device), b
     if b._data.ndim == 0 and b._device.type == "cpu":
         return a, b.to(a._device)
-    raise _graph.different_devices(a._device, b._device)
+    raise graph.different_devices(a._device, b._device)
 
 
 def common_dtype(tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -387,7 +390,7 @@ def deliver(result: Tensor, out: Tensor | None, function: str, exact: bool = Fal
         raise RuntimeError(f"Expected out tensor to have dtype {wanted}, but got {got} instead")
     check_cast(result.dtype, out.dtype)
     if out._device is not result._device:
-        raise _graph.different_devices(out._device, result._device)
+        raise graph.different_devices(out._device, result._device)
     check_single(out)
     if out.shape != result.shape:
         out.resize_(result.shape)
@@ -427,7 +430,7 @@ def write(target: Tensor, result: Tensor) -> Tensor:
 
 def check_cast(source: dtype, target: dtype) -> None:
     """Raise if values of one dtype may not be stored in a tensor of the other."""
-    if not _dtype.can_cast(source, target):
+    if not dtypes.can_cast(source, target):
         raise RuntimeError(
             f"result type {type_name(source)} can't be cast to the desired output type "
             f"{type_name(target)}"
@@ -465,8 +468,8 @@ def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def unshared(t: Tensor) -> Tensor:
     """A stand-in for `t` whose memory an in-place result may overwrite while recording."""
-    place = _graph.place(t) if t._needs else None
-    return _graph.attach(t._device.xp.asarray(t._data, copy=True), t._device, place)
+    place = graph.place(t) if t._needs else None
+    return graph.attach(t._device.xp.asarray(t._data, copy=True), t._device, place)
 
 
 def store(target: Tensor, result: Tensor) -> Tensor:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from xptorch import _engine
-from xptorch.ops import create
+from xptorch._engine import op
+from xptorch.ops.shape import creation
 
 if TYPE_CHECKING:
-    from xptorch._tensor import Tensor
+    from xptorch._tensor.tensor import Tensor
 
 
 class Namespace:
@@ -19,7 +19,7 @@ class Namespace:
 
     def __getattr__(self, name: str) -> Any:
         try:
-            call = _engine.OPS[name]
+            call = op.OPS[name]
         except KeyError:
             raise NotImplementedError(
                 f"the derivative of this operation needs {name!r}, which has no derivative"
@@ -28,10 +28,10 @@ class Namespace:
         return call
 
     def concat(self, arrays: Sequence[Tensor], *, axis: int = 0) -> Tensor:
-        return _engine.OPS["concat"](*arrays, axis=axis)
+        return op.OPS["concat"](*arrays, axis=axis)
 
     def stack(self, arrays: Sequence[Tensor], *, axis: int = 0) -> Tensor:
-        return _engine.OPS["stack"](*arrays, axis=axis)
+        return op.OPS["stack"](*arrays, axis=axis)
 
     def astype(self, x: Tensor, dtype: Any) -> Tensor:
         from xptorch.ops._common import to_dtype
@@ -39,14 +39,14 @@ class Namespace:
         return to_dtype(x, dtype)
 
     def zeros_like(self, x: Tensor) -> Tensor:
-        return create.zeros_like(x)
+        return creation.zeros_like(x)
 
     def ones_like(self, x: Tensor) -> Tensor:
-        return create.ones_like(x)
+        return creation.ones_like(x)
 
     def full_like(self, x: Tensor, fill_value: complex) -> Tensor:
-        return create.full_like(x, fill_value)
+        return creation.full_like(x, fill_value)
 
     def sum(self, x: Tensor, *, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
         axis = tuple(range(x.ndim)) if axis is None else axis
-        return _engine.OPS["sum"](x, axis=axis, keepdims=keepdims)
+        return op.OPS["sum"](x, axis=axis, keepdims=keepdims)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from xptorch import _graph
-from xptorch._engine import hot
-from xptorch._grad_mode import local
-from xptorch._tensor import Tensor
+from xptorch._engine import graph
+from xptorch._engine.grad_mode import local
+from xptorch._engine.op import hot
+from xptorch._tensor.tensor import Tensor
 
 _BLOCK = 1 << 16  # elements of a pack or block
 _SMALL = 1 << 15  # elements from which copying would cost more than calling
@@ -74,7 +74,7 @@ def apply(update: Update, tasks: Sequence[Task], packs: Packs) -> None:
         cost = 0.1 * (2 + len(tasks[0].states)) ** 2 * _BLOCK
         local.mode.run(run_all, tasks[0].p._device.xp, blocks, len(blocks) * cost)
     for task in tasks:
-        _graph.bump(task.p)
+        graph.bump(task.p)
 
 
 @hot

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
-from xptorch import _dtype, _graph
-from xptorch._tensor import Tensor
-from xptorch.ops import create
-from xptorch.ops.complex import view_as_real
+from xptorch._core import dtype as dtypes
+from xptorch._engine import graph
+from xptorch._tensor.tensor import Tensor
+from xptorch.ops.elementwise.complex import view_as_real
+from xptorch.ops.shape import creation
 from xptorch.optim._apply import Packs, Task, apply
 from xptorch.optim.optimizer import Closure, Optimizer
 
@@ -67,9 +68,9 @@ def moment_settings(group: dict[str, Any]) -> dict[str, Any]:
 
 def scalar_state(value: float = 0.0) -> Tensor:
     """A state of one number, such as the step count: on the host, wherever the parameter is."""
-    wide = _dtype.get_default_dtype() is _dtype.float64
-    dt = _dtype.float64 if wide else _dtype.float32
-    return create.tensor(value, dtype=dt, device="cpu")
+    wide = dtypes.get_default_dtype() is dtypes.float64
+    dt = dtypes.float64 if wide else dtypes.float32
+    return creation.tensor(value, dtype=dt, device="cpu")
 
 
 def full_state(p: Tensor, value: float = 0.0) -> Tensor:
@@ -77,7 +78,7 @@ def full_state(p: Tensor, value: float = 0.0) -> Tensor:
     xp, x = p._device.xp, p._data
     start = complex(value, value) if p.dtype.is_complex else value
     made = xp.full_like(x, start) if value else xp.zeros_like(x)
-    return _graph.wrap(made, p._device)
+    return graph.wrap(made, p._device)
 
 
 def advance(step: Tensor) -> float:
@@ -162,7 +163,7 @@ class FormulaOptimizer(Optimizer):
                 if t != numbers.get("t") or own:
                     numbers = {"t": t, **settings, **own}
                 task = Task(p, g, tuple([state[n] for n in starts]), numbers)
-                if _graph.setup.complex and p.dtype.is_complex:
+                if graph.setup.complex and p.dtype.is_complex:
                     task = _of_parts(task)
                 tasks.append(task)
             apply(self.update, tasks, packs)
@@ -193,8 +194,8 @@ def _of_parts(task: Task) -> Task:
     parts = view_as_real(p.detach())
     if not p._device.xp.aliases(parts._data, p._data):
         raise NotImplementedError(f"{p._device.backend.name}: optimizers of complex parameters")
-    _graph.bump(p)
-    slopes = view_as_real(_graph.wrap(g, p._device))._data
+    graph.bump(p)
+    slopes = view_as_real(graph.wrap(g, p._device))._data
     return Task(parts, slopes, tuple([view_as_real(s) for s in states]), settings)
 
 

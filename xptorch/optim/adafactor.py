@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from xptorch import _dtype
-from xptorch._grad_mode import no_grad
-from xptorch._tensor import Tensor
-from xptorch.ops import create
+from xptorch._core import dtype as dtypes
+from xptorch._engine.grad_mode import no_grad
+from xptorch._tensor.tensor import Tensor
+from xptorch.ops.shape import creation
 from xptorch.optim._formula import advance, number, scalar_state
 from xptorch.optim.optimizer import Closure, Optimizer, ParamsT
 
@@ -97,12 +97,12 @@ class Adafactor(Optimizer):
         if not state:
             state["step"] = scalar_state()
             if g.ndim > 1:
-                state["row_var"] = create.zeros_like(g[..., :1])
-                state["col_var"] = create.zeros_like(g[..., :1, :])
+                state["row_var"] = creation.zeros_like(g[..., :1])
+                state["col_var"] = creation.zeros_like(g[..., :1, :])
             else:
-                state["variance"] = create.zeros_like(g)
+                state["variance"] = creation.zeros_like(g)
         t = advance(state["step"])
-        eps1 = _dtype.finfo(p.dtype).eps if group["eps"][0] is None else group["eps"][0]
+        eps1 = dtypes.finfo(p.dtype).eps if group["eps"][0] is None else group["eps"][0]
         lr = number(group["lr"])
         weight = t ** group["beta2_decay"]
         size = math.sqrt(p.numel())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from xptorch._engine import hot
-from xptorch._tensor import Tensor
+from xptorch._engine.op import hot
+from xptorch._tensor.tensor import Tensor
 from xptorch.optim._formula import (
     FormulaOptimizer,
     average_square,

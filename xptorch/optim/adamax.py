@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xptorch._tensor import Tensor
+from xptorch._tensor.tensor import Tensor
 from xptorch.optim._formula import (
     FormulaOptimizer,
     check_betas,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from xptorch import _dtype
-from xptorch._grad_mode import no_grad
-from xptorch._tensor import Tensor
-from xptorch.ops import create
+from xptorch._core import dtype as dtypes
+from xptorch._engine.grad_mode import no_grad
+from xptorch._tensor.tensor import Tensor
+from xptorch.ops.shape import creation
 from xptorch.optim._formula import number
 from xptorch.optim.optimizer import Closure, Optimizer, ParamsT
 
@@ -95,7 +95,7 @@ class Muon(Optimizer):
                     raise RuntimeError("Muon does not support complex parameters")
                 state = self.state[p]
                 if not state:
-                    state["momentum_buffer"] = create.zeros_like(g)
+                    state["momentum_buffer"] = creation.zeros_like(g)
                 average = state["momentum_buffer"].lerp_(g, 1 - momentum)
                 direction = g.lerp(average, momentum) if group["nesterov"] else average
                 update = _orthogonalized(
@@ -124,7 +124,7 @@ def _orthogonalized(g: Tensor, coefficients: Any, steps: int, eps: float) -> Ten
         raise ValueError("Number of steps must be less than 100 for computational efficiency")
     if len(coefficients) != 3:
         raise ValueError("Coefficients must be a tuple of exactly 3 values")
-    a, b, c = create.tensor(coefficients, dtype=_dtype.float32).tolist()
+    a, b, c = creation.tensor(coefficients, dtype=dtypes.float32).tolist()
     x = _rounded(g.double())
     tall = x.shape[0] > x.shape[1]
     if tall:

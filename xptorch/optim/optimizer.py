@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any, TypeAlias
 
-from xptorch._grad_mode import enable_grad
-from xptorch._tensor import Tensor
+from xptorch._engine.grad_mode import enable_grad
+from xptorch._tensor.tensor import Tensor
 from xptorch.utils.hooks import RemovableHandle
 
 Hooks = dict[int, Callable[..., Any]]

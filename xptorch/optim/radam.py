@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from xptorch._tensor import Tensor
+from xptorch._tensor.tensor import Tensor
 from xptorch.optim._formula import (
     FormulaOptimizer,
     average_square,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xptorch._tensor import Tensor
+from xptorch._tensor.tensor import Tensor
 from xptorch.optim._formula import check_betas, number
 from xptorch.optim.optimizer import Closure, Optimizer, ParamsT
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any
 
-from xptorch._grad_mode import no_grad
-from xptorch._tensor import Tensor
+from xptorch._engine.grad_mode import no_grad
+from xptorch._tensor.tensor import Tensor
 from xptorch.nn.batchnorm import _BatchNorm
 from xptorch.nn.module import Module
-from xptorch.ops import create
+from xptorch.ops.shape import creation
 from xptorch.optim._scheduler import LRScheduler, check_optimizer, per_group
 from xptorch.optim.optimizer import Optimizer
 
@@ -120,7 +120,7 @@ class AveragedModel(Module):
         self.module = deepcopy(model)
         if device is not None:
             self.module = self.module.to(device)
-        self.register_buffer("n_averaged", create.tensor(0, device=device))
+        self.register_buffer("n_averaged", creation.tensor(0, device=device))
         self.avg_fn = avg_fn
         self.multi_avg_fn = multi_avg_fn
         self.use_buffers = use_buffers

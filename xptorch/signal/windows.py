@@ -10,13 +10,13 @@ import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype
-from xptorch.ops import create
+from xptorch._core import dtype as dtypes
 from xptorch.ops._common import to_dtype
-from xptorch.ops.bessel import i0
+from xptorch.ops.shape import creation
+from xptorch.ops.special.bessel import i0
 
 if TYPE_CHECKING:
-    from xptorch._tensor import Tensor
+    from xptorch._tensor.tensor import Tensor
 
 __all__ = [
     "bartlett", "blackman", "cosine", "exponential", "gaussian", "general_cosine",
@@ -32,19 +32,19 @@ def _window(
     Raises:
         ValueError: a negative length, or another dtype or layout than these functions have.
     """
-    dt = options.pop("dtype", None) or _dtype.get_default_dtype()
+    dt = options.pop("dtype", None) or dtypes.get_default_dtype()
     layout = options.pop("layout", None)
     device, requires_grad = options.pop("device", None), options.pop("requires_grad", False)
-    create.options(options, name)
+    creation.options(options, name)
     if M < 0:
         raise ValueError(f"{name} requires non-negative window length, got M={M}")
     if layout is not None and str(layout).rpartition(".")[2] != "strided":
         raise ValueError(f"{name} is implemented for strided tensors only, got: {layout}")
-    if dt not in (_dtype.float32, _dtype.float64):
+    if dt not in (dtypes.float32, dtypes.float64):
         raise ValueError(f"{name} expects float32 or float64 dtypes, got: {dt}")
-    places = create.arange(M, dtype=_dtype.float64, device=device)
-    window = create.ones_like(places) if M < 2 else shape(places, M - 1 if sym else M)
-    return create.leaf(to_dtype(window, dt), requires_grad)
+    places = creation.arange(M, dtype=dtypes.float64, device=device)
+    window = creation.ones_like(places) if M < 2 else shape(places, M - 1 if sym else M)
+    return creation.leaf(to_dtype(window, dt), requires_grad)
 
 
 def exponential(
@@ -87,7 +87,7 @@ def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, **options: Any) -> T
 
     def shape(n: Tensor, last: int) -> Tensor:
         inner = (1 - (2 * n / last - 1) ** 2).clamp(min=0).sqrt()
-        return i0(inner * beta) / i0(create.full_like(inner, beta))
+        return i0(inner * beta) / i0(creation.full_like(inner, beta))
 
     return _window("kaiser", M, sym, options, shape)
 
@@ -105,7 +105,7 @@ def _cosines(name: str, M: int, a: Any, sym: bool, options: dict[str, Any]) -> T
         raise ValueError("Coefficients cannot be empty")
 
     def shape(n: Tensor, last: int) -> Tensor:
-        total = create.zeros_like(n)
+        total = creation.zeros_like(n)
         for k, factor in enumerate(factors):
             total = total + (-1) ** k * factor * (n * (2 * math.pi * k / last)).cos()
         return total

@@ -7,9 +7,10 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from xptorch import _graph, random
-from xptorch._grad_mode import enable_grad, local, no_grad
-from xptorch._graph import Node
+from xptorch import random
+from xptorch._engine import graph
+from xptorch._engine.grad_mode import enable_grad, local, no_grad
+from xptorch._engine.graph import Node
 from xptorch.nn import Sequential
 from xptorch.ops._common import is_tensor
 
@@ -112,7 +113,7 @@ class _Segment:
 
     def forward(self, first: Any, second: Any) -> Any:
         self.again = second
-        start = next(_graph.clock)
+        start = next(graph.clock)
         with first:
             out = self.function(*self.args, **self.kwargs)
         self.nodes = _recorded(out, start)
@@ -125,7 +126,7 @@ class _Segment:
 
     def recompute(self) -> None:
         """Run the function again, and give each node what its twin has saved."""
-        start = next(_graph.clock)
+        start = next(graph.clock)
         with contextlib.ExitStack() as stack:
             if self.state is not None:
                 stack.enter_context(random.fork_rng())

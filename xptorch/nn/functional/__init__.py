@@ -139,9 +139,9 @@ from xptorch.nn.functional.vision import (
     upsample_bilinear,
     upsample_nearest,
 )
-from xptorch.ops.attention import scaled_dot_product_attention
-from xptorch.ops.distance import cosine_similarity, pairwise_distance, pdist
-from xptorch.ops.linear import bilinear, linear
+from xptorch.ops.layers.attention import scaled_dot_product_attention
+from xptorch.ops.layers.linear import bilinear, linear
+from xptorch.ops.linalg.distance import cosine_similarity, pairwise_distance, pdist
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",

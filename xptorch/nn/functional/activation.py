@@ -5,16 +5,17 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _graph
-from xptorch.ops import activation as ops
-from xptorch.ops import elementwise, shape
-from xptorch.ops import softmax as _softmax
+from xptorch._engine import graph
 from xptorch.ops._common import inplace as _inplace
 from xptorch.ops._common import need_tensor, wrap_dim
+from xptorch.ops.elementwise import arithmetic
+from xptorch.ops.layers import activation as ops
+from xptorch.ops.layers import softmax as _softmax
+from xptorch.ops.shape import views
 
 if TYPE_CHECKING:
-    from xptorch._dtype import dtype as Dtype
-    from xptorch._tensor import Tensor
+    from xptorch._core.dtype import dtype as Dtype
+    from xptorch._tensor.tensor import Tensor
 
 gelu, softplus = ops.gelu, ops.softplus
 hardshrink, softshrink, prelu = ops.hardshrink, ops.softshrink, ops.prelu
@@ -125,12 +126,12 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
 
 def sigmoid(input: Tensor) -> Tensor:
     """1 / (1 + exp(−x))."""
-    return elementwise.sigmoid(input)
+    return arithmetic.sigmoid(input)
 
 
 def tanh(input: Tensor) -> Tensor:
     """(exp(x) − exp(−x)) / (exp(x) + exp(−x))."""
-    return elementwise.tanh(input)
+    return arithmetic.tanh(input)
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
@@ -190,11 +191,11 @@ def gumbel_softmax(
     """
     if eps != 1e-10:
         warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
-    noise = -_graph.wrap(logits._data, logits._device).new_empty(logits.shape).exponential_().log()
+    noise = -graph.wrap(logits._data, logits._device).new_empty(logits.shape).exponential_().log()
     soft = _softmax.softmax((logits + noise) / tau, dim)
     if not hard:
         return soft
     axis = wrap_dim(dim, soft.ndim)
     one = soft.detach().argmax(axis, keepdim=True)
-    hot: Any = shape.contiguous(soft.detach()) * 0.0
+    hot: Any = views.contiguous(soft.detach()) * 0.0
     return hot.scatter(axis, one, 1.0) - soft.detach() + soft

@@ -6,17 +6,18 @@ import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype, _graph
-from xptorch._dtype import BOOL, COMPLEX
+from xptorch._core import dtype as dtypes
+from xptorch._core.dtype import BOOL, COMPLEX
+from xptorch._engine import graph
 from xptorch.nn.functional.pool import maxima, means, with_indices
-from xptorch.ops import shape
 from xptorch.ops._common import need_tensor, refuse, shape_text, to_dtype
-from xptorch.ops._fused import in_float32
-from xptorch.ops.resample import Taps, resample
-from xptorch.ops.window import Axes, Geometry
+from xptorch.ops._numerics import in_float32
+from xptorch.ops.layers.convolution import Axes, Geometry
+from xptorch.ops.layers.resample import Taps, resample
+from xptorch.ops.shape import views
 
 if TYPE_CHECKING:
-    from xptorch._tensor import Tensor
+    from xptorch._tensor.tensor import Tensor
 
 Sizes = int | tuple[int, ...]
 
@@ -74,7 +75,7 @@ adaptive_max_pool3d_with_indices = with_indices(adaptive_max_pool3d)
 def _adaptive_avg(name: str, x: Tensor, output_size: Any) -> Tensor:
     need_tensor(x, name)
     sizes = _output_size(name, x._data.shape, output_size)
-    refuse(name, x, BOOL, COMPLEX, _dtype.INTEGER)
+    refuse(name, x, BOOL, COMPLEX, dtypes.INTEGER)
     return in_float32(_adapted_means, x, sizes=sizes)
 
 
@@ -89,10 +90,10 @@ def _adapted_means(x: Tensor, sizes: Axes) -> Tensor:
 def _adaptive_max(name: str, x: Tensor, output_size: Any, with_indices: bool) -> Any:
     need_tensor(x, name)
     sizes = _output_size(name, x._data.shape, output_size)
-    refuse(name, x, BOOL, COMPLEX, _dtype.INTEGER)
+    refuse(name, x, BOOL, COMPLEX, dtypes.INTEGER)
     if 0 in sizes:
         y = _emptied(x, sizes)
-        return (y, to_dtype(y.detach(), _dtype.int64)) if with_indices else y
+        return (y, to_dtype(y.detach(), dtypes.int64)) if with_indices else y
     _, uneven = _adapted(x._data.shape, sizes)
     places = {}
     for axis, out in uneven:  # windows of different sizes side by side, short ones repeating
@@ -151,13 +152,13 @@ def _original(indices: Tensor, how: Geometry, places: dict[int, Any], ndim: int)
             size = row[-1] + 1
         total = place * scale + total
         scale *= size
-    return _graph.wrap(total, on)
+    return graph.wrap(total, on)
 
 
 def _emptied(x: Tensor, sizes: Axes) -> Tensor:
     """No elements, in the shape that an adaptive pool would have."""
     empty = x[(..., *(slice(0, 0),) * len(sizes))]
-    return shape.reshape(empty, (*x._data.shape[: -len(sizes)], *sizes))
+    return views.reshape(empty, (*x._data.shape[: -len(sizes)], *sizes))
 
 
 def _output_size(name: str, x: Axes, output_size: Any) -> Axes:

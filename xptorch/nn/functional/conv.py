@@ -5,15 +5,15 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype
-from xptorch._grad_mode import local
-from xptorch.ops import shape
+from xptorch._core import dtype as dtypes
+from xptorch._engine.grad_mode import local
 from xptorch.ops._common import need_tensor, shape_text, type_name
-from xptorch.ops._fused import in_float32
-from xptorch.ops.window import Axes, Geometry, convolve, convolve_input
+from xptorch.ops._numerics import in_float32
+from xptorch.ops.layers.convolution import Axes, Geometry, convolve, convolve_input
+from xptorch.ops.shape import views
 
 if TYPE_CHECKING:
-    from xptorch._tensor import Tensor
+    from xptorch._tensor.tensor import Tensor
 
 Sizes = int | tuple[int, ...]
 
@@ -166,7 +166,7 @@ def _convolution(d: int, x: Tensor, w: Tensor, b: Tensor | None, *settings: Any)
     _check_dtypes(name, x, w, b)
     if x._data.ndim == d + 2:
         return in_float32(convolve, x, w, b, how=how)
-    return shape.squeeze(in_float32(convolve, shape.unsqueeze(x, 0), w, b, how=how), 0)
+    return views.squeeze(in_float32(convolve, views.unsqueeze(x, 0), w, b, how=how), 0)
 
 
 def _transposed(d: int, x: Tensor, w: Tensor, b: Tensor | None, *settings: Any) -> Tensor:
@@ -181,7 +181,7 @@ def _transposed(d: int, x: Tensor, w: Tensor, b: Tensor | None, *settings: Any) 
     _check_dtypes(name, x, w, b)
     if x._data.ndim == d + 2:
         return in_float32(convolve_input, x, w, b, how=how)
-    return shape.squeeze(in_float32(convolve_input, shape.unsqueeze(x, 0), w, b, how=how), 0)
+    return views.squeeze(in_float32(convolve_input, views.unsqueeze(x, 0), w, b, how=how), 0)
 
 
 # ---- from arguments to a geometry
@@ -345,7 +345,7 @@ def _check_dtypes(name: str, x: Tensor, w: Tensor, b: Tensor | None) -> None:
         raise RuntimeError(
             f"Input type ({x.dtype.name}) and bias type ({b.dtype.name}) should be the same"
         )
-    if x.dtype is _dtype.bool_:
+    if x.dtype is dtypes.bool_:
         raise NotImplementedError(f"\"{name}\" not implemented for 'Bool'")
 
 

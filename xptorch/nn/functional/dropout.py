@@ -5,10 +5,10 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
-from xptorch.ops import dropout as ops
+from xptorch.ops.layers import dropout as ops
 
 if TYPE_CHECKING:
-    from xptorch._tensor import Tensor
+    from xptorch._tensor.tensor import Tensor
 
 
 def _check(p: float) -> None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype, _inplace
-from xptorch._grad_mode import no_grad
-from xptorch.ops import create, norms
-from xptorch.ops import linear as ops
+from xptorch._core import dtype as dtypes
+from xptorch._engine import inplace
+from xptorch._engine.grad_mode import no_grad
 from xptorch.ops._common import to_dtype, type_name
-from xptorch.ops.comparison import where
-from xptorch.ops.linear import one_hot
-from xptorch.ops.sort import sort
+from xptorch.ops.elementwise.comparison import where
+from xptorch.ops.index.sort import sort
+from xptorch.ops.layers import linear as ops
+from xptorch.ops.layers.linear import one_hot
+from xptorch.ops.linalg import norms
+from xptorch.ops.shape import creation
 
 if TYPE_CHECKING:
-    from xptorch._tensor import Tensor
+    from xptorch._tensor.tensor import Tensor
 
 __all__ = ["embedding", "embedding_bag", "one_hot"]
 
@@ -76,7 +78,7 @@ def shorten(weight: Tensor, indices: Tensor, max_norm: float, p: float) -> None:
     used = used.index_add(0, flat, used.new_ones(flat.shape)) > 0
     size = norms.norm(weight.detach(), p, 1)
     scale = where(used & (size > max_norm), max_norm / (size + 1e-7), 1.0)
-    _inplace.write(weight.detach(), weight.detach() * scale.unsqueeze(1))
+    inplace.write(weight.detach(), weight.detach() * scale.unsqueeze(1))
 
 
 def embedding_bag(
@@ -114,7 +116,9 @@ def embedding_bag(
     flat = input.reshape(-1).long()
     if offsets is None:
         bags, each = input._data.shape
-        bag = create.arange(bags, device=input._device).unsqueeze(1).expand(bags, each).reshape(-1)
+        bag = (
+            creation.arange(bags, device=input._device).unsqueeze(1).expand(bags, each).reshape(-1)
+        )
     else:
         if include_last_offset and not offsets.numel():
             raise RuntimeError("include_last_offset: number of offset should be at least 1")
@@ -179,8 +183,8 @@ def _largest(found: Tensor, real: Tensor, bag: Tensor, bags: int) -> Tensor:
     if not longest:  # zeros that gradients flow through
         return found.new_zeros(bags, width).index_add(0, bag, found)
     starts = counts.cumsum(0) - counts
-    places = starts.unsqueeze(1) + create.arange(longest, device=bag._device)
-    inside = create.arange(longest, device=bag._device) < counts.unsqueeze(1)
+    places = starts.unsqueeze(1) + creation.arange(longest, device=bag._device)
+    inside = creation.arange(longest, device=bag._device) < counts.unsqueeze(1)
     places = where(inside, places, 0)
     inside = inside & real[places]
     rows = where(inside.unsqueeze(2), found[places], -math.inf)
@@ -212,7 +216,7 @@ def _check_bags(
     if mode == "max" and by_freq:
         raise ValueError("max mode does not support scaling the gradient by the frequency")
     for name, t in (("indices", input), ("offsets", offsets)):
-        if t is not None and t.dtype not in (_dtype.int64, _dtype.int32):
+        if t is not None and t.dtype not in (dtypes.int64, dtypes.int32):
             raise RuntimeError(
                 f"Expected tensor for argument '{name}' to have one of the following scalar "
                 f"types: Long, Int; but got {type_name(t.dtype)} (while checking arguments for "

@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype
-from xptorch._backend import window_count
-from xptorch._dtype import BOOL, COMPLEX, FLOAT
-from xptorch.ops import shape
+from xptorch._core import dtype as dtypes
+from xptorch._core.backend import window_count
+from xptorch._core.dtype import BOOL, COMPLEX, FLOAT
 from xptorch.ops._common import need_tensor, shape_text, to_dtype, type_name
-from xptorch.ops.memory import constant_pad
-from xptorch.ops.window import Axes
-from xptorch.ops.window import fold as fold_windows
-from xptorch.ops.window import unfold as unfold_windows
+from xptorch.ops.layers.convolution import Axes
+from xptorch.ops.layers.convolution import fold as fold_windows
+from xptorch.ops.layers.convolution import unfold as unfold_windows
+from xptorch.ops.shape import views
+from xptorch.ops.shape.copy_and_fill import constant_pad
 
 if TYPE_CHECKING:
-    from xptorch._tensor import Tensor
+    from xptorch._tensor.tensor import Tensor
 
 Sizes = int | tuple[int, int]
 
@@ -63,17 +63,17 @@ def unfold(
         )
     _refuse("im2col_out_cpu", input)
     if len(x) == 3:
-        return shape.squeeze(_unfold(shape.unsqueeze(input, 0), kernel, gaps, pads, steps), 0)
+        return views.squeeze(_unfold(views.unsqueeze(input, 0), kernel, gaps, pads, steps), 0)
     return _unfold(input, kernel, gaps, pads, steps)
 
 
 def _unfold(x: Tensor, kernel: Axes, gaps: Axes, pads: Axes, steps: Axes) -> Tensor:
     n, c = x._data.shape[:2]
-    x = shape.permute(x, 0, 2, 3, 1)
+    x = views.permute(x, 0, 2, 3, 1)
     x = constant_pad(x, ((0, 0), *[(p, p) for p in pads], (0, 0)), 0)  # a copy in any case
     windows = unfold_windows(x, kernel=kernel, stride=steps, dilation=gaps)
-    windows = shape.permute(windows, 0, 5, 3, 4, 1, 2)
-    return shape.reshape(windows, (n, c * math.prod(kernel), math.prod(windows._data.shape[4:])))
+    windows = views.permute(windows, 0, 5, 3, 4, 1, 2)
+    return views.reshape(windows, (n, c * math.prod(kernel), math.prod(windows._data.shape[4:])))
 
 
 def fold(
@@ -123,19 +123,19 @@ def fold(
         )
     _refuse("col2im_out_cpu", input)
     if input.dtype.category == BOOL:  # where windows overlap, "or"
-        whole = to_dtype(input, _dtype.float32)
+        whole = to_dtype(input, dtypes.float32)
         return to_dtype(
             fold(whole, output_size, kernel_size, dilation, padding, stride), input.dtype
         )
-    columns = input if len(x) == 3 else shape.unsqueeze(input, 0)
+    columns = input if len(x) == 3 else views.unsqueeze(input, 0)
     n, c = columns._data.shape[0], x[-2] // math.prod(kernel)
-    windows = shape.permute(shape.reshape(columns, (n, c, *kernel, *counts)), 0, 4, 5, 2, 3, 1)
+    windows = views.permute(views.reshape(columns, (n, c, *kernel, *counts)), 0, 4, 5, 2, 3, 1)
     padded = (size[0] + 2 * pads[0], size[1] + 2 * pads[1])
     y = fold_windows(windows, size=padded, kernel=kernel, stride=steps, dilation=gaps)
-    y = shape.permute(y, 0, 3, 1, 2)
+    y = views.permute(y, 0, 3, 1, 2)
     if any(pads):
         y = constant_pad(y, ((0, 0), (0, 0), *[(-p, -p) for p in pads]), 0)
-    return y if len(x) == 3 else shape.squeeze(y, 0)
+    return y if len(x) == 3 else views.squeeze(y, 0)
 
 
 def _settings(kernel: Any, dilation: Any, padding: Any, stride: Any) -> tuple[Axes, ...]:

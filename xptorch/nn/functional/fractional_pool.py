@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from xptorch._tensor import Tensor
+from xptorch._tensor.tensor import Tensor
 from xptorch.nn.functional.pool import with_indices
-from xptorch.ops import create, random
+from xptorch.ops.random import sampling
+from xptorch.ops.shape import creation
 
 __all__ = [
     *("fractional_max_pool2d", "fractional_max_pool2d_with_indices"),
@@ -96,7 +97,7 @@ def _pool(
             )
     x = input if input.ndim == axes + 2 else input.unsqueeze(0)
     if samples is None:
-        samples = random.rand(*x.shape[:2], axes, dtype=x.dtype, device=x.device)
+        samples = sampling.rand(*x.shape[:2], axes, dtype=x.dtype, device=x.device)
     samples = samples[: x.shape[0], : x.shape[1]]  # those of a layer may be for more
     # In two dimensions, unlike three, the first of the draws is for the last axis.
     draws = list(reversed(samples.unbind(-1)) if axes == 2 else samples.unbind(-1))
@@ -116,7 +117,7 @@ def _places(draws: list[Tensor], sizes: Any, kernel: Any, output: Any) -> Tensor
     axes = len(sizes)
     places: Any = None
     for d, (u, size, k, out) in enumerate(zip(draws, sizes, kernel, output, strict=True)):
-        taps = create.arange(k, device=u.device)
+        taps = creation.arange(k, device=u.device)
         along = (_starts(u, size, k, out).unsqueeze(-1) + taps).clamp(0, size - 1)
         ones = [1] * axes
         shape = [*u.shape, *ones[:d], out, *ones[d + 1 :], *ones[:d], k, *ones[d + 1 :]]
@@ -127,11 +128,11 @@ def _places(draws: list[Tensor], sizes: Any, kernel: Any, output: Any) -> Tensor
 
 def _starts(u: Tensor, size: int, k: int, out: int) -> Tensor:
     """Where the windows along one axis start: (n, c, out)."""
-    last = create.full_like(u, size - k).long().unsqueeze(-1)
+    last = creation.full_like(u, size - k).long().unsqueeze(-1)
     if out == 1:
         return last
-    alpha = create.full_like(u, size - k) / create.full_like(u, out - 1)
-    steps = create.arange(out, device=u.device)
+    alpha = creation.full_like(u, size - k) / creation.full_like(u, out - 1)
+    steps = creation.arange(out, device=u.device)
     starts = ((steps + u.unsqueeze(-1)) * alpha.unsqueeze(-1)).long()
     starts = starts - (u * alpha).long().unsqueeze(-1)
     return starts.where(steps < out - 1, last)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from xptorch._dtype import FLOAT
-from xptorch.ops import create, elementwise, linalg, scatter, shape
+from xptorch._core.dtype import FLOAT
 from xptorch.ops._common import need_tensor, shape_text, to_dtype, type_name
+from xptorch.ops.elementwise import arithmetic
+from xptorch.ops.index import scatter
+from xptorch.ops.linalg import products
+from xptorch.ops.shape import creation, views
 
 if TYPE_CHECKING:
-    from xptorch._tensor import Tensor
+    from xptorch._tensor.tensor import Tensor
 
 __all__ = ["affine_grid", "grid_sample"]
 
@@ -47,7 +50,7 @@ def grid_sample(
 def _sample(input: Tensor, grid: Tensor, mode: str, padding_mode: str, align: bool) -> Tensor:
     size = tuple(input._data.shape[2:])
     n, *out = grid._data.shape[:-1]
-    points = shape.reshape(grid, (n, math.prod(out), len(size)))
+    points = views.reshape(grid, (n, math.prod(out), len(size)))
     places = []  # along each axis of the image, where to read: (n, points)
     for axis, s in enumerate(size):
         x = points[..., len(size) - 1 - axis]
@@ -55,7 +58,7 @@ def _sample(input: Tensor, grid: Tensor, mode: str, padding_mode: str, align: bo
     if mode != "bicubic":
         places = [_folded(p, s, padding_mode, align) for p, s in zip(places, size, strict=True)]
     axes = [_reads(p, mode) for p in places]
-    flat = shape.reshape(input, (*input._data.shape[:2], math.prod(size)))
+    flat = views.reshape(input, (*input._data.shape[:2], math.prod(size)))
     y = None
     for taps in _products(axes):
         where = [p for p, _ in taps]
@@ -63,12 +66,12 @@ def _sample(input: Tensor, grid: Tensor, mode: str, padding_mode: str, align: bo
             where = [_folded(p, s, padding_mode, align) for p, s in zip(where, size, strict=True)]
         part = _read(flat, where, size)
         for _, weight in taps:
-            part = part if weight is None else part * shape.unsqueeze(weight, 1)
+            part = part if weight is None else part * views.unsqueeze(weight, 1)
         y = part if y is None else y + part
     assert y is not None
     if mode == "nearest":
-        y = y + shape.unsqueeze(sum(p * 0 for p in places), 1)  # a gradient of 0 for the grid
-    return shape.reshape(y, (*input._data.shape[:2], *out))
+        y = y + views.unsqueeze(sum(p * 0 for p in places), 1)  # a gradient of 0 for the grid
+    return views.reshape(y, (*input._data.shape[:2], *out))
 
 
 Reads = list[tuple["Tensor", "Tensor | None"]]
@@ -77,8 +80,8 @@ Reads = list[tuple["Tensor", "Tensor | None"]]
 def _reads(place: Tensor, mode: str) -> Reads:
     """The positions read along one axis, and their weights."""
     if mode == "nearest":
-        return [(elementwise.round(place.detach()), None)]
-    lower = elementwise.floor(place.detach())
+        return [(arithmetic.round(place.detach()), None)]
+    lower = arithmetic.floor(place.detach())
     t = place - lower
     if mode == "bilinear":
         return [(lower, 1 - t), (lower + 1, t)]
@@ -105,7 +108,7 @@ def _products(axes: list[Reads]) -> list[list[tuple[Tensor, Tensor | None]]]:
 
 def _read(flat: Tensor, where: list[Tensor], size: tuple[int, ...]) -> Tensor:
     """flat (n, c, pixels) at whole positions (n, points) along each axis, 0 outside."""
-    from xptorch import _dtype
+    from xptorch._core import dtype as dtypes
 
     n, c = flat._data.shape[:2]
     inside: Any = None
@@ -115,12 +118,12 @@ def _read(flat: Tensor, where: list[Tensor], size: tuple[int, ...]) -> Tensor:
         here = (place >= 0) & (place <= s - 1)
         inside = here if inside is None else inside & here
         # NaN becomes a position, too, as PyTorch has it.
-        place = to_dtype(elementwise.keep(place.clamp(0, s - 1), here), _dtype.int64)
+        place = to_dtype(arithmetic.keep(place.clamp(0, s - 1), here), dtypes.int64)
         offset = offset * s + place
     points = offset._data.shape[1]
-    offset = shape.expand(shape.unsqueeze(offset, 1), (n, c, points))
-    inside = shape.expand(shape.unsqueeze(inside, 1), (n, c, points))
-    return elementwise.keep(scatter.gather(flat, 2, offset), inside)
+    offset = views.expand(views.unsqueeze(offset, 1), (n, c, points))
+    inside = views.expand(views.unsqueeze(inside, 1), (n, c, points))
+    return arithmetic.keep(scatter.gather(flat, 2, offset), inside)
 
 
 def _folded(x: Tensor, size: int, padding_mode: str, align: bool) -> Tensor:
@@ -133,14 +136,14 @@ def _folded(x: Tensor, size: int, padding_mode: str, align: bool) -> Tensor:
         if span == 0:
             return x * 0
         away = (x - low).abs()
-        turns = elementwise.floor((away / span).detach())
+        turns = arithmetic.floor((away / span).detach())
         rest = away - turns * span
-        odd = elementwise.remainder(turns, 2.0)
+        odd = arithmetic.remainder(turns, 2.0)
         x = (1 - 2 * odd) * rest + odd * span + low
     here = ((x > 0) & (x < size - 1)).detach()
     clamped = x.detach().clamp(0, size - 1)
-    moved = clamped - elementwise.keep(clamped, here)  # no gradient flows from outside
-    return elementwise.keep(x, here) + moved
+    moved = clamped - arithmetic.keep(clamped, here)  # no gradient flows from outside
+    return arithmetic.keep(x, here) + moved
 
 
 def _check(x: Tensor, grid: Tensor, mode: str, padding_mode: str) -> None:
@@ -222,10 +225,10 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
         )
     axes = []
     for i, s in enumerate(size[2:]):
-        line = create.linspace(-1, 1, s, dtype=theta.dtype, device=theta.device)
+        line = creation.linspace(-1, 1, s, dtype=theta.dtype, device=theta.device)
         line = line * 0 if s == 1 else line if align_corners else line * ((s - 1) / s)
-        axes.append(shape.expand(shape.reshape(line, (-1,) + (1,) * (d - 1 - i)), size[2:]))
-    ones = create.ones(size[2:], dtype=theta.dtype, device=theta.device)
-    points = shape.reshape(shape.stack([*reversed(axes), ones], -1), (-1, d + 1))
-    grid = linalg.matmul(points, shape.transpose(theta, 1, 2))
-    return shape.reshape(grid, (size[0], *size[2:], d))
+        axes.append(views.expand(views.reshape(line, (-1,) + (1,) * (d - 1 - i)), size[2:]))
+    ones = creation.ones(size[2:], dtype=theta.dtype, device=theta.device)
+    points = views.reshape(views.stack([*reversed(axes), ones], -1), (-1, d + 1))
+    grid = products.matmul(points, views.transpose(theta, 1, 2))
+    return views.reshape(grid, (size[0], *size[2:], d))

@@ -7,17 +7,18 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype
-from xptorch._dtype import FLOAT
+from xptorch._core import dtype as dtypes
+from xptorch._core.dtype import FLOAT
 from xptorch.nn.functional._reduction import chosen, reduced
-from xptorch.ops import create, special
 from xptorch.ops._common import is_tensor, to_dtype
-from xptorch.ops._fused import need_floating, widened
-from xptorch.ops.comparison import where
-from xptorch.ops.ctc import ctc
+from xptorch.ops._numerics import need_floating, widened
+from xptorch.ops.elementwise.comparison import where
+from xptorch.ops.layers.ctc import ctc
+from xptorch.ops.shape import creation
+from xptorch.ops.special import elementary
 
 if TYPE_CHECKING:
-    from xptorch._tensor import Tensor
+    from xptorch._tensor.tensor import Tensor
 
 
 @widened
@@ -52,7 +53,7 @@ def kl_div(
     if log_target:
         losses = target.exp() * (target - input)
     else:
-        losses = special.xlogy(target, target) - target * input
+        losses = elementary.xlogy(target, target) - target * input
     total = reduced(losses, reduction)
     return total / input.shape[0] if batch and input.ndim else total
 
@@ -161,7 +162,7 @@ def ctc_loss(
             f"Expected input_lengths to have value at most {lp.shape[0]}, but got value "
             f"{int(steps.max())} (while checking arguments for ctc_loss_allocate_outputs)"
         )
-    labels = to_dtype(targets, _dtype.int64)
+    labels = to_dtype(targets, dtypes.int64)
     if labels.ndim == 1 and batched:
         labels = _as_rows(labels, counts, longest)
     labels = labels if labels.ndim == 2 else labels.unsqueeze(0)
@@ -179,14 +180,14 @@ def ctc_loss(
 
 
 def _lengths(given: Any, like: Tensor) -> Tensor:
-    t = given if is_tensor(given) else like.new_tensor(given, dtype=_dtype.int64)
-    return to_dtype(t.reshape(-1), _dtype.int64)
+    t = given if is_tensor(given) else like.new_tensor(given, dtype=dtypes.int64)
+    return to_dtype(t.reshape(-1), dtypes.int64)
 
 
 def _as_rows(joined: Tensor, counts: Tensor, longest: int) -> Tensor:
     """Sequences that stand one behind the other, as rows."""
     starts = counts.cumsum(0) - counts
-    places = starts.unsqueeze(1) + create.arange(longest, device=joined._device)
+    places = starts.unsqueeze(1) + creation.arange(longest, device=joined._device)
     if not joined.numel():
         return joined.new_zeros(counts.numel(), longest)
     return joined[places.clamp_max(joined.numel() - 1)]

@@ -7,11 +7,9 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype
-from xptorch._dtype import FLOAT
+from xptorch._core import dtype as dtypes
+from xptorch._core.dtype import FLOAT
 from xptorch.nn.functional._reduction import chosen, reduced
-from xptorch.ops import loss as ops
-from xptorch.ops import shape
 from xptorch.ops._common import (
     check_cast,
     need_tensor,
@@ -21,13 +19,15 @@ from xptorch.ops._common import (
     type_name,
     wrap_dim,
 )
-from xptorch.ops._fused import in_float32, need_floating, widened
-from xptorch.ops.comparison import where
-from xptorch.ops.linear import linear
-from xptorch.ops.softmax import log_softmax
+from xptorch.ops._numerics import in_float32, need_floating, widened
+from xptorch.ops.elementwise.comparison import where
+from xptorch.ops.layers import loss as ops
+from xptorch.ops.layers.linear import linear
+from xptorch.ops.layers.softmax import log_softmax
+from xptorch.ops.shape import views
 
 if TYPE_CHECKING:
-    from xptorch._tensor import Tensor
+    from xptorch._tensor.tensor import Tensor
 
 
 # ---- one of several classes
@@ -120,7 +120,7 @@ def _by_class(
         input, target = input.unsqueeze(0), target.reshape(1)
     sizes = input._data.shape
     _check_classes(sizes, target, weight)
-    target = to_dtype(target, _dtype.int64)
+    target = to_dtype(target, dtypes.int64)
     ignore = ops.ignored(target, sizes[1], ignore_index)
     if weight is not None and weight.dtype is not input.dtype:
         raise RuntimeError(
@@ -145,7 +145,7 @@ def _check_classes(x: tuple[int, ...], target: Tensor, weight: Tensor | None) ->
         raise RuntimeError(
             f"Expected target size {shape_text((x[0], *x[2:]))}, got {shape_text(t)}"
         )
-    if dt is not _dtype.int64 and dt is not _dtype.uint8:
+    if dt is not dtypes.int64 and dt is not dtypes.uint8:
         raise RuntimeError(f"expected target dtype to be Long or Byte, but got {type_name(dt)}")
     if weight is not None and weight._data.shape != x[1:2]:
         raise RuntimeError(
@@ -328,7 +328,7 @@ def _need_dtype(target: Tensor, input: Tensor) -> None:
 
 
 def _fitting(weight: Tensor, input: Tensor) -> tuple[int, ...]:
-    common = tuple(shape.broadcast_shapes(weight.shape, input.shape))
+    common = tuple(views.broadcast_shapes(weight.shape, input.shape))
     if common != tuple(input.shape):
         raise RuntimeError(
             f"output with shape {shape_text(input.shape)} doesn't match the broadcast shape "
@@ -349,7 +349,7 @@ def _pair(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
             "Please ensure they have the same size.",
             stacklevel=3,
         )
-        input, target = shape.broadcast_tensors(input, target)
+        input, target = views.broadcast_tensors(input, target)
     a, b = promote(input, target)
     return a, b
 

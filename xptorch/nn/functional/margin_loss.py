@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from xptorch import _dtype
+from xptorch._core import dtype as dtypes
 from xptorch.nn.functional._reduction import chosen, reduced
-from xptorch.ops import create, elementwise
 from xptorch.ops._common import check_cast, shape_text, to_dtype, type_name
-from xptorch.ops._fused import need_floating, widened
-from xptorch.ops.activation import logsigmoid, relu, softplus
-from xptorch.ops.comparison import where
-from xptorch.ops.distance import pairwise_distance
+from xptorch.ops._numerics import need_floating, widened
+from xptorch.ops.elementwise import arithmetic
+from xptorch.ops.elementwise.comparison import where
+from xptorch.ops.layers.activation import logsigmoid, relu, softplus
+from xptorch.ops.linalg.distance import pairwise_distance
+from xptorch.ops.shape import creation
 
 if TYPE_CHECKING:
-    from xptorch._tensor import Tensor
+    from xptorch._tensor.tensor import Tensor
 
 
 @widened
@@ -81,7 +82,7 @@ def cosine_embedding_loss(
     product = (input1 * input2).sum(-1)
     sizes = ((x * x).sum(-1) + eps for x in (input1, input2))
     first, second = sizes
-    cos = product / elementwise.sqrt(first * second)
+    cos = product / arithmetic.sqrt(first * second)
     positive = where(target == 1, 1 - cos, 0.0)
     negative = where(target == -1, (cos - margin).clamp_min(0), 0.0)
     return reduced(positive + negative, reduction)
@@ -151,7 +152,7 @@ def _triplet(
         )
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
-        far = elementwise.minimum(far, distance(positive, negative))
+        far = arithmetic.minimum(far, distance(positive, negative))
     return reduced((margin + near - far).clamp_min(0), reduction)
 
 
@@ -169,8 +170,8 @@ def soft_margin_loss(
     """log(1 + exp(−t x)), for targets of 1 and −1."""
     reduction = chosen(size_average, reduce, reduction)
     z = -target * input
-    if z.dtype.category < _dtype.FLOAT:
-        check_cast(_dtype.get_default_dtype(), z.dtype)
+    if z.dtype.category < dtypes.FLOAT:
+        check_cast(dtypes.get_default_dtype(), z.dtype)
     return reduced(to_dtype(softplus(z, 1.0, 1e30), input.dtype), reduction)
 
 
@@ -215,7 +216,7 @@ def multi_margin_loss(
     if weight is not None and weight.ndim != 1:
         raise ValueError("weight must be one-dimensional")
     need_floating("multi_margin_loss", input)
-    if target.dtype is not _dtype.int64:
+    if target.dtype is not dtypes.int64:
         raise RuntimeError(f"expected scalar type Long but found {type_name(target.dtype)}")
     if input.ndim > 2 or (input.ndim and not input.shape[-1]):
         raise RuntimeError(
@@ -243,7 +244,7 @@ def multi_margin_loss(
         gap = gap * gap
     if weight is not None:
         gap = gap * weight[flat].unsqueeze(1)
-    others = create.arange(classes, device=input._device) != at
+    others = creation.arange(classes, device=input._device) != at
     losses = where(others, gap, 0.0).sum(1) / classes
     if reduction == "none" and target.ndim == 0:
         losses = losses.reshape(())
@@ -264,7 +265,7 @@ def multilabel_margin_loss(
     """
     reduction = chosen(size_average, reduce, reduction)
     need_floating("multilabel_margin_loss_forward_out", input)
-    if target.dtype is not _dtype.int64:
+    if target.dtype is not dtypes.int64:
         raise RuntimeError(f"expected scalar type Long but found {type_name(target.dtype)}")
     if input.ndim > 2 or (input.ndim and not input.shape[-1]):
         raise RuntimeError(
@@ -285,9 +286,9 @@ def multilabel_margin_loss(
     classes = rows._data.shape[1]
     if labels.numel() and (int(labels.min()) < -1 or int(labels.max()) >= classes):
         raise RuntimeError("argument #2 'target' is out of range")
-    listed = to_dtype(labels < 0, _dtype.int64).cumsum(1) == 0
+    listed = to_dtype(labels < 0, dtypes.int64).cumsum(1) == 0
     safe = where(listed, labels, 0)
-    places = create.arange(classes, device=input._device)
+    places = creation.arange(classes, device=input._device)
     hit = (safe.unsqueeze(2) == places) & listed.unsqueeze(2)
     wrong = ~hit.any(1, keepdim=True) & listed.unsqueeze(2)
     gap = relu(1 - rows.gather(1, safe).unsqueeze(2) + rows.unsqueeze(1))

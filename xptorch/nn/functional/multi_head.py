@@ -6,17 +6,19 @@ import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype
+from xptorch._core import dtype as dtypes
 from xptorch.nn.functional.dropout import dropout
-from xptorch.ops import comparison, linalg, shape
 from xptorch.ops._common import to_dtype
-from xptorch.ops.attention import scaled_dot_product_attention
-from xptorch.ops.linear import linear
-from xptorch.ops.memory import constant_pad
-from xptorch.ops.softmax import softmax
+from xptorch.ops.elementwise import comparison
+from xptorch.ops.layers.attention import scaled_dot_product_attention
+from xptorch.ops.layers.linear import linear
+from xptorch.ops.layers.softmax import softmax
+from xptorch.ops.linalg import products
+from xptorch.ops.shape import views
+from xptorch.ops.shape.copy_and_fill import constant_pad
 
 if TYPE_CHECKING:
-    from xptorch._tensor import Tensor
+    from xptorch._tensor.tensor import Tensor
 
 Triple = tuple[Any, Any, Any]
 
@@ -103,7 +105,7 @@ def _by_heads(
     if extra[0] is not None and extra[1] is not None:
         if fixed[0] is not None or fixed[1] is not None:
             raise AssertionError("bias cannot be added to static key or value.")
-        k, v = (shape.cat([x, b.repeat(1, n, 1)]) for x, b in zip((k, v), extra, strict=True))
+        k, v = (views.cat([x, b.repeat(1, n, 1)]) for x, b in zip((k, v), extra, strict=True))
         mask, padding = _one_more(mask), _one_more(padding)
     q = _by_head(q, n, heads, head)
     k, v = (
@@ -111,7 +113,7 @@ def _by_heads(
         for x, given in zip((k, v), fixed, strict=True)
     )
     if add_zero:
-        k, v = (shape.cat([x, x.new_zeros(n * heads, 1, head)], 1) for x in (k, v))
+        k, v = (views.cat([x, x.new_zeros(n * heads, 1, head)], 1) for x in (k, v))
         mask, padding = _one_more(mask), _one_more(padding)
     return q, k, v, _joined(mask, padding, n, heads, k.shape[1])
 
@@ -159,11 +161,11 @@ def _attend(
 ) -> tuple[Tensor, Tensor | None]:
     """(n · heads, l, d) each; the weights only where they are wanted."""
     if weights:
-        scores = linalg.matmul(q * (1 / math.sqrt(q.shape[-1])), k.transpose(-2, -1))
+        scores = products.matmul(q * (1 / math.sqrt(q.shape[-1])), k.transpose(-2, -1))
         shares = softmax(scores if mask is None else scores + mask, -1)
         if p > 0.0:
             shares = dropout(shares, p)
-        return linalg.matmul(shares, v), shares
+        return products.matmul(shares, v), shares
     return scaled_dot_product_attention(q, k, v, mask, p, causal), None
 
 
@@ -201,7 +203,7 @@ def _split(packed: Tensor | None) -> Triple:
     return first, second, third
 
 
-def additive(mask: Tensor | None, dtype: _dtype.dtype, name: str) -> Tensor | None:
+def additive(mask: Tensor | None, dtype: dtypes.dtype, name: str) -> Tensor | None:
     """A mask as numbers to add to the scores.
 
     Raises:
@@ -209,7 +211,7 @@ def additive(mask: Tensor | None, dtype: _dtype.dtype, name: str) -> Tensor | No
     """
     if mask is None or mask.is_floating_point():
         return mask
-    if mask.dtype is not _dtype.bool_:
+    if mask.dtype is not dtypes.bool_:
         raise AssertionError(f"only bool and floating types of {name} are supported")
     return to_dtype(comparison.where(mask, -math.inf, 0.0), dtype)
 

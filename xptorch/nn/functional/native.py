@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype
+from xptorch._core import dtype as dtypes
 from xptorch.nn.functional import (
     conv,
     embedding,
@@ -17,12 +17,14 @@ from xptorch.nn.functional import (
     pool,
     vision,
 )
-from xptorch.ops import create, memory, norms, random
 from xptorch.ops._common import need_tensor, shape_text, to_dtype, wrap_dim
-from xptorch.ops._makers import named
+from xptorch.ops._factories import named
+from xptorch.ops.linalg import norms
+from xptorch.ops.random import sampling
+from xptorch.ops.shape import copy_and_fill, creation
 
 if TYPE_CHECKING:
-    from xptorch._tensor import Tensor
+    from xptorch._tensor.tensor import Tensor
 
 __all__ = [
     "affine_grid_generator", "binary_cross_entropy_with_logits", "constant_pad_nd", "conv_tbc",
@@ -131,7 +133,7 @@ def native_group_norm(
         raise RuntimeError(f"Expected input of {N}·{C}·{HxW} elements, got {input.numel()}")
     dt = input.dtype
     rows = input.reshape(N, group, C // group * HxW)
-    rows = to_dtype(rows, _dtype.float32) if dt.itemsize == 2 else rows
+    rows = to_dtype(rows, dtypes.float32) if dt.itemsize == 2 else rows
     mean = rows.mean(-1)
     rstd = (rows.var(-1, correction=0) + eps).rsqrt()
     y = (rows - mean.unsqueeze(-1)) * rstd.unsqueeze(-1)
@@ -161,7 +163,7 @@ def native_batch_norm(
 def _statistics(t: Tensor, axes: Any, eps: float, keepdim: bool) -> tuple[Tensor, Tensor]:
     """Means and reciprocal standard deviations, worked out in float32 at least."""
     x = t.detach()
-    x = to_dtype(x, _dtype.float32) if x.dtype.itemsize == 2 else x
+    x = to_dtype(x, dtypes.float32) if x.dtype.itemsize == 2 else x
     found = x.mean(axes, keepdim), (x.var(axes, correction=0, keepdim=keepdim) + eps).rsqrt()
     return to_dtype(found[0], t.dtype), to_dtype(found[1], t.dtype)
 
@@ -236,10 +238,10 @@ def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor,
     """
     need_tensor(input, "native_dropout")
     if train is False or not input.numel():
-        kept = create.ones_like(input, dtype=_dtype.bool_)
+        kept = creation.ones_like(input, dtype=dtypes.bool_)
         return input.clone(), kept
-    kept = create.empty_like(input, dtype=_dtype.bool_)
-    random.bernoulli_(kept, 1 - p)
+    kept = creation.empty_like(input, dtype=dtypes.bool_)
+    sampling.bernoulli_(kept, 1 - p)
     return input * kept * (0.0 if p == 1 else 1 / (1 - p)), kept
 
 
@@ -256,7 +258,7 @@ def constant_pad_nd(input: Tensor, pad: Any, value: Any = 0) -> Tensor:
         )
     pairs = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)]
     widths = (*[(0, 0)] * (input.ndim - len(pairs)), *reversed(pairs))
-    return memory.constant_pad(input, widths, value)
+    return copy_and_fill.constant_pad(input, widths, value)
 
 
 _MODES, _PADDINGS = ("bilinear", "nearest", "bicubic"), ("zeros", "border", "reflection")

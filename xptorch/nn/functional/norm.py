@@ -6,12 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from xptorch.ops import batch_norm as channels
-from xptorch.ops import elementwise, memory, norms
-from xptorch.ops import norm as ops
+from xptorch.ops.elementwise import arithmetic
+from xptorch.ops.layers import batch_norm as channels
+from xptorch.ops.layers import normalization as ops
+from xptorch.ops.linalg import norms
+from xptorch.ops.shape import copy_and_fill
 
 if TYPE_CHECKING:
-    from xptorch._tensor import Tensor
+    from xptorch._tensor.tensor import Tensor
 
 
 def batch_norm(
@@ -151,7 +153,7 @@ def local_response_norm(
     squares = (input * input).reshape(shape[0], count, -1)
     # `size` channels around each one; beyond the ends there are zeros.
     before, after = size // 2, (size - 1) // 2
-    padded = memory.constant_pad(squares, ((0, 0), (before, after), (0, 0)), 0.0)
+    padded = copy_and_fill.constant_pad(squares, ((0, 0), (before, after), (0, 0)), 0.0)
     total = padded[:, :count]
     for i in range(1, size):
         total = total + padded[:, i : i + count]
@@ -165,4 +167,4 @@ def normalize(
 ) -> Tensor:
     """x / max(‖x‖_p, ε), the norm along `dim`."""
     size = norms.norm(input, p, dim, keepdim=True).clamp_min(eps).expand_as(input)
-    return elementwise.div(input, size, out=out)
+    return arithmetic.div(input, size, out=out)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from xptorch._dtype import BOOL, FLOAT
+from xptorch._core.dtype import BOOL, FLOAT
 from xptorch.ops._common import need_tensor, shape_text, type_name
-from xptorch.ops.edges import pad_edges
-from xptorch.ops.memory import constant_pad
-from xptorch.ops.resample import Taps, resample
-from xptorch.ops.shape import clone
+from xptorch.ops.layers.padding import pad_edges
+from xptorch.ops.layers.resample import Taps, resample
+from xptorch.ops.shape.copy_and_fill import constant_pad
+from xptorch.ops.shape.views import clone
 
 if TYPE_CHECKING:
-    from xptorch._tensor import Tensor
+    from xptorch._tensor.tensor import Tensor
 
 __all__ = ["pad"]
 

@@ -7,18 +7,20 @@ from collections.abc import Callable
 from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype, _graph
-from xptorch._dtype import BOOL, COMPLEX, FLOAT
-from xptorch._grad_mode import local
-from xptorch.ops import elementwise, shape
+from xptorch._core import dtype as dtypes
+from xptorch._core.dtype import BOOL, COMPLEX, FLOAT
+from xptorch._engine import graph
+from xptorch._engine.grad_mode import local
 from xptorch.ops._common import need_tensor, refuse, shape_text, to_dtype, type_name
-from xptorch.ops._fused import in_float32
-from xptorch.ops._makers import named
-from xptorch.ops.pooling import avg_pool, max_places, max_pool
-from xptorch.ops.window import Axes, Geometry
+from xptorch.ops._factories import named
+from xptorch.ops._numerics import in_float32
+from xptorch.ops.elementwise import arithmetic
+from xptorch.ops.layers.convolution import Axes, Geometry
+from xptorch.ops.layers.pooling import avg_pool, max_places, max_pool
+from xptorch.ops.shape import views
 
 if TYPE_CHECKING:
-    from xptorch._tensor import Tensor
+    from xptorch._tensor.tensor import Tensor
 
 Sizes = int | tuple[int, ...]
 
@@ -111,22 +113,22 @@ max_pool3d_with_indices = with_indices(max_pool3d)
 def _max_pool(name: str, x: Tensor, settings: tuple[Any, ...], with_indices: bool) -> Any:
     need_tensor(x, name)
     how = _plan(name, x._data.shape, *_hashable(settings))
-    refused = (BOOL, COMPLEX) if len(how.size) > 1 else (BOOL, COMPLEX, _dtype.INTEGER)
+    refused = (BOOL, COMPLEX) if len(how.size) > 1 else (BOOL, COMPLEX, dtypes.INTEGER)
     refuse(name, x, *refused)
     return maxima(x, how, with_indices)
 
 
 def maxima(x: Tensor, how: Geometry, with_indices: bool) -> Any:
-    lowest = -math.inf if x.dtype.category == FLOAT else _dtype.iinfo(x.dtype).min
+    lowest = -math.inf if x.dtype.category == FLOAT else dtypes.iinfo(x.dtype).min
     batched = x._data.ndim == len(how.size) + 2
-    x = x if batched else shape.unsqueeze(x, 0)
+    x = x if batched else views.unsqueeze(x, 0)
     y = max_pool(x, how=how, lowest=lowest)
-    y = y if batched else shape.squeeze(y, 0)
+    y = y if batched else views.squeeze(y, 0)
     if not with_indices:
         return y
     places = local.mode.run(max_places, x._device.xp, x._data, how, lowest)
-    indices = _graph.wrap(places, x._device)
-    return y, indices if batched else shape.squeeze(indices, 0)
+    indices = graph.wrap(places, x._device)
+    return y, indices if batched else views.squeeze(indices, 0)
 
 
 # ---- means
@@ -196,19 +198,19 @@ def _avg_pool(
     how = _plan(name, x._data.shape, *settings)
     if divisor == 0:
         raise RuntimeError("divisor must be not zero")
-    if x.dtype is not _dtype.int64:
-        refuse(name, x, BOOL, COMPLEX, _dtype.INTEGER)
+    if x.dtype is not dtypes.int64:
+        refuse(name, x, BOOL, COMPLEX, dtypes.INTEGER)
     divide = divisor or _counts(how, settings[2], bool(include_pad))
     return means(x, how, divide)
 
 
 def means(x: Tensor, how: Geometry, divide: Any) -> Tensor:
     if x.dtype.category != FLOAT:
-        exact = means(to_dtype(x, _dtype.float64), how, divide)
+        exact = means(to_dtype(x, dtypes.float64), how, divide)
         return to_dtype(exact, x.dtype)
     if x._data.ndim == len(how.size) + 2:
         return in_float32(avg_pool, x, how=how, divide=divide)
-    return shape.squeeze(means(shape.unsqueeze(x, 0), how, divide), 0)
+    return views.squeeze(means(views.unsqueeze(x, 0), how, divide), 0)
 
 
 @lru_cache(maxsize=1024)
@@ -273,9 +275,9 @@ def _lp_pool(
         magnitudes = x.abs() if p > 0 else -x.abs()
         extremes: Tensor = _max_pool(f"max_pool{d}d", magnitudes, settings, False)
         return extremes if p > 0 else -extremes
-    powers = mean(elementwise.pow(x, p), kernel, stride, 0, ceil)
+    powers = mean(arithmetic.pow(x, p), kernel, stride, 0, ceil)
     count = math.prod(kernel) if isinstance(kernel, (tuple, list)) else kernel**d
-    return elementwise.pow(powers * count, 1.0 / p)
+    return arithmetic.pow(powers * count, 1.0 / p)
 
 
 # ---- the inverse of a maximum
@@ -334,14 +336,14 @@ def max_unpool3d(
 
 
 def _unpool(d: int, x: Tensor, indices: Tensor, *settings: Any) -> Tensor:
-    from xptorch.ops import scatter
+    from xptorch.ops.index import scatter
 
     name = f"max_unpool{d}d"
     kernel_size, stride, padding, output_size = settings
     kernel = _each(name, "kernel_size", kernel_size, d)
     steps = kernel if stride is None or stride == [] else _each(name, "stride", stride, d)
     pads = _each(name, "padding", padding, d)
-    if indices.dtype is not _dtype.int64:
+    if indices.dtype is not dtypes.int64:
         raise RuntimeError(
             f"elements in indices should be type int64 but got: {type_name(indices.dtype)}"
         )
@@ -358,7 +360,7 @@ def _unpool(d: int, x: Tensor, indices: Tensor, *settings: Any) -> Tensor:
         )
     size = _unpooled_size(x._data.shape[-d:], kernel, steps, pads, output_size)
     lead = x._data.shape[:-d]
-    places = shape.reshape(indices, (*lead, math.prod(x._data.shape[-d:])))
+    places = views.reshape(indices, (*lead, math.prod(x._data.shape[-d:])))
     low, high = (int(places.min()), int(places.max())) if places.numel() else (0, 0)
     if low < 0 or high >= math.prod(size):
         worst = low if low < 0 else high
@@ -367,8 +369,8 @@ def _unpool(d: int, x: Tensor, indices: Tensor, *settings: Any) -> Tensor:
             f"{'x'.join(map(str, size))}"
         )
     zeros = x.new_zeros((*lead, math.prod(size)))
-    out = scatter.scatter(zeros, -1, places, shape.reshape(x, places.shape))
-    return shape.reshape(out, (*lead, *size))
+    out = scatter.scatter(zeros, -1, places, views.reshape(x, places.shape))
+    return views.reshape(out, (*lead, *size))
 
 
 def _unpooled_size(x: Axes, kernel: Axes, steps: Axes, pads: Axes, wanted: Any) -> Axes:

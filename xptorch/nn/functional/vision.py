@@ -8,20 +8,21 @@ import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from xptorch import _dtype
-from xptorch._dtype import FLOAT
+from xptorch._core import dtype as dtypes
+from xptorch._core.dtype import FLOAT
 from xptorch.nn.functional.adaptive_pool import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
     adaptive_avg_pool3d,
 )
-from xptorch.ops import comparison, shape
 from xptorch.ops._common import need_tensor, shape_text, to_dtype, type_name
-from xptorch.ops._fused import in_float32
-from xptorch.ops.resample import Taps, resample
+from xptorch.ops._numerics import in_float32
+from xptorch.ops.elementwise import comparison
+from xptorch.ops.layers.resample import Taps, resample
+from xptorch.ops.shape import views
 
 if TYPE_CHECKING:
-    from xptorch._tensor import Tensor
+    from xptorch._tensor.tensor import Tensor
 
 __all__ = [
     *("channel_shuffle", "interpolate", "pixel_shuffle", "pixel_unshuffle", "upsample"),
@@ -70,7 +71,7 @@ def interpolate(
         return pools[len(sizes) - 1](input, sizes)
     _check_sizes(input, sizes, mode)
     settings = (mode, bool(align_corners), antialias)
-    if input.dtype is _dtype.uint8 and not mode.startswith("nearest"):
+    if input.dtype is dtypes.uint8 and not mode.startswith("nearest"):
         return _resize_bytes(input, sizes, scales, *settings)
     return in_float32(lambda x: _resize(x, sizes, scales, *settings), input)
 
@@ -112,7 +113,7 @@ def _resize(
     align: bool,
     antialias: bool,
 ) -> Tensor:
-    single = x.dtype is _dtype.float32  # positions are worked out in the precision of the data
+    single = x.dtype is dtypes.float32  # positions are worked out in the precision of the data
     for axis, (size, scale) in enumerate(zip(sizes, scales, strict=True), 2):
         if antialias:
             taps = _wide_taps(mode, x._data.shape[axis], size, scale, align)
@@ -131,7 +132,7 @@ def _resize_bytes(
     antialias: bool,
 ) -> Tensor:
     """Images of bytes, in the whole numbers that PyTorch (and before it Pillow) takes for them."""
-    x = to_dtype(x, _dtype.int32)
+    x = to_dtype(x, dtypes.int32)
     for axis in reversed(range(2, x._data.ndim)):
         size, out, scale = x._data.shape[axis], sizes[axis - 2], scales[axis - 2]
         if antialias:
@@ -141,7 +142,7 @@ def _resize_bytes(
         taps, bits = _whole(taps)
         x = resample(x, axis, taps) + (1 << bits - 1)
         x = comparison.bitwise_right_shift(x, bits).clamp(0, 255)
-    return to_dtype(x, _dtype.uint8)
+    return to_dtype(x, dtypes.uint8)
 
 
 @lru_cache(maxsize=256)
@@ -317,7 +318,7 @@ def _check_sizes(x: Tensor, sizes: tuple[int, ...], mode: str) -> None:
             f"Non-empty {x._data.ndim}D data tensor expected but got a tensor with sizes "
             f"{shape_text(x._data.shape)}"
         )
-    if x.dtype.category != FLOAT and x.dtype is not _dtype.uint8:
+    if x.dtype.category != FLOAT and x.dtype is not dtypes.uint8:
         name = "nearest" if mode.startswith("nearest") else mode
         raise NotImplementedError(
             f'"upsample_{name}{len(sizes)}d" not implemented for {type_name(x.dtype)!r}'
@@ -345,10 +346,10 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
             f"of upscale_factor, but input.size(-3)={c} is not divisible by {r * r}"
         )
     c //= r * r
-    x, n = shape.reshape(input, (*lead, c, r, r, h, w)), len(lead)
-    x = shape.permute(x, (*range(n + 1), n + 3, n + 1, n + 4, n + 2))
-    x = shape.clone(x) if r == 1 else x
-    return shape.reshape(x, (*lead, c, h * r, w * r))
+    x, n = views.reshape(input, (*lead, c, r, r, h, w)), len(lead)
+    x = views.permute(x, (*range(n + 1), n + 3, n + 1, n + 4, n + 2))
+    x = views.clone(x) if r == 1 else x
+    return views.reshape(x, (*lead, c, h * r, w * r))
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
@@ -369,10 +370,10 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
                 f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but "
                 f"input.size({i})={size} is not divisible by {r}"
             )
-    x, n = shape.reshape(input, (*lead, c, h // r, r, w // r, r)), len(lead)
-    x = shape.permute(x, (*range(n + 1), n + 2, n + 4, n + 1, n + 3))
-    x = shape.clone(x) if r == 1 else x
-    return shape.reshape(x, (*lead, c * r * r, h // r, w // r))
+    x, n = views.reshape(input, (*lead, c, h // r, r, w // r, r)), len(lead)
+    x = views.permute(x, (*range(n + 1), n + 2, n + 4, n + 1, n + 3))
+    x = views.clone(x) if r == 1 else x
+    return views.reshape(x, (*lead, c * r * r, h // r, w // r))
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
@@ -403,8 +404,8 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
         raise RuntimeError(
             f"Number of channels must be divisible by groups. Got {c} channels and {groups} groups."
         )
-    x = shape.transpose(shape.reshape(input, (n, groups, c // groups, *rest)), 1, 2)
-    return shape.reshape(x, size)
+    x = views.transpose(views.reshape(input, (n, groups, c // groups, *rest)), 1, 2)
+    return views.reshape(x, size)
 
 
 def _check_image(name: str, x: Tensor, factor_name: str, factor: Any) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import warnings
 from typing import Any, TypeVar
 
-from xptorch._grad_mode import no_grad
-from xptorch._tensor import Tensor
+from xptorch._engine.grad_mode import no_grad
+from xptorch._tensor.tensor import Tensor
 from xptorch.nn import functional as F
 from xptorch.nn.functional.native import norm_except_dim
 from xptorch.nn.module import Module
 from xptorch.nn.parameter import Parameter
 from xptorch.nn.utils.parametrizations import as_matrix, default_axis
-from xptorch.ops import create
+from xptorch.ops.shape import creation
 
 M = TypeVar("M", bound=Module)
 
@@ -140,7 +140,7 @@ def spectral_norm(
     sizes = as_matrix(weight.detach(), hook.dim).shape
     starts = []
     for size in sizes:
-        start = create.empty(size, dtype=weight.dtype, device=weight.device).normal_(0, 1)
+        start = creation.empty(size, dtype=weight.dtype, device=weight.device).normal_(0, 1)
         starts.append(F.normalize(start, dim=0, eps=eps))
     module.register_parameter(name + "_orig", weight)
     # A plain attribute stands for the weight until the first forward computes it.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Generator, Iterable
 
-from xptorch._grad_mode import no_grad
-from xptorch._tensor import Tensor
-from xptorch.ops import create, shape
+from xptorch._engine.grad_mode import no_grad
+from xptorch._tensor.tensor import Tensor
+from xptorch.ops.shape import creation, views
 
 Tensors = Tensor | Iterable[Tensor]
 
@@ -32,10 +32,10 @@ def get_total_norm(
     """
     listed = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     if not listed:
-        return create.tensor(0.0)
+        return creation.tensor(0.0)
     norm_type = float(norm_type)
     norms = [t.norm(norm_type).to(listed[0].device) for t in listed]
-    total = shape.stack(norms).norm(norm_type)
+    total = views.stack(norms).norm(norm_type)
     if error_if_nonfinite and not bool(total.isfinite()):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, "

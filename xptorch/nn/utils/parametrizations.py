@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from xptorch import _dtype
-from xptorch._grad_mode import no_grad
-from xptorch._tensor import Tensor
+from xptorch._core import dtype as dtypes
+from xptorch._engine.grad_mode import no_grad
+from xptorch._tensor.tensor import Tensor
 from xptorch.nn import functional as F
 from xptorch.nn.conv import _ConvTransposeNd
 from xptorch.nn.functional.native import norm_except_dim
 from xptorch.nn.module import Module
 from xptorch.nn.utils import parametrize
-from xptorch.ops import create, decompositions, householder, inverses, shape
+from xptorch.ops.linalg import decompositions, householder, inverses
+from xptorch.ops.shape import creation, views
 
 __all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
@@ -106,7 +107,7 @@ class _SpectralNorm(Module):
             self.n_power_iterations = n_power_iterations
             matrix = as_matrix(weight.detach(), self.dim)
             for name, size in zip(("_u", "_v"), matrix.shape, strict=True):
-                start = create.empty(size, **_like(matrix)).normal_(0, 1)
+                start = creation.empty(size, **_like(matrix)).normal_(0, 1)
                 self.register_buffer(name, F.normalize(start, dim=0, eps=eps))
             self._iterate(matrix, 15)
 
@@ -181,12 +182,12 @@ def _orthogonalized(a: Tensor) -> Tensor:
 
 def _is_orthogonal(q: Tensor) -> bool:
     n, k = q.shape[-2:]
-    eye = create.eye(k, **_like(q))
+    eye = creation.eye(k, **_like(q))
     return (q.mH @ q).allclose(eye.expand(*q.shape[:-2], k, k), atol=10 * n * _eps(q))
 
 
 def _eps(q: Tensor) -> float:
-    return _dtype.finfo(q.dtype).eps
+    return dtypes.finfo(q.dtype).eps
 
 
 _MAPS = ("matrix_exp", "cayley", "householder")
@@ -224,12 +225,12 @@ class _Orthogonal(Module):
         n, k = x.shape[-2:]
         x = x.tril()
         if n != k:
-            x = shape.cat([x, create.zeros(*x.shape[:-1], n - k, **_like(x))], -1)
+            x = views.cat([x, creation.zeros(*x.shape[:-1], n - k, **_like(x))], -1)
         a = x - x.mH
         if self.orthogonal_map == "matrix_exp":
             q = inverses.matrix_exp(a)
         else:
-            eye = create.eye(n, **_like(a))
+            eye = creation.eye(n, **_like(a))
             q = inverses.solve(eye - 0.5 * a, eye + 0.5 * a)
         return q[..., :k]
 
@@ -263,10 +264,10 @@ class _Orthogonal(Module):
         if n == k:
             q = q.clone() if _is_orthogonal(q) else _orthogonalized(q)
         else:
-            more = create.empty(*q.shape[:-1], n - k, **_like(q)).normal_()
-            q = _orthogonalized(shape.cat([q, more], -1))
+            more = creation.empty(*q.shape[:-1], n - k, **_like(q)).normal_()
+            q = _orthogonalized(views.cat([q, more], -1))
         self.base = q
-        return -create.eye(n, k, **_like(q)).expand(*q.shape[:-1], k).clone()
+        return -creation.eye(n, k, **_like(q)).expand(*q.shape[:-1], k).clone()
 
 
 def orthogonal(

@@ -7,8 +7,8 @@ import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from xptorch._grad_mode import no_grad
-from xptorch._tensor import Tensor
+from xptorch._engine.grad_mode import no_grad
+from xptorch._tensor.tensor import Tensor
 from xptorch.nn.container import ModuleDict, ModuleList
 from xptorch.nn.module import Module
 from xptorch.nn.parameter import Parameter

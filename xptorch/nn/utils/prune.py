@@ -8,9 +8,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from xptorch._tensor import Tensor
+from xptorch._tensor.tensor import Tensor
 from xptorch.nn.module import Module
-from xptorch.ops import create, random, shape
+from xptorch.ops.random import sampling as random
+from xptorch.ops.shape import creation, views
 
 __all__ = [
     *("BasePruningMethod", "CustomFromMask", "Identity", "L1Unstructured", "LnStructured"),
@@ -70,7 +71,7 @@ class BasePruningMethod(ABC):
                 f"got {scores.shape} vs {orig.shape}"
             )
         if old is None:
-            mask = method.compute_mask(scores.detach(), create.ones_like(orig.detach()))
+            mask = method.compute_mask(scores.detach(), creation.ones_like(orig.detach()))
             module.register_parameter(name + "_orig", orig)
             del module._parameters[name]
         else:
@@ -90,7 +91,7 @@ class BasePruningMethod(ABC):
                 "importance_scores should have the same shape as tensor t, "
                 f"got {scores.shape} vs {t.shape}"
             )
-        mask = create.ones_like(t) if default_mask is None else default_mask
+        mask = creation.ones_like(t) if default_mask is None else default_mask
         return t * self.compute_mask(scores, mask)
 
     def remove(self, module: Module) -> None:
@@ -279,7 +280,7 @@ class _Structured(_Amount):
         count = self._count(t.shape[axis])
         if not count:
             return default_mask
-        mask = create.zeros_like(t)
+        mask = creation.zeros_like(t)
         mask[(*[slice(None)] * axis, self._kept(t, t.shape[axis], count))] = 1
         return mask * default_mask.to(mask.dtype)
 
@@ -398,7 +399,7 @@ def global_unstructured(
     tensors = [getattr(module, name) for module, name in pairs]
     values = [scores.get(pair, t) for pair, t in zip(pairs, tensors, strict=True)]
     masks = [
-        getattr(module, name + "_mask", create.ones_like(t.detach()))
+        getattr(module, name + "_mask", creation.ones_like(t.detach()))
         for (module, name), t in zip(pairs, tensors, strict=True)
     ]
     method = pruning_method(**kwargs)
@@ -410,8 +411,8 @@ def global_unstructured(
     container = PruningContainer()
     container._tensor_name = method._tensor_name = "temp"
     container.add_pruning_method(method)
-    together = shape.cat([v.detach().reshape(-1) for v in values])
-    mask = container.compute_mask(together, shape.cat([m.reshape(-1) for m in masks]))
+    together = views.cat([v.detach().reshape(-1) for v in values])
+    mask = container.compute_mask(together, views.cat([m.reshape(-1) for m in masks]))
     parts = mask.split([t.numel() for t in tensors])
     for (module, name), part, t in zip(pairs, parts, tensors, strict=True):
         custom_from_mask(module, name, part.reshape(t.shape))

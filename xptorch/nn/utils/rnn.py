@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
-from xptorch import _dtype
-from xptorch._tensor import Tensor
-from xptorch.ops import create, shape
-from xptorch.ops.sort import sort
+from xptorch._core import dtype as dtypes
+from xptorch._tensor.tensor import Tensor
+from xptorch.ops.index.sort import sort
+from xptorch.ops.shape import creation, views
 
 __all__ = [
     "PackedSequence", "invert_permutation", "pack_padded_sequence", "pad_packed_sequence",
@@ -85,35 +85,35 @@ class PackedSequence(_Packed):
 
     def double(self) -> PackedSequence:
         """The sequence in float64."""
-        return self.to(dtype=_dtype.float64)
+        return self.to(dtype=dtypes.float64)
 
     def float(self) -> PackedSequence:
         """The sequence in float32."""
-        return self.to(dtype=_dtype.float32)
+        return self.to(dtype=dtypes.float32)
 
     def half(self) -> PackedSequence:
         """The sequence in float16."""
-        return self.to(dtype=_dtype.float16)
+        return self.to(dtype=dtypes.float16)
 
     def long(self) -> PackedSequence:
         """The sequence in int64."""
-        return self.to(dtype=_dtype.int64)
+        return self.to(dtype=dtypes.int64)
 
     def int(self) -> PackedSequence:
         """The sequence in int32."""
-        return self.to(dtype=_dtype.int32)
+        return self.to(dtype=dtypes.int32)
 
     def short(self) -> PackedSequence:
         """The sequence in int16."""
-        return self.to(dtype=_dtype.int16)
+        return self.to(dtype=dtypes.int16)
 
     def char(self) -> PackedSequence:
         """The sequence in int8."""
-        return self.to(dtype=_dtype.int8)
+        return self.to(dtype=dtypes.int8)
 
     def byte(self) -> PackedSequence:
         """The sequence in uint8."""
-        return self.to(dtype=_dtype.uint8)
+        return self.to(dtype=dtypes.uint8)
 
     @property
     def is_cuda(self) -> bool:
@@ -135,8 +135,8 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
     """The permutation that undoes this one."""
     if permutation is None:
         return None
-    places = create.arange(permutation.numel(), device=permutation._device)
-    return create.empty_like(permutation).scatter_(0, permutation, places)
+    places = creation.arange(permutation.numel(), device=permutation._device)
+    return creation.empty_like(permutation).scatter_(0, permutation, places)
 
 
 def pack_padded_sequence(
@@ -164,9 +164,9 @@ def pack_padded_sequence(
     (tensor([3, 1, 4, 2, 5]), tensor([2, 2, 1]), tensor([1, 0]))
     """
     if isinstance(lengths, Tensor):
-        sizes = lengths.to(_dtype.int64)
+        sizes = lengths.to(dtypes.int64)
     else:
-        sizes = create.tensor(lengths, dtype=_dtype.int64, device="cpu")
+        sizes = creation.tensor(lengths, dtype=dtypes.int64, device="cpu")
     order = None
     if not enforce_sorted:
         sizes, order = sort(sizes, descending=True)
@@ -174,8 +174,8 @@ def pack_padded_sequence(
         input = input.index_select(0 if batch_first else 1, order)
     rows = input.transpose(0, 1) if batch_first else input
     counts = _counts(rows, sizes)
-    data = shape.cat([step[:n] for step, n in zip(rows.unbind(0), counts, strict=False)])
-    return PackedSequence(data, create.tensor(counts, device="cpu"), order)
+    data = views.cat([step[:n] for step, n in zip(rows.unbind(0), counts, strict=False)])
+    return PackedSequence(data, creation.tensor(counts, device="cpu"), order)
 
 
 def _counts(rows: Tensor, lengths: Tensor) -> list[Any]:
@@ -237,10 +237,10 @@ def pad_packed_sequence(
     steps = []
     for rows, count in zip(data.split(counts), counts, strict=True):
         gap = data.new_full((n - count, *data.shape[1:]), padding_value)
-        steps.append(shape.cat([rows, gap]) if count < n else rows)
+        steps.append(views.cat([rows, gap]) if count < n else rows)
     steps += [data.new_full((n, *data.shape[1:]), padding_value)] * (length - len(counts))
-    lengths = create.tensor([sum(i < c for c in counts) for i in range(n)], device="cpu")
-    padded = shape.stack(steps, 1 if batch_first else 0)
+    lengths = creation.tensor([sum(i < c for c in counts) for i in range(n)], device="cpu")
+    padded = views.stack(steps, 1 if batch_first else 0)
     order = sequence.unsorted_indices
     if order is None:
         return padded, lengths
@@ -254,7 +254,7 @@ def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> P
         sequences: tensors (l, *), equal but for their lengths.
         enforce_sorted: whether the longest must come first; if False they are sorted.
     """
-    lengths = create.tensor([s.shape[0] for s in sequences], device="cpu")
+    lengths = creation.tensor([s.shape[0] for s in sequences], device="cpu")
     return pack_padded_sequence(pad_sequence(sequences), lengths, enforce_sorted=enforce_sorted)
 
 
@@ -312,9 +312,9 @@ def pad_sequence(
         s = s.to(first.dtype)
         if s.shape[0] < longest:
             gap = first.new_full((longest - s.shape[0], *first.shape[1:]), padding_value)
-            s = shape.cat([s, gap] if padding_side == "right" else [gap, s])
+            s = views.cat([s, gap] if padding_side == "right" else [gap, s])
         rows.append(s)
-    return shape.stack(rows, dim=0 if batch_first else 1)
+    return views.stack(rows, dim=0 if batch_first else 1)
 
 
 def unpad_sequence(

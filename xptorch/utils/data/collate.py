@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from xptorch import _dtype
-from xptorch._tensor import Tensor
-from xptorch.ops import create
-from xptorch.ops.shape import stack
+from xptorch._core import dtype as dtypes
+from xptorch._tensor.tensor import Tensor
+from xptorch.ops.shape import creation
+from xptorch.ops.shape.views import stack
 
 Convert = Callable[[Any], Any]
 
@@ -53,7 +53,7 @@ def default_convert(data: Any) -> Any:
     if isinstance(data, Tensor):
         return data
     if isinstance(data, np.ndarray | np.generic):
-        return data if data.dtype.kind in "SUO" else create.as_tensor(data)
+        return data if data.dtype.kind in "SUO" else creation.as_tensor(data)
     if isinstance(data, Mapping):
         return _like_mapping(data, {key: default_convert(data[key]) for key in data})
     if _is_named_tuple(data):
@@ -88,11 +88,11 @@ def default_collate(batch: Any) -> Any:
         return _collate_arrays(batch)
     if isinstance(first, np.generic) and first.dtype.kind in "biufc":
         same = all(type(x) is type(first) for x in batch)
-        return create.as_tensor(np.asarray(batch) if same else batch)
+        return creation.as_tensor(np.asarray(batch) if same else batch)
     if isinstance(first, float):
-        return create.tensor(batch, dtype=_dtype.float64)
+        return creation.tensor(batch, dtype=dtypes.float64)
     if isinstance(first, int):
-        return create.tensor(batch)
+        return creation.tensor(batch)
     if isinstance(first, str | bytes):
         return batch
     if isinstance(first, Mapping):
@@ -115,8 +115,8 @@ def _collate_arrays(batch: Sequence[Any]) -> Any:
     if first.dtype.kind in "SUO":
         raise _unfit(first.dtype)
     if len({(type(x), getattr(x, "dtype", None), np.shape(x)) for x in batch}) == 1:
-        return create.as_tensor(np.stack(batch))
-    return stack([create.as_tensor(x) for x in batch], 0)
+        return creation.as_tensor(np.stack(batch))
+    return stack([creation.as_tensor(x) for x in batch], 0)
 
 
 def _collate_sequences(first: Any, batch: Iterable[Any]) -> Any:

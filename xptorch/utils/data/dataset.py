@@ -10,8 +10,8 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
-from xptorch._tensor import Tensor
-from xptorch.ops.random import randperm
+from xptorch._tensor.tensor import Tensor
+from xptorch.ops.random.sampling import randperm
 from xptorch.random import Generator
 
 T_co = TypeVar("T_co", covariant=True)

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from xptorch.ops.random import randperm
+from xptorch.ops.random.sampling import randperm
 from xptorch.random import Generator
 from xptorch.utils.data.dataset import Dataset
 from xptorch.utils.data.sampler import Sampler

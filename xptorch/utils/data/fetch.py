@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from xptorch import _graph
-from xptorch._tensor import Tensor
+from xptorch._engine import graph
+from xptorch._tensor.tensor import Tensor
 from xptorch.utils.data.collate import default_collate
 from xptorch.utils.data.dataset import Subset, TensorDataset
 
@@ -94,4 +94,4 @@ def whole_batch(dataset: Any, keys: Sequence[Any]) -> list[Tensor] | None:
 def _rows(t: Tensor, index: Any) -> Tensor:
     on = t._device
     at = on.backend.from_host(index, on.index)
-    return _graph.wrap(on.xp.take(t._data, at, axis=0), on)
+    return graph.wrap(on.xp.take(t._data, at, axis=0), on)

@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import Any, Generic, TypeVar
 
-from xptorch import _dtype
-from xptorch.ops import create
-from xptorch.ops.random import multinomial, randint, randperm
+from xptorch._core import dtype as dtypes
+from xptorch.ops.random.sampling import multinomial, randint, randperm
+from xptorch.ops.shape import creation
 from xptorch.random import Generator
 
 T_co = TypeVar("T_co", covariant=True)
@@ -17,7 +17,7 @@ _CHUNK = 32  # RandomSampler draws this many indices at a time when it samples w
 
 def draw_seed(generator: Generator | None = None) -> int:
     """A seed drawn from a generator (the default one if None), as all parts of the loader do it."""
-    seed = create.empty((), dtype=_dtype.int64, device="cpu").random_(generator=generator)
+    seed = creation.empty((), dtype=dtypes.int64, device="cpu").random_(generator=generator)
     return int(seed.item())
 
 
@@ -172,7 +172,7 @@ class WeightedRandomSampler(Sampler[int]):
             raise ValueError(
                 f"replacement should be a boolean value, but got replacement={replacement}"
             )
-        self.weights = create.as_tensor(weights, dtype=_dtype.float64)
+        self.weights = creation.as_tensor(weights, dtype=dtypes.float64)
         if len(self.weights.shape) != 1:
             raise ValueError(
                 "weights should be a 1d sequence but given weights have shape "

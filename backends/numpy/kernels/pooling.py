@@ -1,0 +1,139 @@
+"""Max-pooling on NumPy: as over `xp`, axis after axis, but groups of images at a time.
+
+Groups are shared among threads, each with a workspace of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from xptorch.backends.numpy.kernels.layout import copy_last
+from xptorch.backends.numpy.parallel import share, threads
+from xptorch.backends.numpy.workspace import workspace
+
+from xptorch._core.backend import FIRST, LAST
+
+Array = Any
+Geometry = Any  # of xptorch/ops/layers/convolution.py
+Key = tuple[Any, ...]
+
+_GROUP = 1 << 20  # elements: smaller ones lose more to calls than the cache gains
+_WORDS = {4: np.int32, 8: np.int64}
+
+
+def _groups(how: Geometry, n: int, c: int) -> int:
+    """How many groups of images there are: one for each thread, if not more."""
+    elements = n * c * math.prod(how.padded)
+    return min(max(elements // _GROUP, min(threads(), 2 * elements // _GROUP), 1), n)
+
+
+def _declined(x: Array, how: Geometry) -> bool:
+    negative = min(map(min, how.padding)) < 0
+    return x.dtype.char not in "fd" or not x.size or negative or math.prod(how.kernel) == 1
+
+
+def _padded(x: Array, how: Geometry, lowest: float) -> Array:
+    """Images (n, s…, c) with their padding, in this thread's workspace where there is any."""
+    if not any(a or b for a, b in how.padding):
+        return x
+    shape = (len(x), *how.padded, x.shape[-1])
+    (space,) = workspace((how, shape, x.dtype), lambda: (np.full(shape, lowest, x.dtype),))
+    ends = zip(how.padding, how.size, strict=True)
+    copy_last(space[(slice(None), *[slice(a, a + s) for (a, _), s in ends])], x)
+    return space
+
+
+def _maximum(x: Array, keys: tuple[Key, ...], out: Array) -> None:
+    """The maximum of what the taps along one axis meet."""
+    if len(keys) == 1:
+        out[...] = x[keys[0]]
+        return
+    np.maximum(x[keys[0]], x[keys[1]], out=out)
+    for key in keys[2:]:
+        np.maximum(out, x[key], out=out)
+
+
+def max_pool(x: Array, *, how: Geometry, lowest: float) -> Any:
+    if _declined(x, how):
+        return NotImplemented
+    n, c = x.shape[:2]
+    last = x.transpose(LAST[x.ndim])
+    keys = how.taps
+    maxima = []  # along the last axis, the last two, …
+    for axis in reversed(range(len(keys))):
+        maxima.append(np.empty((n, *how.padded[:axis], *how.counts[axis:], c), x.dtype))
+    groups = _groups(how, n, c)
+
+    def part(start: int, stop: int) -> None:
+        for i in range(start, stop):
+            images = slice(n * i // groups, n * (i + 1) // groups)
+            y = _padded(last[images], how, lowest)
+            for axis, most in zip(reversed(keys), maxima, strict=True):
+                _maximum(y, axis, most[images])
+                y = most[images]
+
+    share(part, groups, 1.2 * n * c * math.prod(how.padded))
+    return maxima[-1].transpose(FIRST[x.ndim]), maxima[:-1]
+
+
+def spread_max(g: Array, x: Array, *, maxima: list[Array], how: Geometry, lowest: float) -> Any:
+    if _declined(x, how) or g.dtype != x.dtype:
+        return NotImplemented
+    n, c = x.shape[:2]
+    last, g = x.transpose(LAST[x.ndim]), g.transpose(LAST[x.ndim])
+    out = np.empty((n, *how.size, c), x.dtype)
+    ends = zip(how.padding, how.size, strict=True)
+    middle = (slice(None), *[slice(a, a + s) for (a, _), s in ends])
+    groups = _groups(how, n, c)
+
+    def part(start: int, stop: int) -> None:
+        for i in range(start, stop):
+            images = slice(n * i // groups, n * (i + 1) // groups)
+            stages = [_padded(last[images], how, lowest), *[m[images] for m in maxima]]
+            back, most = g[images], None
+            for axis, keys in enumerate(how.taps):  # in the reverse of the forward's order
+                x = stages.pop()
+                if most is None:  # the last maximum was the result, which the user may change
+                    most = np.empty(back.shape, x.dtype)
+                    _maximum(x, keys, most)
+                back = _spread_axis(back, x, most, how, axis)
+                most = x
+            out[images] = back[middle]
+
+    share(part, groups, 3 * n * c * math.prod(how.padded))
+    return out.transpose(FIRST[x.ndim])
+
+
+def _spread_axis(g: Array, x: Array, most: Array, how: Geometry, axis: int) -> Array:
+    """g where along one axis of x its maxima were met first (NaN: by the last tap)."""
+    keys, step = how.taps[axis], how.stride[axis]
+    shapes = x.shape, g.shape
+    out, bits, left, mask = workspace((how, axis, shapes, x.dtype), _rooms, *shapes, x.dtype)
+    out[...] = 0
+    left[...] = g.view(left.dtype)
+    met = set()
+    for tap, key in enumerate(keys):
+        if tap < len(keys) - 1:
+            np.equal(x[key], most, out=mask)
+            # In a window of nothing but −∞ the padding would be the first.
+            mask[(*(slice(None),) * (axis + 1), slice(how.on_padding(axis, tap)))] = False
+            # All bits of g or none: what is left out may be infinite.
+            np.negative(mask.view(np.int8), out=bits, dtype=bits.dtype)
+            bits &= left
+            left ^= bits
+        else:
+            bits = left
+        residue = tap * how.dilation[axis] % step
+        if residue in met:
+            out[key] += bits.view(x.dtype)
+        else:  # there is nothing yet
+            out[key] = bits.view(x.dtype)
+            met.add(residue)
+    return out
+
+
+def _rooms(whole: tuple[int, ...], part: tuple[int, ...], dtype: Any) -> tuple[Array, ...]:
+    bits, left = (np.empty(part, _WORDS[dtype.itemsize]) for _ in range(2))
+    return np.empty(whole, dtype), bits, left, np.empty(part, bool)

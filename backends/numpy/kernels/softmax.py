@@ -1,0 +1,156 @@
+"""softmax and log_softmax over the last axis, and cross-entropy over rows of classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from xptorch.backends.numpy.kernels.blocking import by_rows, scratch, takes
+
+from xptorch._core.backend import Array
+
+# Between such sums neither exp of the numbers as they are nor its logarithm loses digits.
+_LEAST, _MOST = 1e-3, 1e6
+_NARROW = 16  # rows of fewer numbers are left to the generic functions
+
+
+def _handles(axis: int, x: Array, *others: Array) -> bool:
+    return (
+        takes(x)
+        and axis == x.ndim - 1
+        and x.shape[-1] >= _NARROW
+        and all(y.dtype == x.dtype for y in others)
+    )
+
+
+def _exps(x: Array, out: Array, sums: Array) -> Any:
+    """exp(x − shift) into `out` and its rows' sums; returns the rows' shifts, 0 where none need be.
+
+    The maxima of rows, which are a shift that always does, take longer than all the rest.
+    """
+    ones = np.ones(x.shape[1], x.dtype)
+    np.matmul(np.exp(x, out=out), ones, out=sums)
+    if sums.min() > _LEAST and sums.max() < _MOST:
+        return 0.0
+    shift = x.max(axis=1)
+    np.exp(np.subtract(x, shift[:, None], out=out), out=out)
+    np.matmul(out, ones, out=sums)
+    return shift
+
+
+def _matrices(*arrays: Array) -> list[Array]:
+    return [x.reshape(-1, x.shape[-1]) for x in arrays]
+
+
+def softmax_forward(a: Array, *, axis: int) -> Any:
+    if not _handles(axis, a):
+        return NotImplemented
+    result = np.empty(a.shape, a.dtype)
+    x, y = _matrices(a, result)
+    sums = np.empty(len(x), a.dtype)
+
+    def work(rows: slice) -> None:
+        e, total = y[rows], sums[rows]
+        _exps(x[rows], e, total)
+        e *= (1 / total)[:, None]
+
+    by_rows(work, *x.shape, 9)
+    return result
+
+
+def softmax_slope(g: Array, y: Array, axis: int) -> Any:
+    if not _handles(axis, y, g):
+        return NotImplemented
+    result = np.empty(y.shape, y.dtype)
+    slope, p, to_a = _matrices(g, y, result)
+
+    def work(rows: slice) -> None:
+        share, out = p[rows], to_a[rows]
+        np.copyto(out, slope[rows])
+        out -= np.vecdot(slope[rows], share)[:, None]
+        out *= share
+
+    by_rows(work, *p.shape, 4)
+    return result
+
+
+def log_softmax_forward(a: Array, *, axis: int) -> Any:
+    if not _handles(axis, a):
+        return NotImplemented
+    result = np.empty(a.shape, a.dtype)
+    x, y = _matrices(a, result)
+    sums = np.empty(len(x), a.dtype)
+
+    def work(rows: slice) -> None:
+        part, out, total = x[rows], y[rows], sums[rows]
+        shift = _exps(part, scratch(out), total)
+        np.copyto(out, part)
+        out -= (np.log(total) + shift)[:, None]
+
+    by_rows(work, *x.shape, 9)
+    return result
+
+
+def log_softmax_slope(g: Array, y: Array, axis: int) -> Any:
+    if not _handles(axis, y, g):
+        return NotImplemented
+    result = np.empty(y.shape, y.dtype)
+    slope, logs, to_a = _matrices(g, y, result)
+    ones = np.ones((logs.shape[1], 1), y.dtype)
+
+    def work(rows: slice) -> None:
+        out = np.exp(logs[rows], out=to_a[rows])
+        out *= slope[rows] @ -ones
+        out += slope[rows]
+
+    by_rows(work, *logs.shape, 8)
+    return result
+
+
+def cross_entropy_forward(
+    a: Array, target: Array, weight: Any, *, ignore: int | None, reduction: str
+) -> Any:
+    plain = weight is None and ignore is None and a.ndim == 2
+    if not plain or not _handles(1, a):
+        return NotImplemented
+    exps = np.empty(a.shape, a.dtype)
+    total, losses = np.empty((2, len(a)), a.dtype)
+    places = np.arange(len(a))
+
+    def work(rows: slice) -> None:
+        x, loss = a[rows], losses[rows]
+        shift = _exps(x, exps[rows], total[rows])
+        np.log(total[rows], out=loss)
+        loss += shift
+        loss -= x[places[: len(x)], target[rows]]
+
+    by_rows(work, *a.shape, 8)
+    at = places * a.shape[1] + target
+    return _reduced(losses, (exps, total, at, None), reduction)
+
+
+def _reduced(losses: Array, kept: tuple[Any, ...], reduction: str) -> tuple[Array, Any]:
+    """The losses, their sum or mean, and what is kept, with what the mean was divided by."""
+    if reduction == "none":
+        return losses, (*kept, None)
+    total = np.add.reduce(losses)
+    if reduction == "mean":
+        return total / len(losses), (*kept, len(losses))
+    return total, (*kept, None)
+
+
+def cross_entropy_vjp(g: Array, needs: Any, a_shape: tuple[int, ...], aux: Any) -> Any:
+    exps, total, at, w, count = aux
+    if w is not None or len(a_shape) != 2 or not takes(exps):
+        return NotImplemented
+    slope = np.asarray(g if count is None else g / count)
+    factor = (slope / total)[:, None]
+    d = np.empty_like(exps)
+
+    def work(rows: slice) -> None:
+        np.multiply(exps[rows], factor[rows], out=d[rows])
+
+    by_rows(work, *exps.shape, 2)
+    flat = d.reshape(-1)
+    flat[at] -= slope
+    return d, None, None

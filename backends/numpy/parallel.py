@@ -1,0 +1,114 @@
+"""Large work of the numpy backend on several threads.
+
+NumPy lets other threads run while it computes, so parts of an operation can be done by Python
+threads: worth it from about 0.3 ms, since handing a part over costs 50 µs. Meanwhile BLAS keeps to
+one thread, for its threads and ours would take each other's turn.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+from xptorch.backends.numpy import openblas
+
+_PAYS_FROM = 300_000  # nanoseconds of work
+
+Part = Callable[[int, int], None]
+Run = Callable[[Part, list[int]], list[BaseException | None]]  # like _Team.by_own_threads
+
+
+def _available() -> int:
+    """OMP_NUM_THREADS, or as many processors as the process may use."""
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if asked.isdigit() and int(asked) > 0:
+        return int(asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Team:
+    """The threads that wait for parts of work; started with the first of it."""
+
+    def __init__(self) -> None:
+        self.size = _available()
+        self.forget()
+
+    def forget(self) -> None:
+        """Start without workers: after a fork there are none."""
+        self.workers: list[SimpleQueue[Any]] = []
+        self.busy = threading.Lock()
+        self.run: Run = self.by_own_threads
+
+    def queues(self, count: int) -> list[SimpleQueue[Any]]:
+        while len(self.workers) < count:
+            queue: SimpleQueue[Any] = SimpleQueue()
+            threading.Thread(target=_serve, args=(queue,), daemon=True).start()
+            self.workers.append(queue)
+        return self.workers[:count]
+
+    def by_own_threads(self, part: Part, bounds: list[int]) -> list[BaseException | None]:
+        """Run the parts between those bounds, the caller the first one; returns their errors."""
+        done: SimpleQueue[Any] = SimpleQueue()
+        count = len(bounds) - 2
+        for i, queue in enumerate(self.queues(count), 1):
+            queue.put((part, bounds[i], bounds[i + 1], done))
+        try:
+            part(0, bounds[1])
+        finally:  # the others write to the caller's arrays until they are done
+            errors = [done.get() for _ in range(count)]
+        return errors
+
+
+def _serve(queue: SimpleQueue[Any]) -> None:
+    np.seterr(all="ignore")
+    while True:
+        part, start, stop, done = queue.get()
+        try:
+            part(start, stop)
+        except BaseException as error:
+            done.put(error)
+        else:
+            done.put(None)
+        del part, done  # nothing is kept while waiting
+
+
+_team = _Team()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_team.forget)
+
+
+def threads(count: int | None = None) -> int:
+    """How many threads large work is shared among; sets it (and BLAS's) where a count is given."""
+    if count is not None:
+        _team.size = count
+        openblas.set_threads(count)
+    return _team.size
+
+
+def borrow(run: Run) -> None:
+    """Run parts by a library's threads, that otherwise would compete with ours while they idle."""
+    _team.run = run
+
+
+def share(part: Part, count: int, nanoseconds: float) -> None:
+    """Call ``part(start, stop)`` for parts of ``range(count)``, on several threads where it pays.
+
+    Args:
+        nanoseconds: about how long the whole takes on one thread.
+    """
+    size = min(_team.size, count)
+    if size < 2 or nanoseconds < _PAYS_FROM or not _team.busy.acquire(blocking=False):
+        with openblas.one_thread:
+            part(0, count)
+        return
+    try:
+        with openblas.one_thread:
+            for error in _team.run(part, [count * i // size for i in range(size + 1)]):
+                if error is not None:
+                    raise error
+    finally:
+        _team.busy.release()

@@ -1,0 +1,1 @@
+"""PyTorch's own arrays: the device `torch`."""

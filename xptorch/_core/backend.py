@@ -1,0 +1,566 @@
+"""The seam to array libraries: `Backend`, devices, and which of them a program runs on.
+
+A backend is one array library. Its namespace `xp` holds the array API's functions and the few that
+the standard lacks (`unfold`, `index_add`, …: the methods below under "on xp"), each with a generic
+version here that uses the standard alone. A backend is a device: numpy is ``cpu``, cupy ``cuda``,
+any other stands under its own name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import itertools
+import math
+import os
+import pkgutil
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar
+
+from xptorch._core import dtype as dtypes
+from xptorch._core import erf as _erf
+from xptorch._engine.grad_mode import local, quieten
+
+Array = Any  # an array of any library
+Namespace = Any  # its functions
+
+
+class BackendError(RuntimeError, AssertionError):
+    """A backend is unknown, not installed, or finds no device; the message says what to do.
+
+    It is what PyTorch raises: an AssertionError without CUDA, a RuntimeError without a device.
+    """
+
+
+class _Namespace:
+    """An array library's functions with the seam's in front; looked up once, then attributes."""
+
+    def __init__(self, library: Namespace, **functions: Any) -> None:
+        self.__dict__.update(functions, library=library)
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.library, name)
+        setattr(self, name, value)
+        return value
+
+
+class Backend:
+    """One array library. Subclasses say what differs; every method here works with the standard.
+
+    Attributes:
+        name: the backend's name, such as ``"numpy"``.
+        hint: what to install to have it, for error messages.
+        xp: its namespace: the array API's names, and the methods named in `ON_XP`.
+    """
+
+    name: ClassVar[str]
+    hint: ClassVar[str] = ""
+    block: ClassVar[int] = 1 << 20  # elements that large operations should work on at a time
+    kernels: ClassVar[Mapping[str, Callable[..., Any]]] = {}  # see `hot` in xptorch/_engine/op.py
+    ON_XP: ClassVar[tuple[str, ...]] = (
+        *("unfold", "fold", "weigh", "match", "pad", "index_add", "index_put", "astype"),
+        *("keep", "erf", "erfc", "relu", "peak"),
+        *("place", "add_rows", "add_along", "put_along", "positions", "restride", "diagonal"),
+        *("aliases", "owns", "strides", "reshape_view", "assign", "iadd", "add_to", "block"),
+        *("address", "kernels"),
+    )
+
+    def __init__(self, library: Namespace) -> None:
+        seam = {name: getattr(self, name) for name in self.ON_XP}
+        self.xp: Namespace = _Namespace(library, **seam)
+
+    # ---- devices and host copies
+
+    def device_count(self) -> int:
+        """How many devices of this library there are; 0 where none works."""
+        return 1
+
+    def current_index(self) -> int | None:
+        """The index that a device named without one stands for; None where there is only one."""
+        return None
+
+    def raw_device(self, index: int | None) -> Any:
+        """What the library's functions take as `device=`."""
+        return None
+
+    def activate(self, index: int | None) -> AbstractContextManager[Any]:
+        """A context in which the library creates and computes on that device."""
+        return nullcontext()
+
+    def from_host(self, array: Any, index: int | None) -> Array:
+        """A NumPy array, copied to the device."""
+        return self.xp.asarray(array, device=self.raw_device(index), copy=True)
+
+    def to_host(self, x: Array) -> Any:
+        """The array as a NumPy array; shares memory where the library's arrays live on the host."""
+        raise NotImplementedError(f"{self.name}: to_host")
+
+    def synchronize(self, index: int | None = None) -> None:
+        """Wait until all work queued on the device is done."""
+
+    def memory_stats(self, index: int | None = None, reset_peak: bool = False) -> dict[str, int]:
+        """Bytes: allocated, reserved, peak, free, total; empty where the library does not know.
+
+        Args:
+            reset_peak: let `peak` count from now on.
+        """
+        return {}
+
+    def properties(self, index: int | None = None) -> dict[str, Any]:
+        """A GPU's name, major, minor, total_memory and multi_processor_count."""
+        raise NotImplementedError(f"{self.name}: properties of a device")
+
+    def empty_cache(self) -> None:
+        """Give unused cached memory back."""
+
+    def threads(self, count: int | None = None) -> int:
+        """How many threads of the host the library's work is shared among; sets it if told."""
+        return 1
+
+    def quieten(self) -> None:
+        """Tell the library not to warn of overflow and 0/0, in the current context."""
+
+    # ---- on xp: memory
+
+    def aliases(self, y: Array, x: Array) -> bool:
+        """Whether `y`, made from `x` by a shape operation, shares its memory."""
+        return False
+
+    def owns(self, x: Array) -> bool:
+        """Whether `x` holds memory of its own that no other array shares."""
+        return False
+
+    def strides(self, x: Array) -> tuple[int, ...]:
+        """Steps in elements along each axis; C order where the library does not tell."""
+        sizes = [max(s, 1) for s in x.shape]
+        return tuple(math.prod(sizes[i + 1 :]) for i in range(len(sizes)))
+
+    def address(self, x: Array) -> int:
+        """The memory address of the first element."""
+        raise NotImplementedError(f"{self.name} does not tell where its arrays lie in memory")
+
+    def reshape_view(self, x: Array, shape: tuple[int, ...]) -> Array | None:
+        """`x` in another shape without a copy, or None where that cannot be."""
+        try:
+            return self.xp.reshape(x, shape, copy=False)
+        except (ValueError, AttributeError):
+            return None
+
+    def assign(self, x: Array, key: Any, value: Any) -> Array:
+        """`x[key] = value` by basic indices; returns the array that holds the result."""
+        x[key] = value
+        return x
+
+    def iadd(self, x: Array, y: Array) -> Array:
+        """`x += y`; returns the array that holds the result."""
+        x += y
+        return x
+
+    def add_to(self, x: Array, key: Any, value: Array) -> Array:
+        """`x[key] += value` by basic indices; returns the array that holds the result."""
+        return self.assign(x, key, x[key] + value)
+
+    def astype(self, x: Array, dtype: Any) -> Array:
+        """`x` in another dtype, itself if it has it."""
+        return self.xp.library.astype(x, dtype, copy=False)
+
+    def restride(
+        self, x: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int
+    ) -> Array:
+        """The memory of `x`, from `offset` on, with those strides in elements: a view if possible.
+
+        Strides count in the memory as `strides` tells it: in C order where it cannot be seen.
+        """
+        places = element_positions(self.xp, shape, strides, offset, x.device)
+        return self.xp.reshape(self.xp.take(self.xp.reshape(x, (-1,)), places, axis=0), shape)
+
+    def diagonal(self, x: Array, offset: int) -> Array:
+        """The diagonals of the last two axes, as the last axis: a view if possible."""
+        *lead, rows, cols = x.shape
+        count = max(min(rows + min(offset, 0), cols - max(offset, 0)), 0)
+        # Row after row, a step along the diagonal is a row and a column.
+        start = max(offset, -offset * cols) if count else 0
+        flat = self.xp.reshape(x, (*lead, rows * cols))
+        return flat[..., start : min(start + count * (cols + 1), rows * cols) : cols + 1]
+
+    # ---- on xp: windows (arrays are n, s1 … sd, c: channels last, already padded)
+
+    def unfold(
+        self, x: Array, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
+    ) -> Array:
+        """All windows of `x` (n, s1 … sd, c) as (n, o1 … od, k1 … kd, c)."""
+        xp, d = self.xp, len(kernel)
+        taps = [x[key] for key in window_slices(x.shape[1:-1], kernel, stride, dilation)]
+        stacked = xp.stack(taps, axis=d + 1)
+        return xp.reshape(stacked, (*taps[0].shape[:-1], *kernel, x.shape[-1]))
+
+    def fold(
+        self,
+        windows: Array,
+        size: tuple[int, ...],
+        kernel: tuple[int, ...],
+        stride: tuple[int, ...],
+        dilation: tuple[int, ...],
+    ) -> Array:
+        """The adjoint of `unfold`: windows summed where they overlap, as (n, s1 … sd, c)."""
+        xp, n, c, d = self.xp, windows.shape[0], windows.shape[-1], len(kernel)
+        counts = windows.shape[1 : d + 1]
+        tiles = tuple(o * k for o, k in zip(counts, kernel, strict=True))
+        if kernel == stride and size == tiles and set(dilation) <= {1}:  # windows side by side
+            axes = (0, *[a for i in range(d) for a in (1 + i, 1 + d + i)], 2 * d + 1)
+            return xp.reshape(xp.permute_dims(windows, axes), (n, *size, c))
+        out = xp.zeros((n, *size, c), dtype=windows.dtype, device=windows.device)
+        places = window_slices(size, kernel, stride, dilation)
+        for (lead, tap), key in zip(_taps(kernel), places, strict=True):
+            out = self.add_to(out, key, windows[(*lead, *tap)])
+        return out
+
+    def weigh(self, windows: Array, w: Array) -> Array:
+        """Windows (n, o…, k…, c) times weights (k…, c), summed over each window: (n, o…, c)."""
+        total = None
+        for lead, tap in _taps(w.shape[:-1]):
+            product = windows[(*lead, *tap)] * w[tap]
+            total = product if total is None else self.iadd(total, product)
+        return total
+
+    def match(self, windows: Array, g: Array) -> Array:
+        """Windows (n, o…, k…, c) times (n, o…, c), summed over the windows: (k…, c)."""
+        d = g.ndim - 2
+        kernel = windows.shape[d + 1 : -1]
+        axes = tuple(range(d + 1))
+        sums = [self.xp.sum(windows[(*lead, *tap)] * g, axis=axes) for lead, tap in _taps(kernel)]
+        return self.xp.reshape(self.xp.stack(sums), (*kernel, g.shape[-1]))
+
+    def pad(self, x: Array, widths: tuple[tuple[int, int], ...], value: complex = 0) -> Array:
+        """`x` with (before, after) more elements of `value` along each axis."""
+        shape = tuple(s + a + b for s, (a, b) in zip(x.shape, widths, strict=True))
+        out = self.xp.full(shape, value, dtype=x.dtype, device=x.device)
+        inner = tuple(slice(a, a + s) for s, (a, _) in zip(x.shape, widths, strict=True))
+        return self.assign(out, inner, x)
+
+    def place(self, x: Array, shape: tuple[int, ...], key: Any) -> Array:
+        """Zeros of that shape with `x` at the basic indices `key`."""
+        zeros = self.xp.zeros(shape, dtype=x.dtype, device=x.device)
+        if None in key:  # the standard takes new axes when reading only
+            key = tuple(k for k in key if k is not None)
+            x = self.xp.reshape(x, zeros[key].shape)
+        return self.assign(zeros, key, x)
+
+    # ---- on xp: scatter (along axis 0; `index` 1-D, not negative)
+
+    def index_add(self, x: Array, index: Array, values: Array) -> Array:
+        """A new array: `x` with ``values[i]`` added to row ``index[i]``; repeats accumulate."""
+        found, rows = self._last_rows(x, index, values, total=True)
+        return x + self.keep(rows, found)
+
+    def add_rows(self, values: Array, index: Array, count: int) -> Array:
+        """`count` rows of zeros with ``values[i]`` added to row ``index[i]``."""
+        shape = (count, *values.shape[1:])
+        zeros = self.xp.zeros(shape, dtype=values.dtype, device=values.device)
+        return self.xp.index_add(zeros, index, values)
+
+    def add_along(self, values: Array, index: Array, axis: int, shape: tuple[int, ...]) -> Array:
+        """Zeros of that shape with `values` added where `index` points along an axis."""
+        xp, flat = self.xp, self.positions(index, axis, shape)
+        rows = self.add_rows(xp.reshape(values, (-1,)), flat, math.prod(shape))
+        return xp.reshape(rows, shape)
+
+    def put_along(self, x: Array, index: Array, values: Array, axis: int) -> Array:
+        """A new array: `x` with `values` where `index` points along an axis."""
+        xp, flat = self.xp, self.positions(index, axis, x.shape)
+        rows = xp.index_put(xp.reshape(x, (-1,)), flat, xp.reshape(values, (-1,)))
+        return xp.reshape(rows, x.shape)
+
+    def positions(self, index: Array, axis: int, shape: tuple[int, ...]) -> Array:
+        """Where in the flattened `shape` the elements lie that `index` points to along an axis."""
+        xp, total = self.xp, 0
+        for i, n in enumerate(index.shape):
+            if i == axis:
+                coordinate = index
+            else:
+                coordinate = xp.arange(n, dtype=index.dtype, device=index.device)
+                coordinate = xp.reshape(coordinate, (-1,) + (1,) * (index.ndim - 1 - i))
+            total = coordinate * math.prod(shape[i + 1 :]) + total
+        return xp.reshape(xp.broadcast_to(total, index.shape), (-1,))
+
+    def index_put(self, x: Array, index: Array, values: Array) -> Array:
+        """A new array: `x` with row ``index[i]`` set to ``values[i]``, the last of several."""
+        found, rows = self._last_rows(x, index, values, total=False)
+        return self.xp.where(found, rows, x)
+
+    def _last_rows(self, x: Array, index: Array, values: Array, total: bool) -> tuple[Array, Array]:
+        """For each row of `x`: is it indexed, and the last (or the sum) of the values it gets.
+
+        Sorted by row, the values of one row are neighbours; doubling steps sum them without the
+        integer-array assignment that the standard lacks.
+        """
+        xp = self.xp
+        rows = xp.arange(x.shape[0], dtype=index.dtype, device=x.device)
+        tail = (1,) * (x.ndim - 1)
+        if index.shape[0] == 0:
+            none = xp.zeros((x.shape[0], *tail), dtype=xp.bool, device=x.device)
+            return none, xp.zeros_like(x)
+        order = xp.argsort(index, stable=True)
+        index, values = xp.take(index, order, axis=0), xp.take(values, order, axis=0)
+        step = 1
+        while total and step < index.shape[0]:
+            same = xp.reshape(index[step:] == index[:-step], (-1, *tail))
+            more = self.keep(values[:-step, ...], xp.broadcast_to(same, values[step:, ...].shape))
+            values = xp.concat([values[:step, ...], values[step:, ...] + more], axis=0)
+            step *= 2
+        last = xp.searchsorted(index, rows, side="right") - 1
+        last = xp.where(last < 0, xp.zeros_like(last), last)
+        found = xp.reshape(xp.take(index, last, axis=0) == rows, (-1, *tail))
+        return xp.broadcast_to(found, x.shape), xp.take(values, last, axis=0)
+
+    # ---- on xp: elementwise
+
+    def keep(self, x: Array, mask: Array) -> Array:
+        """`x` where `mask`, else 0 (an exact choice: 0 also where `x` is not finite)."""
+        return self.xp.where(mask, x, self.xp.zeros_like(x))
+
+    def relu(self, x: Array) -> Array:
+        """max(x, 0)."""
+        return self.xp.maximum(x, self.xp.zeros_like(x))
+
+    def peak(self, x: Array, axis: int) -> Array:
+        """The maximum along an axis, kept as size 1; or any number as good to shift exp(x) by."""
+        return self.xp.max(x, axis=axis, keepdims=True)
+
+    def erf(self, x: Array) -> Array:
+        """The error function, to the last units of the dtype."""
+        return _erf.erf(self.xp, x)
+
+    def erfc(self, x: Array) -> Array:
+        """1 − erf(x), without the cancellation for large x."""
+        return _erf.erfc(self.xp, x)
+
+
+def element_positions(
+    xp: Namespace, shape: tuple[int, ...], strides: tuple[int, ...], offset: int, on: Any
+) -> Array:
+    """Where in memory the elements of an array of that shape and those strides lie, as 1-D."""
+    total = xp.full((1,), offset, dtype=xp.int64, device=on)
+    for n, step in zip(shape, strides, strict=True):
+        total = xp.reshape(total[:, None] + xp.arange(n, device=on) * step, (-1,))
+    return total
+
+
+# The axes of (n, c, s…) with the channels moved behind the others, and back.
+LAST = {2: (0, 1), 3: (0, 2, 1), 4: (0, 2, 3, 1), 5: (0, 2, 3, 4, 1)}
+FIRST = {2: (0, 1), 3: (0, 2, 1), 4: (0, 3, 1, 2), 5: (0, 4, 1, 2, 3)}
+
+
+def window_count(size: int, kernel: int, stride: int, dilation: int) -> int:
+    """How many windows fit along an axis of `size`."""
+    return (size - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def window_slices(
+    size: tuple[int, ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+) -> list[tuple[slice, ...]]:
+    """For each element of the kernel, the slices of (n, s1 … sd, c) that it meets."""
+    axes = []
+    for s, k, step, gap in zip(size, kernel, stride, dilation, strict=True):
+        reach = (window_count(s, k, step, gap) - 1) * step + 1
+        axes.append([slice(i * gap, i * gap + reach, step) for i in range(k)])
+    every = slice(None)
+    return [(every, *taps, every) for taps in itertools.product(*axes)]
+
+
+def _taps(kernel: tuple[int, ...]) -> list[tuple[tuple[slice, ...], tuple[Any, ...]]]:
+    """For each element of the kernel, the indices of (n, o1 … od) and of (k1 … kd, c)."""
+    every = (slice(None),) * (len(kernel) + 1)
+    return [(every, (*tap, slice(None))) for tap in itertools.product(*map(range, kernel))]
+
+
+# ---- devices
+
+_DEVICE_OF = {"numpy": "cpu", "cupy": "cuda"}
+_BACKEND_OF = {d: b for b, d in _DEVICE_OF.items()}
+_NAMED_ONLY = ("meta", "mps", "xpu", "hpu", "xla", "mtia")  # PyTorch's, which no backend drives
+_loaded: dict[str, Backend] = {}
+_default: list[device] = []  # the stack of `with device(...)`, under it the one set for good
+
+
+class device:
+    """Where a tensor lives: ``device("cpu")``, ``device("cuda", 1)``, ``device("torch")``.
+
+    As a context manager it makes itself the default device of the block.
+
+    Raises:
+        RuntimeError: the text names no device.
+    """
+
+    __slots__ = ("backend", "dtype_of", "floating", "index", "ndarray", "raw", "type", "xp")
+    _interned: ClassVar[dict[tuple[str, int | None], device]] = {}
+    type: str
+    index: int | None
+    backend: Backend
+    xp: Namespace
+    ndarray: Any
+    dtype_of: dict[Any, dtypes.dtype]
+    floating: frozenset[Any]  # the library's floating-point dtypes
+    raw: Any
+
+    def __new__(cls, type: Any = None, index: int | None = None) -> device:
+        if isinstance(type, device):
+            return type
+        if isinstance(type, int) and not isinstance(type, bool):
+            type, index = "cuda", type
+        if not isinstance(type, str):
+            raise TypeError(f"device(): argument 'type' must be str, not {_type_name(type)}")
+        name, colon, number = type.partition(":")
+        if colon:
+            if index is not None:
+                raise RuntimeError(f"type (string) must not include an index: {type!r}")
+            if not number.isdigit() or (len(number) > 1 and number[0] == "0"):
+                raise RuntimeError(f"Invalid device string: {type!r}")
+            index = int(number)
+        if index is not None and index < 0:
+            raise RuntimeError("Device index must not be negative")
+        key = (name, index)
+        found = cls._interned.get(key)
+        if found is not None:
+            return found
+        known_here = _BACKEND_OF.get(name, name) in backend_names() and name not in _DEVICE_OF
+        if not known_here and name not in _NAMED_ONLY:
+            known = ", ".join(_DEVICE_OF.get(b, b) for b in backend_names())
+            raise RuntimeError(f"Expected one of {known} device type: {name!r}")
+        found = cls._interned[key] = object.__new__(cls)
+        found.type, found.index = key
+        return found
+
+    def raw_dtype(self, dtype: dtypes.dtype) -> Any:
+        """The array library's object for a dtype."""
+        if dtype is dtypes.bfloat16:
+            from xptorch._core.bfloat16 import activate
+
+            return activate(self)
+        try:
+            return getattr(self.xp, dtype.name)
+        except AttributeError:
+            raise TypeError(f"{self.backend.name} has no dtype {dtype.name}") from None
+
+    def __repr__(self) -> str:
+        index = "" if self.index is None else f", index={self.index}"
+        return f"device(type={self.type!r}{index})"
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return device, (self.type, self.index)
+
+    def __deepcopy__(self, memo: Any) -> device:
+        return self
+
+    def __enter__(self) -> device:
+        _default.append(resolve(self))
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        _default.pop()
+
+
+def _type_name(value: object) -> str:
+    return type(value).__name__
+
+
+def resolve(spec: Any = None) -> device:
+    """The device that `spec` (None, a name, an index, a device) stands for, its backend loaded."""
+    if spec is None:
+        return _default[-1] if _default else _initial_default()
+    d = spec if isinstance(spec, device) else device(spec)
+    if hasattr(d, "xp"):
+        return d
+    if d.type in _NAMED_ONLY:
+        raise NotImplementedError(f"no backend of xptorch drives the device type {d.type!r}")
+    backend = load(_BACKEND_OF.get(d.type, d.type))
+    index = d.index if d.index is not None else backend.current_index()
+    if index is not None and backend.current_index() is None:
+        index = None  # a library with one device: "cpu:0" is "cpu"
+    count = backend.device_count()
+    if index is not None and index >= count:
+        raise RuntimeError(f"device {d} does not exist: {backend.name} sees {count} device(s)")
+    canonical = device(d.type, index)
+    if not hasattr(canonical, "xp"):
+        _equip(canonical, backend)
+    return canonical
+
+
+def _equip(d: device, backend: Backend) -> None:
+    d.backend, d.raw = backend, backend.raw_device(d.index)
+    sample = backend.xp.zeros((1,), dtype=backend.xp.float32, device=d.raw)
+    d.ndarray, d.dtype_of = type(sample), {}
+    for name, dt in dtypes.DTYPES.items():
+        raw = getattr(backend.xp, name, None)
+        if raw is not None and dt is not dtypes.bfloat16:
+            d.dtype_of[backend.xp.zeros((1,), dtype=raw, device=d.raw).dtype] = dt
+    d.floating = frozenset(r for r, dt in d.dtype_of.items() if dt.is_floating_point)
+    d.xp = backend.xp  # last: its presence says that the device is ready
+
+
+def _initial_default() -> device:
+    name = os.environ.get("XPTORCH_BACKEND", "") or "numpy"
+    load(name)
+    set_default_device(_DEVICE_OF.get(name, name))
+    return _default[-1]
+
+
+def set_default_device(d: Any) -> None:
+    """New tensors are made on this device from now on; None goes back to ``cpu``."""
+    _default[:1] = [resolve("cpu" if d is None else d)]
+
+
+def get_default_device() -> device:
+    """The device on which new tensors are made."""
+    return resolve()
+
+
+def backend_names() -> list[str]:
+    """The backends that this installation knows, whether or not their libraries are installed."""
+    package = importlib.import_module("xptorch.backends")
+    found = pkgutil.iter_modules(package.__path__)
+    return sorted(m.name for m in found if m.ispkg)
+
+
+def load(name: str) -> Backend:
+    """The backend of that name, loaded once.
+
+    Raises:
+        BackendError: it is unknown, its library is missing, or no device of it works.
+    """
+    found = _start(name)
+    if isinstance(found, str):
+        usable = [n for n in backend_names() if isinstance(_start(n), Backend)]
+        raise BackendError(f"{found}. Backends that work here: {', '.join(usable)}.")
+    return found
+
+
+def works(name: str) -> bool:
+    """Whether the backend of that name can be used here."""
+    return isinstance(_start(name), Backend)
+
+
+def _start(name: str) -> Backend | str:
+    """The backend of that name, or what is in its way."""
+    if name in _loaded:
+        return _loaded[name]
+    if name not in backend_names():
+        return f"There is no backend {name!r}"
+    cls: type[Backend] = importlib.import_module(f"xptorch.backends.{name}.backend").BACKEND
+    try:
+        backend = cls()  # type: ignore[call-arg]
+    except ImportError as e:
+        hint = f" ({cls.hint})" if cls.hint else ""
+        return f"The backend {name!r} needs {e.name or 'its library'}, which is not installed{hint}"
+    if backend.device_count() == 0:
+        return f"The backend {name!r} finds no working device"
+    quieten.append(backend.quieten)
+    local.mode.run(backend.quieten)
+    return _loaded.setdefault(name, backend)

@@ -1,0 +1,1 @@
+"""Automatic differentiation: how ops are declared, compiled, recorded and differentiated."""

@@ -1,0 +1,321 @@
+"""The functions that compute, record and differentiate an op, written out for it as source.
+
+They are what one would write by hand for `multiply`, or for `tanh`. Functions for all ops alike
+would go through their inputs, and through a plan of what to save, at every call: a third more time.
+``print(_written.source_of_call(OPS["multiply"].op))`` shows one.
+"""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+from xptorch._core.backend import device
+from xptorch._engine.grad_mode import local
+from xptorch._engine.graph import (
+    Node,
+    Output,
+    broadcast,
+    clock,
+    different_devices,
+    mark_view,
+    new,
+    refresh,
+    setup,
+    sum_to,
+    wrap,
+)
+
+if TYPE_CHECKING:
+    from xptorch._engine.op import Op
+
+
+def written(op: Op, source: Callable[[Op], str], **names: Any) -> Callable[..., Any]:
+    """A function of that source, which is written at its first call: programs use few ops.
+
+    Args:
+        **names: what the source calls by name, besides what all do.
+    """
+    function = FunctionType(_unwritten.__code__, names, op.name)
+    names["write"] = partial(_write, function, op, source)
+    return function
+
+
+def _unwritten(*args: Any, **static: Any) -> Any:
+    # Its globals are those that `written` gives.
+    return write()(*args, **static)  # type: ignore[name-defined]  # noqa: F821
+
+
+def _write(function: FunctionType, op: Op, source: Callable[[Op], str]) -> Any:
+    """Give one of an op's functions its own code."""
+    text, file = source(op), f"<{source.__name__}({op.name})>"
+    linecache.cache[file] = len(text), None, text.splitlines(True), file  # for tracebacks
+    names = function.__globals__
+    names.update(_NAMES, _op=op, _call=op.call, _forward=op.forward, _sign=op.sign, _joint=op.joint)
+    names.update({f"_to_{n}": v[0] for n, v in zip(op.inputs, op.vjps, strict=True) if v})
+    exec(compile(text, file, "exec"), names)
+    function.__code__ = names["function"].__code__
+    return function
+
+
+# ---- what the written code calls
+
+
+def _explain(error: Exception, arrays: Sequence[Any]) -> None:
+    """Raise PyTorch's error where the array library's says that shapes do not broadcast."""
+    try:
+        broadcast(*[x.shape for x in arrays if hasattr(x, "shape")])
+    except RuntimeError as better:
+        raise better from error
+
+
+def _fresh(t: Any) -> list[int]:
+    """A version counter for a tensor that has had none."""
+    counter: list[int] = [0]
+    t._counter = counter
+    return counter
+
+
+def _several(ys: Sequence[Any], on: device) -> tuple[Any, ...]:
+    """The outputs of an op that has more than one, as tensors."""
+    return tuple([wrap(on.xp.asarray(y), on) for y in ys])
+
+
+def _give_places(outs: Sequence[Any], node: Node) -> None:
+    """Let each of several outputs stand in the graph for its slot of the node."""
+    node.outputs = [(t._data.shape, t._data.dtype) for t in outs]
+    for i, t in enumerate(outs):
+        if t.dtype.is_floating_point or t.dtype.is_complex:
+            t._node, t._needs = Output(node, i), True
+
+
+def _mark_views(outs: Sequence[Any], source: Any, replay: Callable[..., Any]) -> None:
+    """`mark_view` for each of several outputs."""
+    for i, t in enumerate(outs):
+        mark_view(t, source, partial(_one_of, replay, i))
+
+
+def _one_of(replay: Callable[..., Any], index: int, x: Any) -> Any:
+    return replay(x)[index]
+
+
+def _unbroadcast(xp: Any, grads: Sequence[Any], shapes: Sequence[Any]) -> list[Any]:
+    """Gradients of broadcast inputs, summed to the inputs' shapes."""
+    return [
+        x if x is None or s is None or x.shape == s else sum_to(xp, x, s)
+        for x, s in zip(grads, shapes, strict=True)
+    ]
+
+
+_NAMES = {
+    "_local": local,
+    "_new": new,
+    "_setup": setup,
+    "_Node": Node,
+    "_clock": clock,
+    "_refresh": refresh,
+    "_mark_view": mark_view,
+    "_mark_views": _mark_views,
+    "_partial": partial,
+    "_different": different_devices,
+    "_explain": _explain,
+    "_fresh": _fresh,
+    "_constant": [0],  # the version of a number
+    "_numbers": {bool, complex, float, int},
+    "_several": _several,
+    "_give_places": _give_places,
+    "_unbroadcast": _unbroadcast,
+}
+
+
+# ---- computing and recording: ``function(*inputs, **static)``
+
+
+def source_of_call(op: Op) -> str:
+    """The text of an op's function. `a_data` is an input's array; `_names` belong to no input."""
+    return "\n".join(_call(op)) + "\n"
+
+
+def _call(op: Op) -> Iterator[str]:
+    star = ", *, " if op.static_names else ""
+    yield f"def function({', '.join(op.inputs)}{star}{', '.join(op.static_names)}):"
+    yield from _unpack(op)
+    arrays = ", ".join(f"{n}_data" for n in op.inputs)
+    yield from _compute(op, "_forward, _on.xp", [f"_explain(error, [{arrays}])", "raise"])
+
+
+def source_of_operator(op: Op) -> str:
+    """The text of what ``a * b`` calls: its op, or `_otherwise` where it takes more than that.
+
+    Most operands are two tensors of one floating dtype on one device, and need none of promotion.
+    """
+    return "\n".join(_operator(op)) + "\n"
+
+
+def _operator(op: Op) -> Iterator[str]:
+    a, b = op.inputs
+    yield f"def function({a}, {b}):"
+    yield f"    if {b}.__class__ in _numbers:"
+    yield f"        return _otherwise({a}, {b})"
+    yield "    try:"
+    yield f"        _on, {a}_data, {b}_data = {a}._device, {a}._data, {b}._data"
+    yield f"        _dtype = {a}_data.dtype"
+    yield f"        _alike = {b}_data.dtype is _dtype and {b}._device is _on"
+    yield "    except AttributeError:"
+    yield "        _alike = False"
+    yield "    if not _alike or _dtype not in _on.floating:"
+    yield f"        return _otherwise({a}, {b})"
+    for name in op.inputs:
+        yield f"    if {name}._base is not None:"
+        yield f"        _refresh({name})"
+        yield f"    {name}_needs = {name}._needs"
+    # The function has the words for what goes wrong.
+    yield from _compute(op, "_sign", [f"return _otherwise({a}, {b})"])
+
+
+def _compute(op: Op, forward: str, rescue: Sequence[str]) -> Iterator[str]:
+    """The output, recorded, from the inputs' arrays; `rescue` if they do not broadcast."""
+    arrays = ", ".join(f"{n}_data" for n in op.inputs)
+    static = "".join(f", {n}={n}" for n in op.static_names)
+    yield "    _mode = _local.mode"
+    run = f"{'_y, _aux' if op.aux else '_y'} = _mode.run({forward}, {arrays}{static})"
+    if op.broadcast:
+        yield "    try:"
+        yield f"        {run}"
+        yield "    except Exception as error:"
+        yield from [f"        {line}" for line in rescue]
+    else:
+        yield f"    {run}"
+    if op.multiple:
+        yield "    _out = _several(_y, _on)"
+    else:
+        yield "    if _y.__class__ is not _on.ndarray:"  # where NumPy returns a scalar
+        yield "        _y = _on.xp.asarray(_y)"
+        yield "    _out = _new(_setup.tensor)"
+        yield "    _out._data = _y"
+        yield "    _out._device = _on"
+    if op.view:
+        mark = "_mark_views" if op.multiple else "_mark_view"
+        yield f"    {mark}(_out, {op.inputs[0]}, _partial(_call{static}))"
+    if op.whole:
+        yield from _record(op)
+    yield "    return _out"
+
+
+def _unpack(op: Op) -> Iterator[str]:
+    """The inputs' device and arrays, and which of them want gradients."""
+    if len(op.inputs) == 1:
+        yield f"    _on = {op.inputs[0]}._device"
+        yield from _unpack_tensor(op.inputs[0], bool(op.whole), "    ")
+        return
+    for i, name in enumerate(op.inputs):
+        where = "_where" if i else "_on"
+        yield f'    {where} = getattr({name}, "_device", None)'
+        yield f"    if {where} is None:"  # a number, or None for an input left out
+        yield f"        {name}_data, {name}_needs = {name}, False"
+        yield "    else:"
+        if i:
+            yield "        if _where is not _on:"
+            yield "            if _on is not None:"
+            yield "                raise _different(_on, _where)"
+            yield "            _on = _where"
+        yield from _unpack_tensor(name, bool(op.whole >> i & 1), " " * 8)
+
+
+def _unpack_tensor(name: str, differentiable: bool, indent: str) -> Iterator[str]:
+    yield f"{indent}{name}_data = {name}._data"
+    yield f"{indent}if {name}._base is not None:"
+    yield f"{indent}    _refresh({name})"
+    if differentiable:
+        yield f"{indent}{name}_needs = {name}._needs"
+
+
+def _wanting(op: Op, mask: int) -> str:
+    """The condition that one of the inputs in the bit mask wants a gradient."""
+    return " or ".join(f"{n}_needs" for i, n in enumerate(op.inputs) if mask >> i & 1)
+
+
+def _record(op: Op) -> Iterator[str]:
+    """The node, and in it what the VJPs of the inputs that want gradients name."""
+    named = [(n, op.whole >> i & 1) for i, n in enumerate(op.inputs)]
+    edges = [f"{n}._node or {n} if {n}_needs else None" if has else "None" for n, has in named]
+    yield f"    if ({_wanting(op, op.whole)}) and _mode.enabled:"
+    yield "        _node = _new(_Node)"
+    yield "        _node.op = _op"
+    yield "        _node.order = next(_clock)"
+    yield "        _node.device = _on"
+    yield "        _node.hooks = _node.outputs = None"
+    yield f"        _node.edges = ({', '.join(edges)},)"
+    yield f"        _node.saved = _saved = {{{', '.join(f'{n!r}: {n}' for n in op.static_names)}}}"
+    yield "        _node.versions = _versions = []"
+    for name, kind, index, mask in op.saves:
+        indent = " " * 8
+        if mask != op.whole:
+            yield f"        if {_wanting(op, mask)}:"
+            indent += " " * 4
+        for line in _save(name, kind, op.inputs[index]):
+            yield indent + line
+    if op.broadcast:
+        unlike = [f"{n}_needs and {n}_data.shape != _y.shape" for n, has in named if has]
+        shapes = [f"{n}_data.shape if {n}_needs else None" if has else "None" for n, has in named]
+        yield f"        if {' or '.join(unlike)}:"
+        yield f'            _saved["shapes"] = ({", ".join(shapes)},)'
+    if op.multiple:
+        yield "        _give_places(_out, _node)"
+    else:
+        yield "        _out._node = _node"
+        yield "        _out._needs = True"
+    yield "        if _setup.traced is not None:"
+    yield "            _setup.traced(_node)"
+
+
+def _save(name: str, kind: str, source: str) -> Iterator[str]:
+    """One array, with its version, so that a change in place is noticed; or a fact of an array."""
+    if kind == "input":
+        yield f'_saved["{name}"] = {name}_data'
+        counter = f"_constant if {name}_data is {name} else {name}._counter or _fresh({name})"
+        yield f"_counter = {counter}"
+        yield "_versions.append((_counter, _counter[0]))"
+    elif kind == "y":
+        yield '_saved["y"] = _y'
+        yield "_counter = _out._counter = [0]"
+        yield "_versions.append((_counter, 0))"
+    elif kind == "aux":
+        yield '_saved["aux"] = _aux'
+    else:
+        yield f'_saved["{name}"] = {source}_data.{kind}'
+
+
+# ---- differentiating: ``function(node, xp, g, saved)``, from what the node saved
+
+
+def source_of_pull(op: Op) -> str:
+    """The text of the function that gives the gradients of all inputs, None for those unwanted."""
+    return "\n".join(_pull(op)) + "\n"
+
+
+def _pull(op: Op) -> Iterator[str]:
+    yield "def function(node, xp, g, saved):"
+    yield "    edges = node.edges"
+    if op.joint is not None:
+        needs = "tuple([e is not None for e in edges])"
+        yield f"    grads = _joint(xp, g, {needs}{_taken(op.joint_names)})"
+    else:
+        calls = [
+            f"_to_{name}(xp, g{_taken(vjp[1])}) if edges[{i}] is not None else None"
+            if vjp
+            else "None"
+            for i, (name, vjp) in enumerate(zip(op.inputs, op.vjps, strict=True))
+        ]
+        yield f"    grads = ({', '.join(calls)},)"
+    if op.broadcast:
+        yield '    if "shapes" in saved:'
+        yield '        return _unbroadcast(xp, grads, saved["shapes"])'
+    yield "    return grads"
+
+
+def _taken(names: Sequence[str]) -> str:
+    return "".join(f', saved["{n}"]' for n in names)

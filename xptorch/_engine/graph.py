@@ -1,0 +1,356 @@
+"""The autograd graph: nodes, the tensors that stand in it, and views that share memory.
+
+A node points to the nodes of its inputs, never to their tensors, so that an array which nobody
+saved is freed at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from types import MethodType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from xptorch._core.backend import Array, Namespace, device
+from xptorch._engine.grad_mode import enable_grad, local, set_grad_enabled
+
+if TYPE_CHECKING:
+    from xptorch._engine.op import Op
+    from xptorch._tensor.tensor import Tensor
+
+clock = itertools.count()
+new = object.__new__
+
+
+class _Setup:
+    """What the modules above the engine tell it when they are imported."""
+
+    tensor: Any = None  # class Tensor
+    namespace: Any = None  # the ops under the array API's names, over Tensors
+    names: ClassVar[dict[str, Any]] = {}  # PyTorch's names of backward nodes, where not ours
+    complex: bool = False  # whether gradients may be complex: no tensor is looked at before that
+
+    def __init__(self) -> None:
+        self.traced: Callable[[Node], None] | None = None  # sees each node under detect_anomaly
+
+
+setup = _Setup()
+
+
+def wrap(value: Array, on: device) -> Tensor:
+    """A Tensor of an array, outside any graph."""
+    t: Tensor = new(setup.tensor)
+    t._data = value
+    t._device = on
+    return t
+
+
+def attach(value: Array, on: device, edge: Any) -> Tensor:
+    """A Tensor of that value at that place in the graph."""
+    if edge is not None and not isinstance(edge, Node):
+        return edge  # a leaf
+    t = wrap(value, on)
+    if edge is not None:
+        t._node, t._needs = edge, True
+    return t
+
+
+def lifted(g: Any, on: device) -> Tensor:
+    """A Tensor of a gradient, which may be one of the scalars that NumPy returns."""
+    return wrap(g if g.__class__ is on.ndarray else on.xp.asarray(g), on)
+
+
+def sum_to(xp: Namespace, g: Any, shape: tuple[int, ...]) -> Any:
+    """Undo broadcasting: sum `g` over the axes that `shape` lacks or has as 1."""
+    extra = len(g.shape) - len(shape)
+    axes = (*range(extra), *[i + extra for i, s in enumerate(shape) if s == 1])
+    rows, width = math.prod(g.shape[: len(axes)]), math.prod(g.shape[len(axes) :])
+    if axes == tuple(range(len(axes))) and width > 1 and xp is not setup.namespace:
+        return xp.reshape(column_sums(xp, xp.reshape(g, (rows, width))), shape)
+    return xp.reshape(xp.sum(g, axis=axes, keepdims=True, dtype=g.dtype), shape=shape)
+
+
+def column_sums(xp: Any, x: Any) -> Any:
+    """Of a matrix, the sum of each column."""
+    if x.shape[0] * x.shape[1] < 4096:
+        return xp.sum(x, axis=0)
+    return xp.matmul(xp.ones((x.shape[0],), dtype=x.dtype, device=x.device), x)
+
+
+def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that tensors of these shapes broadcast to.
+
+    Raises:
+        RuntimeError: they do not.
+    """
+    n = max(map(len, shapes))
+    result = [1] * n
+    for shape in shapes:
+        for i, s in zip(range(n - 1, -1, -1), reversed(shape), strict=False):  # as PyTorch looks
+            if s != 1 and result[i] not in (1, s):
+                raise RuntimeError(
+                    f"The size of tensor a ({result[i]}) must match the size of tensor b ({s}) at "
+                    f"non-singleton dimension {i}"
+                )
+            result[i] = s if s != 1 else result[i]
+    return tuple(result)
+
+
+def different_devices(a: device, b: device) -> RuntimeError:
+    return RuntimeError(
+        "Expected all tensors to be on the same device, but found at least two devices, "
+        f"{a} and {b}!"
+    )
+
+
+class Node:
+    """One recorded operation. It points to the nodes of its inputs, never to their tensors."""
+
+    __slots__ = (
+        *("op", "edges", "saved", "versions", "order", "device", "hooks", "outputs", "label"),
+        "__weakref__",
+    )
+    label: str
+    op: Op
+    edges: tuple[Any, ...]  # of each input its producer's Node, the leaf Tensor itself, or None
+    saved: dict[str, Any] | None  # what the VJPs name; None once freed
+    versions: list[tuple[list[int], int]]  # of each saved array its counter and what it showed
+    order: int
+    device: device
+    hooks: Any  # an autograd._hooks.NodeHooks
+    outputs: list[tuple[Any, Any]] | None  # shape and dtype of each of several outputs
+
+    def __init__(self, label: str, inputs: Sequence[Any], on: Any) -> None:
+        """A node that is no declared op's; subclasses give their own `gradients`."""
+        self.label, self.order, self.device = label, next(clock), on
+        self.edges = tuple([place(t) if t._needs else None for t in inputs])
+        self.saved, self.versions, self.hooks, self.outputs = {}, [], None, None
+
+    def name(self) -> str:
+        """PyTorch's name for it, such as MulBackward0."""
+        if not hasattr(self, "op"):
+            return self.label
+        name = setup.names.get(self.op.name)
+        if callable(name):
+            name = name(self)
+        return name or "".join(p.title() for p in self.op.name.split("_")) + "Backward0"
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        """For each input the node that made it (AccumulateGrad for leaves) and which output."""
+        from xptorch.autograd import _hooks
+
+        return tuple(_hooks.edge_of(e) for e in self.edges)
+
+    @property
+    def metadata(self) -> dict[Any, Any]:
+        """A dict for the user's notes, which live as long as the node."""
+        from xptorch.autograd import _hooks
+
+        return _hooks.of(self).metadata
+
+    def register_hook(self, hook: Callable[..., Any]) -> Any:
+        """Call ``hook(grad_inputs, grad_outputs)`` after this step of the backward pass."""
+        from xptorch.autograd import _hooks
+
+        return _hooks.register_after_node(self, hook)
+
+    def register_prehook(self, hook: Callable[..., Any]) -> Any:
+        """Call ``hook(grad_outputs)`` before this step of the backward pass."""
+        from xptorch.autograd import _hooks
+
+        return _hooks.register_before_node(self, hook)
+
+    def __repr__(self) -> str:
+        return f"<{self.name()} object at {id(self):#x}>"
+
+    def check(self) -> dict[str, Any]:
+        """The saved values, after making sure that they are there and unchanged."""
+        saved = self.saved
+        if saved is None:
+            raise RuntimeError(FREED)
+        for counter, seen in self.versions:
+            if counter[0] != seen:
+                raise self._changed()
+        return saved
+
+    def _plan(self) -> list[tuple[str, str, int]]:
+        """What the op saved for the inputs that need gradients; see `Op.plan`."""
+        return self.op.plan(sum(1 << i for i, e in enumerate(self.edges) if e is not None))
+
+    def _changed(self) -> RuntimeError:
+        """The error for the first saved array that was changed in place."""
+        saved, places = self.saved or {}, []
+        for name, kind, i in self._plan():
+            if kind == "input":
+                places.append((saved[name], self.edges[i]))
+            elif kind == "y":
+                places.append((saved[name], self))
+        stale = [counter[0] != seen for counter, seen in self.versions].index(True)
+        counter, seen = self.versions[stale]
+        return changed_in_place(*places[stale], self.device, counter[0], seen)
+
+    def free(self) -> None:
+        """Let go of the saved arrays."""
+        if self.versions:
+            self.saved = None
+            self.versions = []
+
+    def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
+        """The gradients of the inputs, None where there is none."""
+        saved, op = self.check(), self.op
+        # A method of the node: who stands in front of `run` sees by it whose step this is.
+        pull = (
+            self._conjugated if setup.complex and not op.conjugates else MethodType(op.pull, self)
+        )
+        if not create_graph:
+            return local.mode.run(pull, self.device.xp, g, saved)
+        if op.reference is not None:
+            return self._through_reference(g, saved)
+        return pull(setup.namespace, g, self._lift(saved))
+
+    def _conjugated(self, xp: Namespace, g: Any, saved: dict[str, Any]) -> Sequence[Any]:
+        """The VJPs of a holomorphic function: the conjugate of its derivative times `g`."""
+        known, pull = self.device.dtype_of, self.op.pull
+        parts = g if isinstance(g, tuple) else (g,)
+        if not any(known.get(x.dtype, x.dtype).is_complex for x in parts if x is not None):
+            return pull(self, xp, g, saved)
+        turned = tuple([None if x is None else xp.conj(x) for x in parts])
+        grads = pull(self, xp, turned if isinstance(g, tuple) else turned[0], saved)
+        return [None if x is None else xp.conj(x) for x in grads]
+
+    def _lift(self, saved: dict[str, Any]) -> dict[str, Any]:
+        """The saved arrays as Tensors that stand where they stood in the graph."""
+        lifted, on = dict(saved), self.device
+        for name, kind, index in self._plan():
+            value = saved[name]
+            if kind == "dtype":
+                lifted[name] = on.dtype_of[value]
+            elif isinstance(value, on.ndarray):
+                edge = None if kind == "aux" else self if kind == "y" else self.edges[index]
+                lifted[name] = attach(value, on, edge)
+        return lifted
+
+    def _through_reference(self, g: Any, saved: dict[str, Any]) -> list[Any]:
+        """Differentiate the composition of plain ops that the fused op stands for."""
+        from xptorch._engine.backward import differentiate
+
+        op, on = self.op, self.device
+        values = [saved[n] for n in op.inputs]
+        inputs = [
+            attach(x, on, e) if isinstance(x, on.ndarray) else x
+            for x, e in zip(values, self.edges, strict=True)
+        ]
+        with enable_grad():
+            y = op.reference(*inputs, **{n: saved[n] for n in op.static_names})  # type: ignore[misc]
+        places: dict[Any, int] = {}  # one tensor given twice gets its gradient once
+        for i, e in enumerate(self.edges):
+            if e is not None:
+                places.setdefault(e, i)
+        wanted = list(places.values())
+        ys, gs = (y, g) if op.multiple else ([y], [g])
+        found = differentiate(ys, gs, [inputs[i] for i in wanted], True, True, within=True)
+        grads: list[Any] = [None] * len(inputs)
+        for i, gradient in zip(wanted, found, strict=True):
+            grads[i] = gradient
+        return grads
+
+
+FREED = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after "
+    "they have already been freed). Saved intermediate values of the graph are freed when you call "
+    ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
+    "graph a second time or if you need to access saved tensors after calling backward."
+)
+
+
+def changed_in_place(value: Any, place: Any, on: device, now: int, seen: int) -> RuntimeError:
+    """The error for a saved array of version `seen` that is at version `now`."""
+    t = wrap(value, on)
+    made = ""
+    if isinstance(place, Node):
+        made = f", which is output 0 of {place.name().removesuffix('Backward0')},"
+    return RuntimeError(
+        "one of the variables needed for gradient computation has been modified by an inplace "
+        f"operation: [{t.type()} {list(t.shape)}]{made} is at version {now}; expected version "
+        f"{seen} instead. Hint: enable anomaly detection to find the operation that failed to "
+        "compute its gradient, with xptorch.autograd.set_detect_anomaly(True, check_nan=False)."
+    )
+
+
+class Output(Node):
+    """One of several outputs of a node: hands its gradient on to the slot that it stands for."""
+
+    __slots__ = ("index",)
+
+    def __init__(self, parent: Node, index: int) -> None:
+        super().__init__("", (), parent.device)
+        self.edges, self.index = (parent,), index
+
+    def name(self) -> str:
+        return str(self.edges[0].name())
+
+    def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
+        slots: list[Any] = [None] * len(self.edges[0].outputs)
+        slots[self.index] = g
+        return [_Slots(slots)]
+
+
+class _Slots(list[Any]):
+    """Gradients of several outputs; those of two users of the outputs add slot by slot."""
+
+    def __add__(self, other: Any) -> _Slots:
+        pairs = zip(self, other, strict=True)
+        return _Slots([b if a is None else a if b is None else a + b for a, b in pairs])
+
+
+def place(t: Any) -> Any:
+    """Where a tensor stands in the graph: its Node, or for a leaf itself."""
+    if t._base is not None:
+        refresh(t)
+    return t._node if t._node is not None else t
+
+
+def mark_view(out: Any, source: Any, replay: Callable[[Any], Any]) -> None:
+    """Note that `out`, which `replay` makes from `source`, shares its memory, if it does."""
+    if not source._device.xp.aliases(out._data, source._data):
+        return
+    counter, base = source._counter, source._base
+    if counter is None:
+        counter = source._counter = [0]
+    source._shared = True
+    out._counter, out._seen = counter, counter[0]
+    out._base = source if base is None else base
+    out._replay = (*source._replay, replay)
+
+
+def refresh(t: Any) -> None:
+    """Bring a view's place in the graph up to date after its base was changed in place."""
+    if t._seen == t._counter[0]:
+        return
+    t._seen = t._counter[0]
+    if t._base._needs:
+        with set_grad_enabled(True):
+            again = replayed(t._base, t._replay)
+        place_at(t, again._node, again._needs)
+
+
+def replayed(x: Any, steps: Sequence[Callable[[Any], Any]]) -> Any:
+    for step in steps:
+        x = step(x)
+    return x
+
+
+def place_at(t: Any, node: Any, needs: bool) -> None:
+    """Give a tensor that was changed in place its new place in the graph."""
+    if t._retains and t._node is not None and node is not None:
+        t._node.hooks.handed_on(node)
+    t._node, t._needs = node, needs
+
+
+def bump(t: Any) -> None:
+    """Count an in-place change of `t` on the version counter that its aliases share."""
+    if t._counter is None:
+        t._counter = [0]
+    t._counter[0] += 1

@@ -1,0 +1,114 @@
+"""In-place changes: what they do to memory, to the graph, and which of them autograd refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from xptorch._engine.grad_mode import local, set_grad_enabled
+from xptorch._engine.graph import Node, bump, place_at, refresh, replayed, setup, wrap
+
+
+def write(target: Any, result: Any) -> Any:
+    """Store a result in `target`'s memory and make `target` the result in the graph, too.
+
+    Raises:
+        RuntimeError: `target` is a leaf that requires gradients, or a view of one.
+    """
+    check_writable(target, result._needs)
+    recording = local.mode.enabled and (result._needs or target._needs)
+    store(target, result._data)
+    return rebase(target, result) if recording else target
+
+
+def rebase(target: Any, value: Any) -> Any:
+    """Make `target`, whose memory holds `value` by now, `value` in the graph, too."""
+    base = target._base
+    if base is not None:
+        place_at(base, _PutView(base, value, target._replay), True)
+        target._seen = -1
+        refresh(target)
+    else:
+        # A leaf's place is the leaf itself: what was copied from it needs a node of its own.
+        node = value._node
+        if node is None:
+            node = _Copied(value) if value._needs else _Overwritten(target)
+        place_at(target, node, True)
+    return target
+
+
+def check_writable(t: Any, value_needs: bool = False) -> None:
+    """Raise if a recorded in-place operation on `t` would change a leaf that requires gradients."""
+    base = t._base
+    if t._apart or (base is not None and base._apart):
+        raise RuntimeError(
+            "a view of a tensor that lies in memory in another order, and is seen by others, is a "
+            "copy: it cannot be changed in place. Call .contiguous() before .view()"
+        )
+    if not local.mode.enabled:
+        return
+    if base is not None:
+        refresh(t)
+    if not (t._needs or value_needs):
+        return
+    if base is not None and base._needs and base._node is None:
+        raise RuntimeError(
+            "a view of a leaf Variable that requires grad is being used in an in-place operation."
+        )
+    if t._needs and t._node is None:
+        raise RuntimeError(
+            "a leaf Variable that requires grad is being used in an in-place operation."
+        )
+
+
+def store(target: Any, value: Any) -> None:
+    """Overwrite a tensor's memory with an array; its place in the graph is the caller's affair."""
+    target._data = target._device.xp.assign(target._data, ..., value)
+    bump(target)
+
+
+class _Copied(Node):
+    """A tensor that was overwritten by a leaf's values."""
+
+    __slots__ = ()
+
+    def __init__(self, value: Any) -> None:
+        super().__init__("CopyBackwards", (value,), value._device)
+
+    def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
+        return (g,)
+
+
+class _PutView(Node):
+    """A base after one of its views was overwritten: the region's gradient goes to the value."""
+
+    __slots__ = ("axes", "replay")
+
+    def __init__(self, base: Any, value: Any, replay: Sequence[Callable[[Any], Any]]) -> None:
+        super().__init__("CopySlices", (base, value), base._device)
+        self.replay = replay
+        strides = base._device.xp.strides(base._data)
+        self.axes = sorted(range(base.ndim), key=strides.__getitem__, reverse=True)
+
+    def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
+        whole = g if create_graph else wrap(g, self.device)
+        with set_grad_enabled(create_graph):
+            # Steps by strides are to meet the order of memory that they were made for.
+            back = sorted(range(whole.ndim), key=self.axes.__getitem__)
+            whole = whole.permute(self.axes).contiguous().permute(back)
+            region = replayed(whole, self.replay).clone()
+            rest = whole.clone()
+            replayed(rest, self.replay).zero_()
+        return (rest, region) if create_graph else (rest._data, region._data)
+
+
+class _Overwritten(Node):
+    """A tensor that was overwritten by constants: it gets a gradient of zeros."""
+
+    __slots__ = ()
+
+    def __init__(self, before: Any) -> None:
+        super().__init__("CopyBackwards", (before,), before._device)
+
+    def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
+        return ((setup.namespace if create_graph else self.device.xp).zeros_like(g),)

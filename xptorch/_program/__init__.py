@@ -1,0 +1,1 @@
+"""Running PyTorch programs unchanged: `import torch` as an alias, and global settings."""

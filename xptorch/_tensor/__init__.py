@@ -1,0 +1,1 @@
+"""The Tensor: its class and methods, printing, copies between devices, exchange with NumPy."""

@@ -1,0 +1,365 @@
+"""Convolutions over any number of axes, on one core: windows of the input times a matrix.
+
+    convolve(x, w)         y  = windows(x) · W
+    convolve_input(g, w)   dx = fold(g · Wᵀ), which is also the transposed convolution
+    convolve_weight(x, g)  dW = windows(x)ᵀ · g
+
+Each is linear in both its arguments and each one's derivatives are the other two, so these three
+are all of a convolution's backward, to any order. Inside, arrays have their channels last
+(n, s1 … sd, c): there the elements of a window lie together, and the matrix is filled by long
+copies. Results are views as (n, c, s1 … sd); where a library's elementwise functions keep the
+order of memory (NumPy's do), the next convolution finds its channels last again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Any
+
+from xptorch._core.backend import FIRST, LAST, window_count, window_slices
+from xptorch._engine.graph import column_sums
+from xptorch._engine.op import either, hot, op
+from xptorch.ops._common import at_axis
+
+Axes = tuple[int, ...]
+Op = Callable[..., Any]
+Block = tuple[Any, ...]  # indices of some images, and some of their windows along the first axis
+
+_FEW_CHANNELS = 4
+
+
+# ---- windows
+
+
+unfold = op(
+    "unfold",
+    lambda xp, a, *, kernel, stride, dilation: xp.unfold(a, kernel, stride, dilation),
+    a=lambda xp, g, a_shape, kernel, stride, dilation: xp.fold(
+        g, size=a_shape[1:-1], kernel=kernel, stride=stride, dilation=dilation
+    ),
+)
+fold = op(
+    "fold",
+    lambda xp, a, *, size, kernel, stride, dilation: xp.fold(a, size, kernel, stride, dilation),
+    a=lambda xp, g, kernel, stride, dilation: xp.unfold(
+        g, kernel=kernel, stride=stride, dilation=dilation
+    ),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """How the windows of a convolution lie over its input; padding below 0 cuts off.
+
+    Compared by identity: whoever makes one keeps it for the next call of the same shapes.
+    """
+
+    size: Axes
+    kernel: Axes
+    stride: Axes
+    padding: tuple[tuple[int, int], ...]
+    dilation: Axes
+    groups: int = 1
+
+    @cached_property
+    def padded(self) -> Axes:
+        """The size with the padding."""
+        return tuple([s + a + b for s, (a, b) in zip(self.size, self.padding, strict=True)])
+
+    @cached_property
+    def counts(self) -> Axes:
+        """How many windows there are along each axis."""
+        axes = zip(self.padded, self.kernel, self.stride, self.dilation, strict=True)
+        return tuple([window_count(*axis) for axis in axes])
+
+    @cached_property
+    def taps(self) -> tuple[tuple[Block, ...], ...]:
+        """For each axis of (n, s…, c), what each tap meets of the padded input."""
+        return tuple([self._taps_along(axis) for axis in range(len(self.kernel))])
+
+    def _taps_along(self, axis: int) -> tuple[Block, ...]:
+        step, gap = self.stride[axis], self.dilation[axis]
+        reach = (self.counts[axis] - 1) * step + 1
+        starts = [tap * gap for tap in range(self.kernel[axis])]
+        return tuple([at_axis(axis + 1, slice(start, start + reach, step)) for start in starts])
+
+    def on_padding(self, axis: int, tap: int) -> int:
+        """How many of the first windows along an axis have that tap on the padding before it."""
+        reach = self.padding[axis][0] - tap * self.dilation[axis]
+        return min(max(-(-reach // self.stride[axis]), 0), self.counts[axis])
+
+    @cached_property
+    def dense(self) -> bool:
+        """Whether windows follow each other at every step."""
+        return set(self.stride) == {1}
+
+    @cached_property
+    def transposed(self) -> Geometry:
+        """Where every stride is 1, the convolution that is this one's transpose."""
+        reach = [d * (k - 1) for k, d in zip(self.kernel, self.dilation, strict=True)]
+        padding = tuple([(r - a, r - b) for r, (a, b) in zip(reach, self.padding, strict=True)])
+        return replace(self, size=self.counts, padding=padding)
+
+
+@lru_cache(maxsize=1024)
+def _blocks(how: Geometry, n: int, c: int, most: int) -> list[tuple[Block, Block]]:
+    """Parts of the work, of at most that many elements of windows, so that a cache holds them:
+    where each lies in the padded input, and where in the output."""
+    first, *others = how.counts
+    per_row = max(math.prod(others) * math.prod(how.kernel) * c, 1)
+    rows = min(max(most // per_row, 1), first)
+    images = max(most // (per_row * first), 1) if rows == first else 1
+    stride, reach = how.stride[0], how.dilation[0] * (how.kernel[0] - 1) + 1
+    parts = []
+    for i in range(0, max(n, 1), images):
+        some = slice(i, min(i + images, n))
+        for r in range(0, first, rows):
+            until = min(r + rows, first)
+            end = how.padded[0] if until == first else (until - 1) * stride + reach
+            source = slice(r * stride, end)
+            parts.append(((some, source, ...), (some, slice(r, until), ...)))
+    return parts
+
+
+def _columns(xp: Any, x: Any, how: Geometry) -> Any:
+    """The windows of the padded x (n, s…, c) as rows of a matrix, or of one for each group."""
+    c, g, d = x.shape[-1], how.groups, len(how.kernel)
+    taps = math.prod(how.kernel)
+    pointwise = taps == 1 and how.dense
+    windows = x if pointwise else xp.unfold(x, how.kernel, how.stride, how.dilation)
+    rows = math.prod(windows.shape[: d + 1])
+    if g > 1:
+        windows = xp.reshape(windows, (*windows.shape[:-1], g, c // g))
+        axes = (windows.ndim - 2, *range(windows.ndim - 2), windows.ndim - 1)
+        return xp.reshape(xp.permute_dims(windows, axes), (g, rows, taps * (c // g)))
+    if c > _FEW_CHANNELS or pointwise:
+        return xp.reshape(windows, (rows, taps * c))
+    # With few channels the longest copies run along the windows, not inside them.
+    axes = (*range(d + 1, 2 * d + 2), *range(d + 1))
+    return xp.matrix_transpose(xp.reshape(xp.permute_dims(windows, axes), (taps * c, rows)))
+
+
+def _padded(xp: Any, x: Any, how: Geometry) -> Any:
+    """x (n, c, s…) with its padding, as (n, s…, c)."""
+    if x.shape[1] <= _FEW_CHANNELS:
+        return xp.permute_dims(pad(xp, x, ((0, 0), (0, 0), *how.padding)), LAST[x.ndim])
+    x = xp.permute_dims(x, LAST[x.ndim])
+    widths = ((0, 0), *how.padding, (0, 0))
+    if xp.strides(x)[-1] != 1 and math.prod(how.kernel) > 1:
+        return xp.pad(pad(xp, x, widths), ((0, 0),) * x.ndim)  # brings the channels together
+    return pad(xp, x, widths)
+
+
+def pad(xp: Any, x: Any, widths: tuple[tuple[int, int], ...], value: float = 0) -> Any:
+    """`value` around an array; widths below 0 cut off."""
+    if all(a == b == 0 for a, b in widths):
+        return x
+    if any(a < 0 or b < 0 for a, b in widths):
+        cuts = zip(x.shape, widths, strict=True)
+        x = x[tuple([slice(max(-a, 0), s - max(-b, 0)) for s, (a, b) in cuts])]
+        widths = tuple([(max(a, 0), max(b, 0)) for a, b in widths])
+        if all(a == b == 0 for a, b in widths):
+            return x
+    return xp.pad(x, widths, value)
+
+
+# ---- the three products
+
+
+@hot
+def _convolve(xp: Any, x: Any, w: Any, b: Any, *, how: Geometry) -> Any:
+    """x (n, c, s…), w (o, c / groups, k…), b (o) or None → (n, o, counts…)."""
+    n, c, o = x.shape[0], x.shape[1], w.shape[0]
+    x = _padded(xp, x, how)
+    matrix = None if how.groups == c > 1 else _matrix(xp, w, how.groups)
+    parts = []
+    for where, _ in _blocks(how, n, c, xp.block):
+        if matrix is None:
+            y = _depthwise(xp, x[where], w, how)
+        else:
+            y = _joined(xp, xp.matmul(_columns(xp, x[where], how), matrix))
+        parts.append(y if b is None else xp.iadd(y, b))
+    y = parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
+    y = xp.reshape(y, (n, *how.counts, o))
+    return xp.permute_dims(y, FIRST[y.ndim])
+
+
+@hot
+def _convolve_input(xp: Any, g: Any, w: Any, b: Any, *, how: Geometry) -> Any:
+    """g (n, o, counts…), w (o, c / groups, k…), b (c) or None → (n, c, s…)."""
+    if how.dense and (w.shape[1] > 1 or w.shape[0] == how.groups or how.groups == 1):
+        return _convolve(xp, g, _turned(xp, w, how.groups), b, how=how.transposed)
+    c = w.shape[1] * how.groups
+    g = xp.permute_dims(g, LAST[g.ndim])
+    spread = _spread_depthwise if how.groups == c > 1 else _spread
+    x = spread(xp, g, w, how)
+    inverse = ((0, 0), *[(-a, -b) for a, b in how.padding], (0, 0))
+    x = pad(xp, x, inverse)
+    if b is not None:
+        x = x + b
+    return xp.permute_dims(x, FIRST[x.ndim])
+
+
+def _spread(xp: Any, g: Any, w: Any, how: Geometry) -> Any:
+    """Each g (n, counts…, o) over its window: the padded input's gradient (n, s…, c)."""
+    n, c = g.shape[0], w.shape[1] * how.groups
+    matrix = xp.matrix_transpose(_matrix(xp, w, how.groups))
+    blocks = _blocks(how, n, c, xp.block)
+    out = None
+    for where, part in blocks:
+        rows = xp.matmul(_apart(xp, g[part], how.groups), matrix)
+        if how.groups > 1:
+            rows = xp.reshape(rows, (*rows.shape[:2], math.prod(how.kernel), w.shape[1]))
+            rows = xp.permute_dims(rows, (1, 2, 0, 3))
+        windows = xp.reshape(rows, (*g[part].shape[:-1], *how.kernel, c))
+        size = how.padded if len(blocks) == 1 else (where[1].stop - where[1].start, *how.padded[1:])
+        piece = xp.fold(windows, size, how.kernel, how.stride, how.dilation)
+        if len(blocks) == 1:
+            return piece
+        if out is None:
+            out = xp.zeros((n, *how.padded, c), dtype=g.dtype, device=g.device)
+        out = xp.add_to(out, where, piece)
+    return out
+
+
+@hot
+def _convolve_weight(xp: Any, x: Any, g: Any, *, how: Geometry) -> Any:
+    """x (n, c, s…), g (n, o, counts…) → (o, c / groups, k…)."""
+    n, o, c, d = x.shape[0], g.shape[1], x.shape[1] // how.groups, len(how.kernel)
+    x = _padded(xp, x, how)
+    g = xp.permute_dims(g, LAST[g.ndim])
+    w = None
+    for where, part in _blocks(how, n, x.shape[-1], xp.block):
+        if c == 1 < how.groups:
+            product = _depthwise_weight(xp, x[where], g[part], how)
+        else:
+            rows = _apart(xp, g[part], how.groups)
+            product = xp.matmul(xp.matrix_transpose(_columns(xp, x[where], how)), rows)
+        w = product if w is None else xp.iadd(w, product)
+    if c == 1 < how.groups:
+        w = xp.permute_dims(w, (d, d + 1, *range(d)))
+    else:
+        w = xp.reshape(w, (how.groups, *how.kernel, c, o // how.groups))
+        w = xp.permute_dims(w, (0, d + 2, d + 1, *range(1, d + 1)))
+    return xp.reshape(w, (o, c, *how.kernel))
+
+
+def _sum_channels(xp: Any, g: Any) -> Any:
+    """(n, o, …) → (o): a bias's gradient."""
+    if xp.strides(g)[1] != 1:  # channels do not lie together: a product would need a copy
+        return xp.sum(g, axis=(0, *range(2, g.ndim)))
+    return column_sums(xp, _apart(xp, xp.permute_dims(g, LAST[g.ndim]), 1))
+
+
+convolve = op(
+    "convolve",
+    _convolve,
+    x=lambda xp, g, w, how: convolve_input_(xp, g, w, None, how=how),
+    w=lambda xp, g, x, how: convolve_weight_(xp, x, g, how=how),
+    b=lambda xp, g: sum_channels_(xp, g),
+)
+convolve_input = op(
+    "convolve_input",
+    _convolve_input,
+    g=lambda xp, u, w, how: convolve_(xp, u, w, None, how=how),
+    w=lambda xp, u, g, how: convolve_weight_(xp, u, g, how=how),
+    b=lambda xp, u: sum_channels_(xp, u),
+)
+convolve_weight = op(
+    "convolve_weight",
+    _convolve_weight,
+    x=lambda xp, v, g, how: convolve_input_(xp, g, v, None, how=how),
+    g=lambda xp, v, x, how: convolve_(xp, x, v, None, how=how),
+)
+sum_channels = op(
+    "sum_channels",
+    _sum_channels,
+    g=lambda xp, v, g_shape: xp.broadcast_to(
+        xp.reshape(v, shape=(1, -1) + (1,) * (len(g_shape) - 2)), shape=g_shape
+    ),
+)
+convolve_: Op = either(convolve)
+convolve_input_: Op = either(convolve_input)
+convolve_weight_: Op = either(convolve_weight)
+sum_channels_: Op = either(sum_channels)
+
+
+# ---- weights and groups as matrices
+
+
+def _matrix(xp: Any, w: Any, groups: int) -> Any:
+    """w (o, c / groups, k…) as (k · c, o), or (groups, k · c / groups, o / groups)."""
+    o, c, *kernel = w.shape
+    if groups == 1:
+        axes = (*range(2, w.ndim), 1, 0)
+        return xp.reshape(xp.permute_dims(w, axes), (math.prod(kernel) * c, o))
+    w = xp.reshape(w, (groups, o // groups, c, *kernel))
+    w = xp.permute_dims(w, (0, *range(3, w.ndim), 2, 1))
+    return xp.reshape(w, (groups, math.prod(kernel) * c, o // groups))
+
+
+def _turned(xp: Any, w: Any, groups: int) -> Any:
+    """The weight of the transposed convolution: windows reversed, channels exchanged."""
+    o, c, *kernel = w.shape
+    w = xp.flip(w, axis=tuple(range(2, w.ndim))) if math.prod(kernel) > 1 else w
+    w = xp.reshape(w, (groups, o // groups, c, *kernel))
+    w = xp.permute_dims(w, (0, 2, 1, *range(3, w.ndim)))
+    return xp.reshape(w, (groups * c, o // groups, *kernel))
+
+
+def _apart(xp: Any, x: Any, groups: int) -> Any:
+    """x (n, s…, c) as rows of a matrix, or of one for each group."""
+    *lead, c = x.shape
+    rows = math.prod(lead)
+    if groups == 1:
+        return xp.reshape(x, (rows, c))
+    return xp.permute_dims(xp.reshape(x, (rows, groups, c // groups)), (1, 0, 2))
+
+
+def _joined(xp: Any, rows: Any) -> Any:
+    """The groups' matrices as rows of all channels."""
+    if rows.ndim == 2:
+        return rows
+    g, n, c = rows.shape
+    return xp.reshape(xp.permute_dims(rows, (1, 0, 2)), (n, g * c))
+
+
+# ---- one channel a group: a matrix product would be all overhead, so tap by tap
+
+
+def _by_output(xp: Any, w: Any, how: Geometry) -> list[Any]:
+    """w (c · m, 1, k…) as m weights (k…, c), one for each of a channel's outputs."""
+    c = how.groups
+    w = xp.reshape(w, (c, w.shape[0] // c, *how.kernel))
+    w = xp.permute_dims(w, (1, *range(2, w.ndim), 0))
+    return [w[j, ...] for j in range(w.shape[0])]
+
+
+def _depthwise(xp: Any, x: Any, w: Any, how: Geometry) -> Any:
+    windows = xp.unfold(x, how.kernel, how.stride, how.dilation)
+    each = [xp.weigh(windows, part) for part in _by_output(xp, w, how)]
+    y = each[0] if len(each) == 1 else xp.stack(each, axis=-1)
+    return xp.reshape(y, (math.prod(windows.shape[: len(how.kernel) + 1]), w.shape[0]))
+
+
+def _spread_depthwise(xp: Any, g: Any, w: Any, how: Geometry) -> Any:
+    n, c, d = g.shape[0], how.groups, len(how.kernel)
+    g = xp.reshape(g, (*g.shape[:-1], c, g.shape[-1] // c))
+    out = xp.zeros((n, *how.padded, c), dtype=g.dtype, device=g.device)
+    keys = window_slices(how.padded, how.kernel, how.stride, how.dilation)
+    for j, part in enumerate(_by_output(xp, w, how)):
+        taps = xp.reshape(part, (len(keys), *(1,) * (d + 1), c))
+        for i, key in enumerate(keys):
+            out = xp.add_to(out, key, g[..., j] * taps[i, ...])
+    return out
+
+
+def _depthwise_weight(xp: Any, x: Any, g: Any, how: Geometry) -> Any:
+    """(k…, c, m): how the windows of x go with g."""
+    c, m = how.groups, g.shape[-1] // how.groups
+    windows = xp.unfold(x, how.kernel, how.stride, how.dilation)
+    g = xp.reshape(g, (*g.shape[:-1], c, m))
+    return xp.stack([xp.match(windows, g[..., j]) for j in range(m)], axis=-1)

@@ -1,0 +1,116 @@
+"""In which order a tensor's elements lie in memory, and in which they would in PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from xptorch._engine import graph
+from xptorch._engine.grad_mode import set_grad_enabled
+
+if TYPE_CHECKING:
+    from xptorch._tensor.tensor import Tensor
+
+
+def lies_in(t: Tensor, axes: Sequence[int]) -> bool:
+    """Whether the memory is dense and lies in that order of the axes."""
+    return dense_in_order(t._data.shape, t._device.xp.strides(t._data), axes)
+
+
+def dense_in_order(sizes: Sequence[int], strides: Sequence[int], axes: Sequence[int]) -> bool:
+    expected = 1
+    for axis in reversed(axes):
+        size = sizes[axis]
+        if size != 1 and strides[axis] != expected:
+            return False
+        expected *= size
+    return True
+
+
+def axes_of(memory_format: Any, ndim: int) -> tuple[int, ...]:
+    """The order of axes in memory that a memory format stands for."""
+    name = str(memory_format or "contiguous_format").rpartition(".")[2]
+    if name == "contiguous_format":
+        return tuple(range(ndim))
+    rank = {"channels_last": 4, "channels_last_3d": 5}.get(name)
+    if rank is None:
+        raise RuntimeError(f"{name} memory format is unsupported by the contiguous operator")
+    if rank != ndim:
+        raise RuntimeError(f"required rank {rank} tensor to use {name} format")
+    return (0, *range(2, rank), 1)
+
+
+def inverse(axes: Sequence[int]) -> tuple[int, ...]:
+    """The permutation that undoes one."""
+    return tuple(sorted(range(len(axes)), key=axes.__getitem__))
+
+
+def preserves(memory_format: Any) -> bool:
+    """Whether a memory format leaves the order as it is."""
+    return memory_format is None or str(memory_format).endswith("preserve_format")
+
+
+def axis_order(sizes: Sequence[int], steps: Sequence[int]) -> list[int]:
+    """The axes of a memory with these strides, the outermost first."""
+    order = list(range(len(sizes)))
+    for i in range(1, len(sizes)):  # each axis moves outwards past those it lies outside of
+        here = i
+        for place in range(i - 1, -1, -1):
+            a, b = order[place], order[here]
+            if steps[a] and steps[b]:  # a repeated axis stays where it is
+                if (steps[a], sizes[a]) >= (steps[b], sizes[b]):
+                    break
+                order[place], order[here] = b, a
+                here = place
+    return order
+
+
+def like_order(t: Tensor, memory_format: Any) -> tuple[int, ...]:
+    """The order of axes in memory of a new tensor like this one."""
+    if not preserves(memory_format):
+        return axes_of(memory_format, t.ndim)
+    if t._base is None and lies_in(t, range(t.ndim)):
+        return tuple(range(t.ndim))
+    return tuple(axis_order(t._data.shape, memory_strides(t)))
+
+
+def like_strides(t: Tensor, memory_format: Any = None) -> list[int]:
+    """The strides of a new tensor like this one, which has no gaps."""
+    shape, step = t._data.shape, 1
+    strides = [1] * len(shape)
+    for axis in reversed(like_order(t, memory_format)):
+        strides[axis], step = step, step * shape[axis]
+    return strides
+
+
+# ---- what ops left in another order than PyTorch's
+
+
+def _left_out_of_order(t: Tensor) -> bool:
+    """Whether an op left a tensor's channels last, where PyTorch's leaves memory in order.
+
+    What the user asked for in that order is a view or a parameter; sums of such views pass for
+    results of convolutions.
+    """
+    return (
+        t.ndim in (3, 4, 5)
+        and t._base is None
+        and (t._node is not None or not t._needs)
+        and not lies_in(t, range(t.ndim))
+        and lies_in(t, (0, *range(2, t.ndim), 1))
+    )
+
+
+def memory_strides(t: Tensor) -> tuple[int, ...]:
+    """The strides that the tensor has in PyTorch, whatever order an op left its memory in."""
+    base: Tensor = t if t._base is None else t._base
+    return view_in_order(t).stride() if _left_out_of_order(base) else t.stride()
+
+
+def view_in_order(t: Tensor) -> Tensor:
+    """A tensor of other values that lies as this one would, had an op left its base in order."""
+    base: Tensor = t if t._base is None else t._base
+    on, x = base._device, base._data
+    blank = graph.wrap(on.xp.empty(x.shape, dtype=x.dtype, device=on.raw), on)
+    with set_grad_enabled(False):
+        return graph.replayed(blank, t._replay)

@@ -1,0 +1,1 @@
+"""Ops of signal processing: Fourier transforms and the short-time Fourier transform."""

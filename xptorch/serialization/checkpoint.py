@@ -1,0 +1,466 @@
+"""Checkpoints: PyTorch's .pt files, written and read without PyTorch.
+
+A file is a zip archive without compression. ``data.pkl`` is the pickle of the object, in which a
+tensor is a view (offset, size, stride) of a storage; ``data/0``, ``data/1``, … are the storages'
+bytes. The names in the pickle are PyTorch's, so that PyTorch reads the file, too.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import sys
+import warnings
+import zipfile
+from collections.abc import Callable, Mapping
+from typing import IO, Any, TypeAlias
+
+import numpy as np
+
+from xptorch._core import backend
+from xptorch._core.backend import device
+from xptorch.serialization.archive import CheckpointError, Reader, Writer, read_exactly, replaced
+from xptorch.serialization.pickler import Pickler, torch_names
+from xptorch.serialization.storage import STORAGE_CLASSES, Name, Placement, Storage, itemsize
+from xptorch.serialization.unpickler import Known, Machine, Refused
+
+FileLike: TypeAlias = str | os.PathLike[str] | IO[bytes]
+MapLocation: TypeAlias = Callable[[Storage, str], Any] | device | str | Mapping[str, str] | None
+Run = Callable[[Any, Callable[[Any], Any]], Any]
+Restore = Callable[[Storage, str], Storage]
+
+_DTYPE_NAMES = {v: k for k, v in STORAGE_CLASSES.items()}
+_MAGIC = 0x1950A86A20F9469CFC6C  # what a file of the format before zip starts with
+_LEGACY_VERSION = 1001
+
+
+_safe: dict[str, Any] = {}
+
+
+def add_safe_globals(safe_globals: list[Any]) -> None:
+    """Let ``load(weights_only=True)`` make objects of these classes and call these functions.
+
+    Args:
+        safe_globals: classes, functions, or tuples of one and the name that files have for it.
+    """
+    _safe.update(map(_named, safe_globals))
+
+
+def _named(item: Any) -> tuple[str, Any]:
+    if isinstance(item, tuple):
+        return item[1], item[0]
+    return f"{item.__module__}.{item.__qualname__}", item
+
+
+def get_safe_globals() -> list[Any]:
+    """What `add_safe_globals` has allowed so far."""
+    return [value if name == _named(value)[0] else (value, name) for name, value in _safe.items()]
+
+
+def clear_safe_globals() -> None:
+    """Allow only what is always allowed again."""
+    _safe.clear()
+
+
+class safe_globals:
+    """A block in which `add_safe_globals` holds for some more.
+
+    Args:
+        safe_globals: as in `add_safe_globals`.
+    """
+
+    def __init__(self, safe_globals: list[Any]) -> None:
+        self.added = safe_globals
+
+    def __enter__(self) -> None:
+        self.before = dict(_safe)
+        add_safe_globals(self.added)
+
+    def __exit__(self, *exc: object) -> None:
+        _safe.clear()
+        _safe.update(self.before)
+
+
+def _find_known(module: str, name: str) -> Known:
+    """What a global of a file stands for, if it is one of those allowed."""
+    full = f"{module}.{name}"
+    known = torch_names().get(full)
+    if known is not None:
+        return known
+    if full in _safe:
+        return Known(_safe[full], callable=True, buildable=isinstance(_safe[full], type))
+    ours = _counterpart(full) if module.split(".")[0] == "torch" else None
+    if ours is not None and any(ours is value for value in _safe.values()):
+        return Known(ours, callable=True, buildable=isinstance(ours, type))
+    if ours is None and module.split(".")[0] == "torch":
+        raise Refused(f"the file asks for {full}, which xptorch does not have")
+    raise Refused(
+        f"the file asks for {full}, which weights_only=True does not allow. If you trust it, "
+        f"allow it with serialization.add_safe_globals([{name}]); if you trust the whole file, "
+        "load it with weights_only=False, which lets the file run any code"
+    )
+
+
+def _counterpart(name: str) -> Any:
+    """Our object in the place of one of PyTorch's, or None."""
+    path, _, last = ("xptorch" + name.removeprefix("torch")).rpartition(".")
+    places = [path, *(p for p in ("xptorch.nn", "xptorch.optim") if path.startswith(p + "."))]
+    for place in places:
+        # Only what is imported anyway: a file's names shall not import anything.
+        found = getattr(sys.modules.get(place), last, None)
+        if found is not None:
+            return found
+    return None
+
+
+# ---- writing
+
+
+def _pickled(obj: Any, protocol: int) -> tuple[bytes, Placement]:
+    storages = Placement()
+    for _ in range(4):
+        buffer = io.BytesIO()
+        storages.start_pass()
+        Pickler(buffer, protocol, storages).dump(obj)
+        if not storages.merge():
+            return buffer.getvalue(), storages
+    raise RuntimeError(f"save: {type(obj).__name__} gives other tensors each time it is pickled")
+
+
+def save(
+    obj: object,
+    f: FileLike,
+    pickle_module: Any = pickle,
+    pickle_protocol: int = 2,
+    _use_new_zipfile_serialization: bool = True,
+    _disable_byteorder_record: bool = False,
+) -> None:
+    """Write an object to a file that `load`, and PyTorch, can read.
+
+    A file named by a path appears whole or not at all: it is written beside its place, put on the
+    disk and then renamed.
+
+    Args:
+        obj: tensors, state dicts, containers, plain values; other objects as pickle can.
+        f: a path, or a file to write to.
+        pickle_module: only the standard `pickle`.
+        pickle_protocol: pickle's; PyTorch's ``weights_only=True`` reads 2.
+
+    Raises:
+        RuntimeError: the folder of the path does not exist.
+        AttributeError: `f` is neither a path nor has ``write``.
+
+    Example:
+        >>> import io
+        >>> f = io.BytesIO()
+        >>> torch.save({"x": torch.arange(3)}, f)
+        >>> position = f.seek(0)
+        >>> torch.load(f)
+        {'x': tensor([0, 1, 2])}
+    """
+    if pickle_module is not pickle:
+        raise NotImplementedError("save: only the standard pickle module is supported")
+    if not _use_new_zipfile_serialization:
+        raise NotImplementedError("save: the format before zip is only read, not written")
+    is_path = isinstance(f, str | os.PathLike)
+    if not is_path and not hasattr(f, "write"):
+        raise AttributeError(
+            "expected 'f' to be string, path, or a file-like object with a 'write' attribute"
+        )
+    data, storages = _pickled(obj, pickle_protocol)
+    if is_path:
+        path = os.fspath(f)  # type: ignore[arg-type]
+        stem = os.path.splitext(os.path.basename(path))[0]
+        prefix = stem if stem.isascii() and stem else "archive"
+        with replaced(path) as file:
+            _write(file, prefix, data, storages, _disable_byteorder_record)
+        return
+    file = f  # type: ignore[assignment]
+    if getattr(file, "seekable", lambda: False)():
+        _write(file, "archive", data, storages, _disable_byteorder_record)
+    else:
+        buffer = io.BytesIO()
+        _write(buffer, "archive", data, storages, _disable_byteorder_record)
+        file.write(buffer.getvalue())
+
+
+def _write(
+    file: IO[bytes], prefix: str, data: bytes, storages: Placement, no_byteorder: bool
+) -> None:
+    archive = Writer(file, prefix)
+    archive.write("data.pkl", data)
+    archive.write(".format_version", b"1")
+    archive.write(".storage_alignment", b"64")
+    if not no_byteorder:
+        archive.write("byteorder", sys.byteorder.encode())
+    for name, memory in storages.records():
+        archive.write(name, memory)
+    archive.write("version", b"3\n")
+    archive.close()
+
+
+# ---- reading
+
+
+def load(
+    f: FileLike,
+    map_location: MapLocation = None,
+    pickle_module: Any = None,
+    *,
+    weights_only: bool | None = None,
+    mmap: bool | None = None,
+    **pickle_load_args: Any,
+) -> Any:
+    """Read what `save` or PyTorch's ``torch.save`` wrote.
+
+    Args:
+        f: a path, or a seekable file.
+        map_location: where the tensors go: a device, a dict from the devices they were saved on, or
+            a function of a `Storage` and the name of its device. If None, where they were.
+        pickle_module: for ``weights_only=False`` only: whose `Unpickler` to use.
+        weights_only: build tensors, containers, plain values and what `add_safe_globals` allows,
+            and nothing else; the default. False runs whatever code the file holds.
+        mmap: map the file into memory rather than read it, for a path only. Changes of the tensors
+            do not reach the file.
+        **pickle_load_args: for ``weights_only=False`` only: passed to the unpickler.
+
+    Raises:
+        pickle.UnpicklingError: the file is no checkpoint, is damaged, or asks for what
+            ``weights_only=True`` does not allow.
+        RuntimeError: tensors were saved on a device that does not work here.
+    """
+    if weights_only is None:
+        forced = os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "0").lower()
+        weights_only = pickle_module is None and forced not in ("1", "y", "yes", "true")
+    elif weights_only and pickle_module is not None:
+        raise RuntimeError("Can not safely load weights when explicit pickle_module is specified")
+    if weights_only and pickle_load_args:
+        warnings.warn("pickle_load_args only works if `weights_only=False`.", stacklevel=2)
+    run = _machine if weights_only else _unpickler(pickle_module or pickle, pickle_load_args)
+    restore = _restorer(map_location)
+    if isinstance(f, str | os.PathLike):
+        path = os.fspath(f)
+        with open(path, "rb") as file:
+            return _load(file, repr(path), run, restore, path if mmap else None)
+    if mmap:
+        raise ValueError("f must be a path in order to use the mmap argument")
+    for name in ("seek", "tell", "read"):
+        if not hasattr(f, name):
+            raise AttributeError(
+                f"{type(f).__name__!r} object has no attribute {name!r}. You can only load from a "
+                "file that is seekable: read the data into an io.BytesIO and load from that"
+            )
+    return _load(f, "the file", run, restore, None)
+
+
+def _load(file: IO[bytes], label: str, run: Run, restore: Restore, mapped: str | None) -> Any:
+    start = file.tell()
+    magic = file.read(4)
+    file.seek(start)
+    try:
+        if magic == b"PK\3\4":
+            return _load_zip(Reader(file, label), run, restore, mapped)
+        if mapped is not None:
+            raise RuntimeError("mmap needs a file of PyTorch's zip format")
+        return _load_legacy(file, label, run, restore)
+    except _RestoreError as e:
+        raise e.error from None
+    except Refused as e:
+        raise pickle.UnpicklingError(f"Cannot load {label}: {e}.") from None
+    except CheckpointError:
+        raise
+    except (pickle.UnpicklingError, EOFError) as e:
+        raise CheckpointError(f"{label} is a damaged checkpoint: {e}") from e
+
+
+def _load_zip(archive: Reader, run: Run, restore: Restore, mapped: str | None) -> Any:
+    if "constants.pkl" in archive:
+        raise RuntimeError(f"{archive.label} is a TorchScript archive, which xptorch cannot run")
+    order = archive.read("byteorder").decode() if "byteorder" in archive else "little"
+    memory = None if mapped is None else np.memmap(mapped, mode="c")
+    storages: dict[str, Storage] = {}
+
+    def load_persistent(key: Any) -> Storage:
+        cls, name, location, count = _storage_id(key)[:4]
+        if name not in storages:
+            dtype = _DTYPE_NAMES.get(cls.name, "")
+            data: Any
+            if memory is None:
+                data = archive.read(f"data/{name}")
+            else:
+                begin, info = archive.locate(f"data/{name}")
+                if info.compress_type != zipfile.ZIP_STORED:
+                    raise CheckpointError(f"{archive.label} is compressed: it cannot be mapped")
+                data = memory[begin : begin + info.file_size]
+            if len(data) < count * itemsize(dtype):
+                raise CheckpointError(
+                    f"{archive.label} is damaged: the record 'data/{name}' has {len(data)} bytes"
+                )
+            storages[name] = restore(Storage(data, dtype, order != sys.byteorder), location)
+        return storages[name]
+
+    return run(io.BytesIO(archive.read("data.pkl")), load_persistent)
+
+
+def _storage_id(key: Any) -> tuple[Any, ...]:
+    """The parts of a persistent id: storage class, record, location, count, and what follows."""
+    if not isinstance(key, tuple) or len(key) < 5 or key[0] != "storage":
+        raise ValueError(f"the persistent id {key!r}")
+    _, cls, name, location, count = key[:5]
+    if not (isinstance(cls, Name) and isinstance(name, str) and isinstance(location, str)):
+        raise ValueError(f"the persistent id {key!r}")
+    if not isinstance(count, int) or count < 0:
+        raise ValueError(f"a storage of {count!r} elements")
+    return key[1:]
+
+
+def _load_legacy(file: IO[bytes], label: str, run: Run, restore: Restore) -> Any:
+    """The format before zip: four pickles one behind the other, then the storages."""
+
+    def nothing(*_: Any) -> Any:
+        raise Refused("the file does not start as a checkpoint does")
+
+    start = file.tell()
+    size = file.seek(0, os.SEEK_END) - start
+    file.seek(start)
+    try:
+        magic = Machine(nothing, nothing).run(file)
+    except pickle.UnpicklingError:
+        magic = None
+    if magic != _MAGIC:
+        raise CheckpointError(f"{label} is no checkpoint, or it is damaged or truncated")
+    if Machine(nothing, nothing).run(file) != _LEGACY_VERSION:
+        raise CheckpointError(f"{label} has an unknown version of the format before zip")
+    little = Machine(nothing, nothing).run(file).get("little_endian", True)
+    if little != (sys.byteorder == "little"):
+        raise NotImplementedError(f"{label} has the byte order of another kind of machine")
+    storages: dict[str, Storage] = {}
+
+    def load_persistent(key: Any) -> Storage:
+        cls, name, location, count, *view = _storage_id(key)
+        if view and view[0] is not None:
+            raise NotImplementedError(f"{label} has storages that are views, as very old files do")
+        if name not in storages:
+            dtype = _DTYPE_NAMES.get(cls.name, "")
+            if count * itemsize(dtype) > size:
+                raise CheckpointError(f"{label} is damaged or truncated")
+            memory = np.empty(count * itemsize(dtype), np.uint8)
+            storages[name] = restore(Storage(memory, dtype, False), location)
+            if storages[name].device.type != "cpu":  # it must be read before it is copied
+                raise NotImplementedError(
+                    f"{label} has the format before zip: load it with map_location='cpu'"
+                )
+        return storages[name]
+
+    result = run(file, load_persistent)
+    for name in Machine(nothing, nothing).run(file):
+        read_exactly(file, 8, label)  # how many elements: known already
+        storages[name].fill(read_exactly(file, storages[name].nbytes(), label))
+    return result
+
+
+def _machine(file: Any, load_persistent: Callable[[Any], Any]) -> Any:
+    return Machine(_find_known, load_persistent).run(file)
+
+
+def _unpickler(pickle_module: Any, options: dict[str, Any]) -> Run:
+    """Runs a pickle without restrictions."""
+
+    def run(file: Any, load: Callable[[Any], Any]) -> Any:
+        class Unpickler(pickle_module.Unpickler):  # type: ignore[misc]
+            def find_class(self, module: str, name: str) -> Any:
+                known = torch_names().get(f"{module}.{name}")
+                if known is not None:
+                    return known.value
+                if module.split(".")[0] != "torch":
+                    return super().find_class(module, name)
+                ours = _counterpart(f"{module}.{name}")
+                if ours is None:
+                    raise Refused(f"the file asks for {module}.{name}, which xptorch does not have")
+                return ours
+
+            def persistent_load(self, key: Any) -> Any:
+                return load(key)
+
+        return Unpickler(file, **options).load()
+
+    return run
+
+
+# ---- where to
+
+
+class _RestoreError(Exception):
+    """Carries an error of a `map_location` past the code that takes errors for damage."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+def _restorer(map_location: MapLocation) -> Restore:
+    restore = _unguarded_restorer(map_location)
+
+    def guarded(storage: Storage, location: str) -> Storage:
+        try:
+            return restore(storage, location)
+        except Exception as e:
+            raise _RestoreError(e) from e
+
+    return guarded
+
+
+def _unguarded_restorer(map_location: MapLocation) -> Restore:
+    if map_location is None:
+        return _restore
+    if isinstance(map_location, Mapping):
+        return lambda storage, location: (
+            _place(storage, map_location[location])
+            if location in map_location
+            else _restore(storage, location)
+        )
+    if isinstance(map_location, str | device):
+        on = backend.resolve(map_location)
+        return lambda storage, location: storage.to(on)
+    if not callable(map_location):
+        raise TypeError(
+            "map_location must be a device, a dict or a function, "
+            f"but got {type(map_location).__name__}"
+        )
+    return lambda storage, location: _mapped(storage, location, map_location)
+
+
+def _mapped(storage: Storage, location: str, map_location: Any) -> Storage:
+    result = map_location(storage, location)
+    if result is None:
+        return _restore(storage, location)
+    if not isinstance(result, Storage):
+        raise TypeError(
+            f"map_location must return the storage or None, but got {type(result).__name__}"
+        )
+    return result
+
+
+def _restore(storage: Storage, location: str) -> Storage:
+    """The storage on the device that it was saved on."""
+    default = backend.resolve()
+    if location == "cpu" and default.type != "cuda":
+        # A backend that computes on the host under its own name takes the CPU's part.
+        return storage.to(default)
+    return _place(storage, location)
+
+
+def _place(storage: Storage, location: str) -> Storage:
+    """The storage on the device of that name."""
+    try:
+        return storage.to(location)
+    except RuntimeError as e:
+        if location.partition(":")[0] != "cuda":
+            raise RuntimeError(
+                f"don't know how to restore data location of a storage (tagged with {location})"
+            ) from e
+        raise RuntimeError(
+            "Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is "
+            f"False or there is no such device ({e}). Load it with map_location='cpu' to have its "
+            "tensors in host memory."
+        ) from e
