@@ -2,7 +2,7 @@
 
 Each takes the arguments of the function that it stands in for (`hot` in
 xptorch/_engine/op.py), less `xp`, and returns NotImplemented for what it leaves to it.
-tests/test_kernels.py holds each to it.
+tests/backends/test_kernels.py holds each to it.
 """
 
 from __future__ import annotations

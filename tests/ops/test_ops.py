@@ -12,9 +12,9 @@ import pytest
 import xptorch
 import xptorch.special  # declares ops of its own
 from tests.columns import Column, host
-from tests.op_case import OpCase
-from tests.op_cases import CASES
-from tests.op_truth import TRUTH, read, torch
+from tests.ops.op_case import OpCase
+from tests.ops.op_cases import CASES
+from tests.ops.op_truth import TRUTH, read, torch
 from xptorch._engine import graph
 from xptorch._engine import op as _engine
 
@@ -30,7 +30,7 @@ needs_torch = pytest.mark.skipif(torch is None, reason="PyTorch is the reference
 
 def test_every_op_has_a_case() -> None:
     missing = set(_engine.OPS) - {case.name for case in CASES}
-    assert not missing, f"ops without a case in tests/op_cases.py: {sorted(missing)}"
+    assert not missing, f"ops without a case in tests/ops/op_cases.py: {sorted(missing)}"
 
 
 def test_every_case_names_an_op_once() -> None:
@@ -42,7 +42,7 @@ def test_every_case_names_an_op_once() -> None:
 
 @needs_torch
 def test_truth_file_is_current() -> None:
-    """What is used without PyTorch: `python -m tests.op_truth` writes it."""
+    """What is used without PyTorch: `python -m tests.ops.op_truth` writes it."""
     stored = read()
     assert list(stored) == list(TRUTH)
     for name, arrays in TRUTH.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.op_case import OpCase, away, case, real
+from tests.ops.op_case import OpCase, away, case, real
 
 
 def of_complex(function: Any) -> Callable[..., Any]:

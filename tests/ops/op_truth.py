@@ -1,6 +1,6 @@
 """PyTorch's values of the op cases: from PyTorch where it is installed, else from a file.
 
-After changing the table of op cases, with PyTorch installed: `python -m tests.op_truth`.
+After changing the table of op cases, with PyTorch installed: `python -m tests.ops.op_truth`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.op_case import OpCase
-from tests.op_cases import CASES
+from tests.ops.op_case import OpCase
+from tests.ops.op_cases import CASES
 
 FILE = Path(__file__).parent / "op_truth.npz"
 torch: Any = importlib.import_module("torch") if importlib.util.find_spec("torch") else None

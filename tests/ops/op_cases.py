@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.op_case import (
+from tests.ops.op_case import (
     above_one,
     away,
     backward_of,
@@ -31,7 +31,7 @@ from tests.op_case import (
     seeded,
     unit,
 )
-from tests.op_cases_complex import COMPLEX
+from tests.ops.op_cases_complex import COMPLEX
 
 
 def _svd_complete(torch: Any, a: Any) -> Any:

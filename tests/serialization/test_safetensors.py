@@ -11,7 +11,7 @@ import xptorch
 
 def test_files_go_and_come(tmp_path: Path) -> None:
     pytest.importorskip("safetensors")
-    from tests.test_as_torch import ran
+    from tests.program.test_alias import ran
 
     out = ran(
         "import xptorch; xptorch.as_torch(); import torch\n"

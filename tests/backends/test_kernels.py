@@ -18,7 +18,7 @@ from xptorch.backends.numpy import kernels, onednn, workspace
 from xptorch.backends.numpy.kernels.layout import copy_last
 from xptorch.backends.numpy.scatter import accumulate
 
-from tests import image_kernel_cases
+from tests.backends import image_kernel_cases
 from xptorch._core import backend
 from xptorch._engine.grad_mode import local
 from xptorch._engine.op import HOT
