@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 import xptorch
-from xptorch._core import backend
+from xptorch._core import device as devices
+from xptorch._core import registry
 from xptorch._engine import graph
 
 DEVICES = {
@@ -31,7 +32,7 @@ class Column:
 
     @property
     def device(self) -> Any:
-        return backend.resolve(DEVICES[self.name])
+        return devices.resolve(DEVICES[self.name])
 
     def has(self, dtype: str) -> bool:
         """Whether the library knows the dtype."""
@@ -94,4 +95,4 @@ def chosen() -> list[Column]:
     asked = os.environ.get("XPTORCH_TEST_BACKENDS", "")
     if asked:
         return [Column(name.strip()) for name in asked.split(",")]
-    return [Column(n) for n in DEVICES if backend.works(n.removesuffix("_readonly"))]
+    return [Column(n) for n in DEVICES if registry.works(n.removesuffix("_readonly"))]

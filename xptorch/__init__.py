@@ -11,10 +11,10 @@ if not _os.path.isdir(_os.path.join(_os.path.dirname(__file__), "backends")):
 
 from xptorch._core import dtype as dtypes
 from xptorch._tensor import methods
-from xptorch._core.backend import BackendError as BackendError
-from xptorch._core.backend import device as device
-from xptorch._core.backend import get_default_device as get_default_device
-from xptorch._core.backend import set_default_device as set_default_device
+from xptorch._core.registry import BackendError as BackendError
+from xptorch._core.device import device as device
+from xptorch._core.device import get_default_device as get_default_device
+from xptorch._core.device import set_default_device as set_default_device
 from xptorch._core.dtype import bfloat16 as bfloat16
 from xptorch._core.dtype import complex64 as complex64
 from xptorch._core.dtype import complex128 as complex128

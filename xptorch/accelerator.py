@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from xptorch import cuda
-from xptorch._core import backend
+from xptorch._core import device as devices
 
 __all__ = [
     *("current_accelerator", "current_device_idx", "current_device_index", "current_stream"),
@@ -22,9 +22,9 @@ def is_available() -> bool:
     return cuda.is_available()
 
 
-def current_accelerator(check_available: bool = False) -> backend.device | None:
+def current_accelerator(check_available: bool = False) -> devices.device | None:
     """The accelerator's device, without an index; None if there is none."""
-    return backend.device("cuda") if cuda.is_available() else None
+    return devices.device("cuda") if cuda.is_available() else None
 
 
 def device_count() -> int:

@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Any
 
 from xptorch import cuda
-from xptorch._engine.grad_mode import local
+from xptorch._core.mode import local
 from xptorch._engine.graph import Node
 from xptorch._engine.op import OPS
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from xptorch._core import backend
+from xptorch._core import device as devices
 from xptorch._engine import graph
 from xptorch.ops.random import rejection
 
@@ -53,7 +53,7 @@ class Generator:
     """
 
     def __init__(self, device: Any = "cpu") -> None:
-        self._device = device if device == "cpu" else backend.resolve(device)
+        self._device = device if device == "cpu" else devices.resolve(device)
         self._bits = np.random.MT19937(0)
         self._legacy = np.random.RandomState(self._bits)  # draws from the same stream
         self._seed_stream(DEFAULT_SEED)
@@ -61,9 +61,9 @@ class Generator:
     # ---- seed and state
 
     @property
-    def device(self) -> backend.device:
+    def device(self) -> devices.device:
         """The device of the tensors that this generator is meant for."""
-        return backend.resolve(self._device)
+        return devices.resolve(self._device)
 
     def manual_seed(self, seed: int) -> Generator:
         """Start the stream that belongs to `seed` and return the generator.
@@ -512,7 +512,7 @@ default_generator = Generator()
 
 
 def _tensor_of(data: bytes) -> Any:
-    cpu = backend.resolve("cpu")
+    cpu = devices.resolve("cpu")
     array = np.frombuffer(data, np.uint8)
     return graph.wrap(cpu.backend.from_host(array, cpu.index), cpu)
 

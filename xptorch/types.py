@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import IO, Any, TypeAlias
 
-from xptorch._core.backend import device as device
+from xptorch._core.device import device as device
 from xptorch._core.dtype import dtype as dtype
 from xptorch._tensor.size import Size
 from xptorch._tensor.tensor import Tensor

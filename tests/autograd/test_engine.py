@@ -354,9 +354,9 @@ def test_variable(torch: Any) -> None:
 @pytest.mark.parametrize("where", ["array_api_strict", "torch"])
 def test_the_engine_on_other_libraries(where: str) -> None:
     import xptorch as torch
-    from xptorch._core import backend
+    from xptorch._core import registry
 
-    if not backend.works(where):
+    if not registry.works(where):
         pytest.skip(f"{where} is not installed")
     x = torch.tensor([1.0, 2.0, 3.0], device=where, dtype=torch.float64, requires_grad=True)
     y = x * 2

@@ -8,10 +8,10 @@ import pytest
 
 import xptorch
 from xptorch import cuda
-from xptorch._core import backend
+from xptorch._core import registry
 from xptorch._tensor import typed_tensors
 
-pytestmark = pytest.mark.skipif(backend.works("cupy"), reason="there is a GPU")
+pytestmark = pytest.mark.skipif(registry.works("cupy"), reason="there is a GPU")
 
 
 def test_questions_are_answered() -> None:
@@ -27,7 +27,7 @@ def test_a_broken_installation_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(name: str) -> bool:
         raise OSError("libcuda.so is broken")
 
-    monkeypatch.setattr(backend, "works", broken)
+    monkeypatch.setattr(registry, "works", broken)
     assert not cuda.is_available()
 
 

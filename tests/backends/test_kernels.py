@@ -19,11 +19,11 @@ from xptorch.backends.numpy.kernels.layout import copy_last
 from xptorch.backends.numpy.scatter import accumulate
 
 from tests.backends import image_kernel_cases
-from xptorch._core import backend
-from xptorch._engine.grad_mode import local
+from xptorch._core import registry
+from xptorch._core.mode import local
 from xptorch._engine.op import HOT
 
-NUMPY = backend.load("numpy")
+NUMPY = registry.load("numpy")
 PLAIN = type(NUMPY.xp)(NUMPY.xp, kernels={})
 TOLERANCE = {np.dtype("float32"): 2e-5, np.dtype("float64"): 1e-12}
 # What these save for their VJPs is not unique: it is compared by what those make of it.

@@ -1,36 +1,22 @@
-"""The seam to array libraries: `Backend`, devices, and which of them a program runs on.
+"""The interface to array libraries: class `Backend`.
 
 A backend is one array library. Its namespace `xp` holds the array API's functions and the few that
 the standard lacks (`unfold`, `index_add`, …: the methods below under "on xp"), each with a generic
-version here that uses the standard alone. A backend is a device: numpy is ``cpu``, cupy ``cuda``,
-any other stands under its own name.
+version here that uses the standard alone.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import itertools
 import math
-import os
-import pkgutil
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
-from xptorch._core import dtype as dtypes
 from xptorch._core import erf as _erf
-from xptorch._engine.grad_mode import local, quieten
 
 Array = Any  # an array of any library
 Namespace = Any  # its functions
-
-
-class BackendError(RuntimeError, AssertionError):
-    """A backend is unknown, not installed, or finds no device; the message says what to do.
-
-    It is what PyTorch raises: an AssertionError without CUDA, a RuntimeError without a device.
-    """
 
 
 class _Namespace:
@@ -376,191 +362,3 @@ def _taps(kernel: tuple[int, ...]) -> list[tuple[tuple[slice, ...], tuple[Any, .
     """For each element of the kernel, the indices of (n, o1 … od) and of (k1 … kd, c)."""
     every = (slice(None),) * (len(kernel) + 1)
     return [(every, (*tap, slice(None))) for tap in itertools.product(*map(range, kernel))]
-
-
-# ---- devices
-
-_DEVICE_OF = {"numpy": "cpu", "cupy": "cuda"}
-_BACKEND_OF = {d: b for b, d in _DEVICE_OF.items()}
-_NAMED_ONLY = ("meta", "mps", "xpu", "hpu", "xla", "mtia")  # PyTorch's, which no backend drives
-_loaded: dict[str, Backend] = {}
-_default: list[device] = []  # the stack of `with device(...)`, under it the one set for good
-
-
-class device:
-    """Where a tensor lives: ``device("cpu")``, ``device("cuda", 1)``, ``device("torch")``.
-
-    As a context manager it makes itself the default device of the block.
-
-    Raises:
-        RuntimeError: the text names no device.
-    """
-
-    __slots__ = ("backend", "dtype_of", "floating", "index", "ndarray", "raw", "type", "xp")
-    _interned: ClassVar[dict[tuple[str, int | None], device]] = {}
-    type: str
-    index: int | None
-    backend: Backend
-    xp: Namespace
-    ndarray: Any
-    dtype_of: dict[Any, dtypes.dtype]
-    floating: frozenset[Any]  # the library's floating-point dtypes
-    raw: Any
-
-    def __new__(cls, type: Any = None, index: int | None = None) -> device:
-        if isinstance(type, device):
-            return type
-        if isinstance(type, int) and not isinstance(type, bool):
-            type, index = "cuda", type
-        if not isinstance(type, str):
-            raise TypeError(f"device(): argument 'type' must be str, not {_type_name(type)}")
-        name, colon, number = type.partition(":")
-        if colon:
-            if index is not None:
-                raise RuntimeError(f"type (string) must not include an index: {type!r}")
-            if not number.isdigit() or (len(number) > 1 and number[0] == "0"):
-                raise RuntimeError(f"Invalid device string: {type!r}")
-            index = int(number)
-        if index is not None and index < 0:
-            raise RuntimeError("Device index must not be negative")
-        key = (name, index)
-        found = cls._interned.get(key)
-        if found is not None:
-            return found
-        known_here = _BACKEND_OF.get(name, name) in backend_names() and name not in _DEVICE_OF
-        if not known_here and name not in _NAMED_ONLY:
-            known = ", ".join(_DEVICE_OF.get(b, b) for b in backend_names())
-            raise RuntimeError(f"Expected one of {known} device type: {name!r}")
-        found = cls._interned[key] = object.__new__(cls)
-        found.type, found.index = key
-        return found
-
-    def raw_dtype(self, dtype: dtypes.dtype) -> Any:
-        """The array library's object for a dtype."""
-        if dtype is dtypes.bfloat16:
-            from xptorch._core.bfloat16 import activate
-
-            return activate(self)
-        try:
-            return getattr(self.xp, dtype.name)
-        except AttributeError:
-            raise TypeError(f"{self.backend.name} has no dtype {dtype.name}") from None
-
-    def __repr__(self) -> str:
-        index = "" if self.index is None else f", index={self.index}"
-        return f"device(type={self.type!r}{index})"
-
-    def __str__(self) -> str:
-        return self.type if self.index is None else f"{self.type}:{self.index}"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return device, (self.type, self.index)
-
-    def __deepcopy__(self, memo: Any) -> device:
-        return self
-
-    def __enter__(self) -> device:
-        _default.append(resolve(self))
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        _default.pop()
-
-
-def _type_name(value: object) -> str:
-    return type(value).__name__
-
-
-def resolve(spec: Any = None) -> device:
-    """The device that `spec` (None, a name, an index, a device) stands for, its backend loaded."""
-    if spec is None:
-        return _default[-1] if _default else _initial_default()
-    d = spec if isinstance(spec, device) else device(spec)
-    if hasattr(d, "xp"):
-        return d
-    if d.type in _NAMED_ONLY:
-        raise NotImplementedError(f"no backend of xptorch drives the device type {d.type!r}")
-    backend = load(_BACKEND_OF.get(d.type, d.type))
-    index = d.index if d.index is not None else backend.current_index()
-    if index is not None and backend.current_index() is None:
-        index = None  # a library with one device: "cpu:0" is "cpu"
-    count = backend.device_count()
-    if index is not None and index >= count:
-        raise RuntimeError(f"device {d} does not exist: {backend.name} sees {count} device(s)")
-    canonical = device(d.type, index)
-    if not hasattr(canonical, "xp"):
-        _equip(canonical, backend)
-    return canonical
-
-
-def _equip(d: device, backend: Backend) -> None:
-    d.backend, d.raw = backend, backend.raw_device(d.index)
-    sample = backend.xp.zeros((1,), dtype=backend.xp.float32, device=d.raw)
-    d.ndarray, d.dtype_of = type(sample), {}
-    for name, dt in dtypes.DTYPES.items():
-        raw = getattr(backend.xp, name, None)
-        if raw is not None and dt is not dtypes.bfloat16:
-            d.dtype_of[backend.xp.zeros((1,), dtype=raw, device=d.raw).dtype] = dt
-    d.floating = frozenset(r for r, dt in d.dtype_of.items() if dt.is_floating_point)
-    d.xp = backend.xp  # last: its presence says that the device is ready
-
-
-def _initial_default() -> device:
-    name = os.environ.get("XPTORCH_BACKEND", "") or "numpy"
-    load(name)
-    set_default_device(_DEVICE_OF.get(name, name))
-    return _default[-1]
-
-
-def set_default_device(d: Any) -> None:
-    """New tensors are made on this device from now on; None goes back to ``cpu``."""
-    _default[:1] = [resolve("cpu" if d is None else d)]
-
-
-def get_default_device() -> device:
-    """The device on which new tensors are made."""
-    return resolve()
-
-
-def backend_names() -> list[str]:
-    """The backends that this installation knows, whether or not their libraries are installed."""
-    package = importlib.import_module("xptorch.backends")
-    found = pkgutil.iter_modules(package.__path__)
-    return sorted(m.name for m in found if m.ispkg)
-
-
-def load(name: str) -> Backend:
-    """The backend of that name, loaded once.
-
-    Raises:
-        BackendError: it is unknown, its library is missing, or no device of it works.
-    """
-    found = _start(name)
-    if isinstance(found, str):
-        usable = [n for n in backend_names() if isinstance(_start(n), Backend)]
-        raise BackendError(f"{found}. Backends that work here: {', '.join(usable)}.")
-    return found
-
-
-def works(name: str) -> bool:
-    """Whether the backend of that name can be used here."""
-    return isinstance(_start(name), Backend)
-
-
-def _start(name: str) -> Backend | str:
-    """The backend of that name, or what is in its way."""
-    if name in _loaded:
-        return _loaded[name]
-    if name not in backend_names():
-        return f"There is no backend {name!r}"
-    cls: type[Backend] = importlib.import_module(f"xptorch.backends.{name}.backend").BACKEND
-    try:
-        backend = cls()  # type: ignore[call-arg]
-    except ImportError as e:
-        hint = f" ({cls.hint})" if cls.hint else ""
-        return f"The backend {name!r} needs {e.name or 'its library'}, which is not installed{hint}"
-    if backend.device_count() == 0:
-        return f"The backend {name!r} finds no working device"
-    quieten.append(backend.quieten)
-    local.mode.run(backend.quieten)
-    return _loaded.setdefault(name, backend)

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from xptorch._core import dtype as dtypes
-from xptorch._core.backend import BackendError, device
-from xptorch._engine.grad_mode import local
+from xptorch._core.device import device
+from xptorch._core.mode import local
+from xptorch._core.registry import BackendError
 from xptorch._engine.graph import Node
 from xptorch._engine.op import OPS, Op
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xptorch._core import backend
+from xptorch._core import registry
 
 __all__ = [
     "get_num_interop_threads",
@@ -17,7 +17,7 @@ def get_num_threads() -> int:
 
     At first OMP_NUM_THREADS, or as many as there are processors that the program may use.
     """
-    return backend.load("numpy").threads()
+    return registry.load("numpy").threads()
 
 
 def set_num_threads(count: int) -> None:
@@ -27,7 +27,7 @@ def set_num_threads(count: int) -> None:
         TypeError: `count` is not an int.
         RuntimeError: it is not positive.
     """
-    backend.load("numpy").threads(_positive("set_num_threads", count))
+    registry.load("numpy").threads(_positive("set_num_threads", count))
 
 
 def get_num_interop_threads() -> int:

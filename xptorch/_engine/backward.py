@@ -10,8 +10,9 @@ from functools import partial
 from heapq import heappop, heappush
 from typing import Any
 
-from xptorch._core.backend import device
-from xptorch._engine.grad_mode import local, switch
+from xptorch._core.device import device
+from xptorch._core.mode import local
+from xptorch._engine.grad_mode import switch
 from xptorch._engine.graph import Node, bump, lifted, place, setup, wrap
 
 hooked: dict[int, Callable[[], Any]] = {}  # weak references to the leaves that have hooks

@@ -13,8 +13,8 @@ from functools import partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from xptorch._core.backend import device
-from xptorch._engine.grad_mode import local
+from xptorch._core.device import device
+from xptorch._core.mode import local
 from xptorch._engine.graph import (
     Node,
     Output,

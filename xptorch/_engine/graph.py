@@ -12,8 +12,10 @@ from collections.abc import Callable, Sequence
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from xptorch._core.backend import Array, Namespace, device
-from xptorch._engine.grad_mode import enable_grad, local, set_grad_enabled
+from xptorch._core.backend import Array, Namespace
+from xptorch._core.device import device
+from xptorch._core.mode import local
+from xptorch._engine.grad_mode import enable_grad, set_grad_enabled
 
 if TYPE_CHECKING:
     from xptorch._engine.op import Op

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from xptorch._engine.grad_mode import local, set_grad_enabled
+from xptorch._core.mode import local
+from xptorch._engine.grad_mode import set_grad_enabled
 from xptorch._engine.graph import Node, bump, place_at, refresh, replayed, setup, wrap
 
 

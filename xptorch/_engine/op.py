@@ -12,8 +12,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from xptorch._core.mode import local
 from xptorch._engine.codegen import source_of_call, source_of_pull, written
-from xptorch._engine.grad_mode import local
 from xptorch._engine.graph import Node, clock, different_devices, new, refresh, setup, wrap
 
 OPS: dict[str, Callable[..., Any]] = {}  # every declared op by name; `.op` holds its declaration

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from xptorch._core import dtype as dtypes
-from xptorch._core.backend import Array, resolve
-from xptorch._core.backend import device as Device
+from xptorch._core.backend import Array
+from xptorch._core.device import device as Device
+from xptorch._core.device import resolve
 from xptorch._core.dtype import FLOAT
 from xptorch._core.dtype import dtype as Dtype
 from xptorch._core.formats import strided

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xptorch._core import dtype as dtypes
-from xptorch._core.backend import device as Device
-from xptorch._engine import grad_mode, graph
+from xptorch._core.device import device as Device
+from xptorch._core.mode import local
+from xptorch._engine import graph
 from xptorch.ops._common import is_tensor, type_name
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def moved(t: Tensor, on: Device) -> Tensor:
     """A copy of the tensor on a device."""
     on.raw_dtype(t.dtype)
     copy = graph.wrap(on.backend.from_host(t._host(), on.index), on)
-    if t.requires_grad and grad_mode.local.mode.enabled:
+    if t.requires_grad and local.mode.enabled:
         copy._node, copy._needs = _Moved(t, on), True
     return copy
 

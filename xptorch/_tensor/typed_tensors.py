@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xptorch._core import backend
+from xptorch._core import device as devices
 from xptorch._core import dtype as dtypes
 from xptorch.ops._common import is_tensor, type_name
 from xptorch.ops.shape import creation
@@ -88,6 +88,6 @@ def set_default_tensor_type(t: Any) -> None:
         t = found
     if not isinstance(t, TensorType):
         raise TypeError("invalid type object")
-    if t.is_cuda or backend.resolve().type == "cuda":
-        backend.set_default_device(t.where)
+    if t.is_cuda or devices.resolve().type == "cuda":
+        devices.set_default_device(t.where)
     dtypes.set_default_dtype(t.dtype)

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 from xptorch import cuda
-from xptorch._core import backend
+from xptorch._core import device as devices
 from xptorch._core import dtype as _dtype
-from xptorch._engine.grad_mode import local
+from xptorch._core.mode import local
 from xptorch.ops._common import is_tensor, to_dtype
 
 _TYPES = "cpu, cuda, ipu, xpu, mkldnn, opengl, opencl, ideep, hip, ve, fpga, maia, xla, lazy, vulkan, mps, meta, hpu, mtia, privateuseone"  # noqa: E501
@@ -114,7 +114,7 @@ class autocast:
         dtypes = dict(before.dtypes) if before else {}
         dtypes.pop(self.device, None)
         if self._enabled:
-            backend.resolve(self.device).raw_dtype(self.fast_dtype)  # is it there?
+            devices.resolve(self.device).raw_dtype(self.fast_dtype)  # is it there?
             dtypes[self.device] = self.fast_dtype
         cached = True if self.cache_enabled is None else self.cache_enabled
         cache = before.cache if before else {}

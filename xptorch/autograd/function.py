@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from xptorch._core.dtype import FLOAT
+from xptorch._core.mode import local
 from xptorch._engine import graph, inplace
-from xptorch._engine.grad_mode import local, no_grad
+from xptorch._engine.grad_mode import no_grad
 from xptorch._engine.graph import Node
 from xptorch.autograd import anomaly_mode
 from xptorch.ops._common import is_tensor

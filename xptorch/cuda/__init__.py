@@ -13,7 +13,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from xptorch import random
-from xptorch._core import backend
+from xptorch._core import device as devices
+from xptorch._core import registry
 from xptorch._tensor import typed_tensors
 
 if TYPE_CHECKING:
@@ -28,19 +29,19 @@ CharTensor, ByteTensor, BoolTensor = (_TYPES[f"{n}Tensor"] for n in ("Char", "By
 def is_available() -> bool:
     """Whether CuPy is installed and sees a GPU; never raises."""
     try:
-        return backend.works("cupy")
+        return registry.works("cupy")
     except Exception:  # a broken installation is one that is not available
         return False
 
 
 def device_count() -> int:
     """How many GPUs there are."""
-    return backend.load("cupy").device_count() if is_available() else 0
+    return registry.load("cupy").device_count() if is_available() else 0
 
 
 def is_initialized() -> bool:
     """Whether the CuPy backend has been loaded."""
-    return "cupy" in backend._loaded
+    return "cupy" in registry._loaded
 
 
 def init() -> None:
@@ -49,14 +50,14 @@ def init() -> None:
     Raises:
         BackendError: CuPy is not installed, or sees no GPU.
     """
-    backend.load("cupy")
+    registry.load("cupy")
 
 
 def _index(device: Any) -> int:
     """The index of a device given as such, as its name or index, or as None for the current one."""
     if isinstance(device, int) and not isinstance(device, bool):
-        device = backend.device("cuda", device)
-    on = backend.resolve("cuda" if device is None else device)
+        device = devices.device("cuda", device)
+    on = devices.resolve("cuda" if device is None else device)
     if on.type != "cuda":
         raise ValueError(f"Expected a cuda device, but got: {on}")
     return on.index or 0
@@ -67,14 +68,14 @@ def _index(device: Any) -> int:
 
 def current_device() -> int:
     """The index of the device that "cuda" stands for."""
-    return backend.load("cupy").current_index() or 0
+    return registry.load("cupy").current_index() or 0
 
 
 def set_device(device: Any) -> None:
     """Let "cuda" stand for this device from now on; a negative index changes nothing."""
     if isinstance(device, int) and device < 0:
         return
-    backend.load("cupy").activate(_index(device)).__enter__()
+    registry.load("cupy").activate(_index(device)).__enter__()
 
 
 class device:
@@ -91,7 +92,7 @@ class device:
 
     def __enter__(self) -> None:
         if self.idx >= 0:
-            self.context = backend.load("cupy").activate(self.idx)
+            self.context = registry.load("cupy").activate(self.idx)
         self.context.__enter__()
 
     def __exit__(self, *exc: Any) -> None:
@@ -118,7 +119,7 @@ class _Properties:
 def get_device_properties(device: Any = None) -> Any:
     """A device's name, major and minor version, total_memory and multi_processor_count."""
     index = _index(device)
-    return _Properties(backend.load("cupy").properties(index))
+    return _Properties(registry.load("cupy").properties(index))
 
 
 def get_device_name(device: Any = None) -> str:
@@ -139,7 +140,7 @@ def is_bf16_supported(including_emulation: bool = True) -> bool:
 
 def synchronize(device: Any = None) -> None:
     """Wait until all work queued on the device is done."""
-    backend.load("cupy").synchronize(_index(device))
+    registry.load("cupy").synchronize(_index(device))
 
 
 # ---- memory
@@ -148,7 +149,7 @@ def synchronize(device: Any = None) -> None:
 def _memory(device: Any, reset_peak: bool = False) -> dict[str, int]:
     if not is_available():
         return {}
-    return backend.load("cupy").memory_stats(_index(device), reset_peak)
+    return registry.load("cupy").memory_stats(_index(device), reset_peak)
 
 
 def memory_allocated(device: Any = None) -> int:
@@ -185,13 +186,13 @@ reset_max_memory_allocated = reset_peak_memory_stats
 def empty_cache() -> None:
     """Give the memory pool's unused memory back."""
     if is_available():
-        backend.load("cupy").empty_cache()
+        registry.load("cupy").empty_cache()
 
 
 def mem_get_info(device: Any = None) -> tuple[int, int]:
     """Bytes free on the device, and in all."""
     index = _index(device)
-    stats = backend.load("cupy").memory_stats(index)
+    stats = registry.load("cupy").memory_stats(index)
     return stats["free"], stats["total"]
 
 
@@ -288,7 +289,7 @@ class _OnlyStream(Stream):
 
     def __init__(self, index: int) -> None:
         self.index = index
-        self.device = backend.resolve(f"cuda:{index}")
+        self.device = devices.resolve(f"cuda:{index}")
 
     def synchronize(self) -> None:
         """Wait until its work is done."""

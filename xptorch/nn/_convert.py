@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
-from xptorch._core import backend
+from xptorch._core import device as devices
 from xptorch._core import dtype as dtypes
 from xptorch._engine.grad_mode import no_grad
 from xptorch._tensor.tensor import Tensor
@@ -132,4 +132,4 @@ def _parse_to(*args: Any, **kwargs: Any) -> tuple[Any, dtypes.dtype | None]:
     device, dtype = given.get("device"), given.get("dtype")
     if dtype is not None and not isinstance(dtype, dtypes.dtype):
         raise TypeError(f"to(): argument 'dtype' must be xptorch.dtype, not {_type_name(dtype)}")
-    return None if device is None else backend.device(device), dtype
+    return None if device is None else devices.device(device), dtype

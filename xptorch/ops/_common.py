@@ -15,10 +15,10 @@ from xptorch._core.dtype import FLOAT as FLOAT
 from xptorch._core.dtype import INTEGER as INTEGER
 from xptorch._core.dtype import can_cast as can_cast
 from xptorch._core.dtype import dtype
+from xptorch._core.mode import local
 from xptorch._engine import graph
 from xptorch._engine import inplace as _inplace
 from xptorch._engine import op as _engine
-from xptorch._engine.grad_mode import local
 from xptorch._engine.graph import broadcast as broadcast
 from xptorch._engine.op import op
 

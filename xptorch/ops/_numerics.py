@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from xptorch._core import dtype as dtypes
-from xptorch._engine.grad_mode import local
+from xptorch._core.mode import local
 from xptorch.ops._common import BOOL, COMPLEX, INTEGER, refuse, to_dtype
 
 if TYPE_CHECKING:

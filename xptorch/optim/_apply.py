@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from xptorch._core.mode import local
 from xptorch._engine import graph
-from xptorch._engine.grad_mode import local
 from xptorch._engine.op import hot
 from xptorch._tensor.tensor import Tensor
 

@@ -18,8 +18,8 @@ from typing import IO, Any, TypeAlias
 
 import numpy as np
 
-from xptorch._core import backend
-from xptorch._core.backend import device
+from xptorch._core import device as devices
+from xptorch._core.device import device
 from xptorch.serialization.archive import CheckpointError, Reader, Writer, read_exactly, replaced
 from xptorch.serialization.pickler import Pickler, torch_names
 from xptorch.serialization.storage import STORAGE_CLASSES, Name, Placement, Storage, itemsize
@@ -420,7 +420,7 @@ def _unguarded_restorer(map_location: MapLocation) -> Restore:
             else _restore(storage, location)
         )
     if isinstance(map_location, str | device):
-        on = backend.resolve(map_location)
+        on = devices.resolve(map_location)
         return lambda storage, location: storage.to(on)
     if not callable(map_location):
         raise TypeError(
@@ -443,7 +443,7 @@ def _mapped(storage: Storage, location: str, map_location: Any) -> Storage:
 
 def _restore(storage: Storage, location: str) -> Storage:
     """The storage on the device that it was saved on."""
-    default = backend.resolve()
+    default = devices.resolve()
     if location == "cpu" and default.type != "cuda":
         # A backend that computes on the host under its own name takes the CPU's part.
         return storage.to(default)

@@ -9,7 +9,7 @@ from collections import Counter, OrderedDict
 from typing import IO, Any
 
 from xptorch._core import dtype as dtypes
-from xptorch._core.backend import device
+from xptorch._core.device import device
 from xptorch._engine import graph
 from xptorch._tensor.size import Size
 from xptorch._tensor.tensor import Tensor

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from xptorch._core import backend
+from xptorch._core import device as devices
 from xptorch._core import dtype as dtypes
-from xptorch._core.backend import device
+from xptorch._core.device import device
 from xptorch._tensor.tensor import Tensor
 
 STORAGE_CLASSES = {  # PyTorch's; other dtypes go as UntypedStorage
@@ -54,7 +54,7 @@ class Storage:
 
     def __init__(self, data: Any, dtype: str, swap: bool) -> None:
         self.dtype = dtype
-        self.device: device = backend.resolve("cpu")
+        self.device: device = devices.resolve("cpu")
         self.swap = swap
         self._bytes = np.frombuffer(data, np.uint8)
         self._views: dict[Any, Any] = {}
@@ -69,11 +69,11 @@ class Storage:
 
     def cuda(self, device: Any = None) -> Storage:
         """The storage, on a GPU."""
-        return self.to("cuda" if device is None else backend.device(device))
+        return self.to("cuda" if device is None else devices.device(device))
 
     def to(self, where: Any) -> Storage:
         """The storage, on any device."""
-        self.device = backend.resolve(where)
+        self.device = devices.resolve(where)
         return self
 
     def fill(self, data: Any) -> None:
@@ -99,7 +99,7 @@ class Storage:
     ) -> Any:
         if dtype not in dtypes.DTYPES:
             raise NotImplementedError(f"the file has a tensor of dtype {dtype}: xptorch has none")
-        backend.resolve("cpu").raw_dtype(dtypes.DTYPES[dtype])  # NumPy learns bfloat16 late
+        devices.resolve("cpu").raw_dtype(dtypes.DTYPES[dtype])  # NumPy learns bfloat16 late
         if len(size) != len(stride) or min((offset, *size, *stride)) < 0:
             raise ValueError(f"a view of size {size} and stride {stride} at {offset}")
         dt = np.dtype(dtype).newbyteorder("S" if self.swap else "=")

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from xptorch import random
+from xptorch._core.mode import local
 from xptorch._engine import graph
-from xptorch._engine.grad_mode import enable_grad, local, no_grad
+from xptorch._engine.grad_mode import enable_grad, no_grad
 from xptorch._engine.graph import Node
 from xptorch.nn import Sequential
 from xptorch.ops._common import is_tensor

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from xptorch._core import dtype as dtypes
-from xptorch._engine.grad_mode import local
+from xptorch._core.mode import local
 from xptorch.ops._common import need_tensor, shape_text, type_name
 from xptorch.ops._numerics import in_float32
 from xptorch.ops.layers.convolution import Axes, Geometry, convolve, convolve_input

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch._core import dtype as dtypes
 from xptorch._core.dtype import BOOL, COMPLEX, FLOAT
+from xptorch._core.mode import local
 from xptorch._engine import graph
-from xptorch._engine.grad_mode import local
 from xptorch.ops._common import need_tensor, refuse, shape_text, to_dtype, type_name
 from xptorch.ops._factories import named
 from xptorch.ops._numerics import in_float32

@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from xptorch._core import dtype as dtypes
+from xptorch._core.mode import local
 from xptorch._engine import graph
-from xptorch._engine.grad_mode import local
 from xptorch._engine.op import hot, op
 from xptorch.ops._common import broadcast, need_tensor, shape_text, type_name
 from xptorch.ops._numerics import in_float32, need_floating, total_along

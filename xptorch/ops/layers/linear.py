@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from xptorch._core import dtype as dtypes
+from xptorch._core.mode import local
 from xptorch._engine import graph
-from xptorch._engine.grad_mode import local
 from xptorch._engine.graph import column_sums
 from xptorch._engine.op import hot, op
 from xptorch.ops._common import extremes, need_tensor, shape_text, to_dtype, type_name

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch._core import dtype as dtypes
 from xptorch._core.dtype import FLOAT
-from xptorch._engine.grad_mode import local
+from xptorch._core.mode import local
 from xptorch._engine.graph import sum_to
 from xptorch._engine.op import op
 from xptorch.ops._common import (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch import random as streams
 from xptorch._core import dtype as dtypes
-from xptorch._core.backend import resolve
+from xptorch._core.device import resolve
 from xptorch._core.dtype import BOOL, COMPLEX
 from xptorch._core.dtype import dtype as Dtype
 from xptorch._engine import graph, inplace

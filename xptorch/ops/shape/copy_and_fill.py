@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from xptorch._core.mode import local
 from xptorch._engine import graph, inplace
-from xptorch._engine.grad_mode import local
 from xptorch._engine.op import op
 from xptorch.ops._common import (
     as_shape,

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from xptorch._core import dtype as dtypes
-from xptorch._core.backend import resolve
+from xptorch._core.device import resolve
 from xptorch._core.dtype import dtype as Dtype
+from xptorch._core.mode import local
 from xptorch._engine import graph
-from xptorch._engine.grad_mode import local
 from xptorch._engine.op import OPS
 from xptorch._tensor import interop
 from xptorch.ops._common import (

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
-from xptorch._core import backend
+from xptorch._core import device as devices
 from xptorch.random import Generator
 from xptorch.utils.data.collate import default_collate, default_convert
 from xptorch.utils.data.dataset import (
@@ -292,7 +292,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
             base_seed=self._base_seed,
             num_workers=loader.num_workers,
             init_fn=loader.worker_init_fn,
-            on_host=backend.resolve().type == "cuda",
+            on_host=devices.resolve().type == "cuda",
         )
         self._epoch = 0
         self._pool = Pool(job, loader.multiprocessing_context)

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from xptorch._core import backend
+from xptorch._core import device as devices
 from xptorch._tensor.tensor import Tensor
 from xptorch.ops.shape import creation
 from xptorch.random import manual_seed
@@ -120,12 +120,12 @@ class _Packer(ForkingPickler):
         host = on.backend.to_host(obj._data)
         if not host.flags.writeable:
             host = host.copy()  # it would arrive as an array that nobody may write into
-        place = None if on is backend.resolve() else str(on)
+        place = None if on is devices.resolve() else str(on)
         return _unpack, (host, place, obj.requires_grad)
 
 
 def _unpack(host: Any, place: str | None, requires_grad: bool) -> Tensor:
-    t = creation.from_numpy(host).to(backend.resolve(place))
+    t = creation.from_numpy(host).to(devices.resolve(place))
     return t.requires_grad_() if requires_grad else t
 
 
@@ -152,7 +152,7 @@ def _work(worker_id: int, job: Job, tasks: Connection, answers: Connection) -> N
     words = np.random.SeedSequence([worker_id, job.base_seed]).generate_state(4)
     np.random.seed(words)  # noqa: NPY002  # the global state that datasets may draw from
     _info = WorkerInfo(worker_id, job.num_workers, seed, job.dataset)
-    place = backend.device("cpu") if job.on_host else contextlib.nullcontext()
+    place = devices.device("cpu") if job.on_host else contextlib.nullcontext()
     inbox = _Inbox(tasks)
     outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_send_all, args=(outbox, answers), daemon=True).start()

@@ -1,0 +1,34 @@
+"""What is set for the current thread: whether ops are recorded, and how array code is run."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections.abc import Callable
+from typing import Any
+
+quieten: list[Callable[[], None]] = []  # what tells each loaded array library to keep quiet
+
+
+class _Mode:
+    """What is set in one thread."""
+
+    def __init__(self) -> None:
+        self.enabled = True
+        self.inference = False
+        self.casting: Any = None  # what autocast does to the operands of matrix products
+        # Array code runs in a context of its own, where overflow and 0/0 give inf and NaN without
+        # a warning; the user's own array code around it keeps its settings.
+        self.run = contextvars.copy_context().run
+        for function in quieten:
+            self.run(function)
+
+
+class _Local(threading.local):
+    """Each thread's own mode."""
+
+    def __init__(self) -> None:
+        self.mode = _Mode()
+
+
+local = _Local()
