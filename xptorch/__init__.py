@@ -68,6 +68,7 @@ from xptorch.ops.linalg.householder import *
 from xptorch.ops.linalg.products import *
 from xptorch.ops.linalg.lu import *
 from xptorch.ops.linalg.norms import *
+from xptorch.ops.layers.embedding import *
 from xptorch.ops.layers.linear import *
 from xptorch.ops.shape.copy_and_fill import *
 from xptorch.ops.special.error_functions import *
@@ -79,10 +80,12 @@ from xptorch.ops.layers.recurrent_stack import *
 from xptorch.ops.reduction.reduce import *
 from xptorch.ops.index.scatter import *
 from xptorch.ops.index.segments import segment_reduce as segment_reduce
+from xptorch.ops.shape.joining import *
 from xptorch.ops.shape.views import *
 from xptorch.ops.shape.slicing import *
 from xptorch.ops.layers.softmax import *
 from xptorch.ops.index.sort import *
+from xptorch.ops.elementwise.combinations import *
 from xptorch.ops.special.elementary import *
 from xptorch.ops.reduction.statistics import *
 from xptorch.ops.shape.storage import *

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from xptorch.ops.layers.convolution import Geometry
+from xptorch.ops.layers.window import Geometry
 
 Case = tuple[tuple[Any, ...], dict[str, Any]]
 CASES: dict[str, Callable[[np.random.Generator, Any], Iterator[Case]]] = {}

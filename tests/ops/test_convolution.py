@@ -16,7 +16,7 @@ import pytest
 import xptorch
 from tests.columns import Column, host
 from xptorch._core import backend as _backend
-from xptorch.ops.layers.convolution import Geometry
+from xptorch.ops.layers.window import Geometry
 
 torch = pytest.importorskip("torch")
 

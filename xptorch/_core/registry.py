@@ -1,7 +1,7 @@
 """Which backends there are, here and in other packages, and how one is loaded.
 
-A built-in backend is a folder of `xptorch.backends`. Another package brings one by an entry point of
-the group ``xptorch.backends``: its name is the backend's, its object the subclass of `Backend`.
+A built-in backend is a folder of `xptorch.backends`. Another package brings one by an entry point
+of the group ``xptorch.backends``: its name is the backend's, its object the subclass of `Backend`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from xptorch._core.dtype import FLOAT, dtype
 from xptorch._engine.codegen import source_of_operator, written
 from xptorch._tensor.tensor import Tensor
 from xptorch.ops._common import inplace, to_dtype
-from xptorch.ops.elementwise import arithmetic, comparison, complex, predicates
+from xptorch.ops.elementwise import arithmetic, combinations, comparison, complex, predicates
 from xptorch.ops.index import indexing, scatter, sort
 from xptorch.ops.layers import activation, softmax
 from xptorch.ops.linalg import decompositions, householder, inverses, lu, norms, products
@@ -38,10 +38,11 @@ METHODS: dict[ModuleType, str] = {
         minimum mul+ multiply+ neg+ negative+ positive pow+ reciprocal+ remainder+ round+ rsqrt+
         sgn+ sigmoid+ sign+ sin+ sinh+ sqrt+ square+ sub+ subtract+ tan+ tanh+ true_divide+ trunc+
     """,
-    elementary: """
+    combinations: """
         addcdiv+ addcmul+ arctan2+ atan2+ deg2rad+ frexp gcd+ heaviside+ hypot+ lcm+ ldexp+ lerp+
-        logaddexp logaddexp2 logit+ nextafter+ rad2deg+ sinc+ xlogy+
+        nextafter+ rad2deg+
     """,
+    elementary: "logaddexp logaddexp2 logit+ sinc+ xlogy+",
     complex: "adjoint angle conj conj_physical+ isreal resolve_conj resolve_neg",
     gamma: "digamma+ igamma+ igammac+ lgamma+ mvlgamma+",
     bessel: "i0+",

@@ -10,7 +10,7 @@ from xptorch._engine import backward as _backprop
 from xptorch._engine import graph
 from xptorch.autograd import _hooks
 from xptorch.ops._common import is_tensor
-from xptorch.ops.shape import creation, views
+from xptorch.ops.shape import creation, joining
 
 if TYPE_CHECKING:
     from xptorch._tensor.tensor import Tensor
@@ -127,7 +127,7 @@ def _batched(
         keep = retain or i < count - 1
         rows.append(_backprop.differentiate(outs, grads, ins, create_graph, keep))
     columns = zip(*rows, strict=True)
-    return [None if column[0] is None else views.stack(list(column)) for column in columns]
+    return [None if column[0] is None else joining.stack(list(column)) for column in columns]
 
 
 def _sequence(x: Any) -> tuple[Any, ...]:

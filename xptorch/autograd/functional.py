@@ -8,7 +8,7 @@ from typing import Any
 from xptorch._engine.grad_mode import enable_grad, is_grad_enabled, set_grad_enabled
 from xptorch.autograd._backward import grad, linearized
 from xptorch.ops._common import is_tensor
-from xptorch.ops.shape import creation, views
+from xptorch.ops.shape import creation, joining
 
 Tensors = tuple[Any, ...]
 Function = Callable[..., Any]
@@ -131,7 +131,7 @@ def _rows(out: Any, i: int, ins: Tensors, create_graph: bool, strict: bool) -> T
                 )
             found[j].append(creation.zeros_like(ins[j]) if g is None else g)
     empty = [creation.zeros(0, *t.shape, dtype=t.dtype, device=t.device) for t in ins]
-    stacks = [views.stack(gs) if gs else zero for gs, zero in zip(found, empty, strict=True)]
+    stacks = [joining.stack(gs) if gs else zero for gs, zero in zip(found, empty, strict=True)]
     return tuple(s.reshape(*out.shape, *t.shape) for s, t in zip(stacks, ins, strict=True))
 
 

@@ -10,7 +10,7 @@ from xptorch._engine.grad_mode import enable_grad, no_grad
 from xptorch.autograd._backward import grad
 from xptorch.ops._common import is_tensor
 from xptorch.ops.elementwise.complex import view_as_complex, view_as_real
-from xptorch.ops.shape import creation, views
+from xptorch.ops.shape import creation, joining
 
 Tensors = tuple[Any, ...]
 
@@ -198,14 +198,14 @@ class _Run:
             rows.append([d.reshape(-1) for d in self.difference(place, _one(x, k))])
         if not rows:
             return [creation.zeros(0, t.numel(), dtype=x.dtype) for t in self.values(self.ins)]
-        return [views.stack(list(column)) for column in zip(*rows, strict=True)]
+        return [joining.stack(list(column)) for column in zip(*rows, strict=True)]
 
     def _analytical(self, out: Any, j: int) -> Any:
         columns = [self.backward(out, _one(out, k))[j].reshape(-1) for k in range(out.numel())]
         x = self.ins[self.places[j]]
         if not columns:
             return creation.zeros(x.numel(), 0, dtype=x.dtype, device=x.device)
-        return views.stack(columns, dim=1)
+        return joining.stack(columns, dim=1)
 
     def _check_projection(self) -> None:
         for j, place in enumerate(self.places):
@@ -249,11 +249,11 @@ class _Run:
         for out in self.outs:
             vs = [_random(out) for _ in range(2)]
             batched = grad(
-                [out], ins, [views.stack(vs)], True, allow_unused=True, is_grads_batched=True
+                [out], ins, [joining.stack(vs)], True, allow_unused=True, is_grads_batched=True
             )
             single = zip(*(self.backward(out, v) for v in vs), strict=True)
             for found, rows in zip(batched, single, strict=True):
-                if found is not None and not self.close(found, views.stack(list(rows))):
+                if found is not None and not self.close(found, joining.stack(list(rows))):
                     raise GradcheckError("Batched gradients differ from those of a loop")
 
 
@@ -314,7 +314,7 @@ def gradgradcheck(
     if grad_outputs is None:
         grads = [_random(t) for t in outs]
         if gen_non_contig_grad_outputs:
-            grads = [views.stack([g, g], dim=-1)[..., 0] for g in grads]
+            grads = [joining.stack([g, g], dim=-1)[..., 0] for g in grads]
         grads = [g.detach().requires_grad_() for g in grads]
     else:
         grads = [grad_outputs] if is_tensor(grad_outputs) else list(grad_outputs)

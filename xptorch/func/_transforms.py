@@ -18,7 +18,7 @@ from xptorch.autograd._backward import grad as backward
 from xptorch.autograd._backward import linearized
 from xptorch.func._vmap import check_randomness
 from xptorch.ops._common import is_tensor
-from xptorch.ops.shape import creation, views
+from xptorch.ops.shape import creation, joining
 from xptorch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_structure
 
 Function = Callable[..., Any]
@@ -333,7 +333,7 @@ def _rows(run: _Pass, y: Any, record: bool) -> list[Any]:
         return [
             creation.zeros(*y.shape, *x.shape, dtype=x.dtype, device=x.device) for x in run.inputs
         ]
-    stacks = [views.stack(column) for column in zip(*rows, strict=True)]
+    stacks = [joining.stack(column) for column in zip(*rows, strict=True)]
     stacks = stacks if record else [s.detach() for s in stacks]
     return [s.reshape(*y.shape, *x.shape) for s, x in zip(stacks, run.inputs, strict=True)]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from xptorch import random
 from xptorch.ops._common import is_tensor
-from xptorch.ops.shape import creation, views
+from xptorch.ops.shape import creation, joining
 from xptorch.utils._pytree import broadcast_prefix, tree_flatten, tree_structure
 
 Function = Callable[..., Any]
@@ -185,4 +185,4 @@ def _stacked(name: str, values: Sequence[Any], axis: int | None, size: int) -> A
             f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(values[0])}. "
             "Did you mean to set out_dims= to None for output?"
         )
-    return views.stack(values[:size] or values, axis).narrow(axis, 0, size)
+    return joining.stack(values[:size] or values, axis).narrow(axis, 0, size)

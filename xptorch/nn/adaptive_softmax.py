@@ -11,7 +11,7 @@ from xptorch.nn import functional as F
 from xptorch.nn.container import ModuleList, Sequential
 from xptorch.nn.linear import Linear
 from xptorch.nn.module import Module
-from xptorch.ops.shape import creation, views
+from xptorch.ops.shape import creation, joining
 
 __all__ = ["AdaptiveLogSoftmaxWithLoss"]
 
@@ -122,7 +122,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         for i, tail in enumerate(self.tail):
             cluster = head[:, self.shortlist_size + i].unsqueeze(1)
             parts.append(F.log_softmax(tail(input), dim=1) + cluster)
-        return views.cat(parts, 1)
+        return joining.cat(parts, 1)
 
     def log_prob(self, input: Tensor) -> Tensor:
         """The log-probabilities of all classes: (n, in_features) → (n, n_classes)."""

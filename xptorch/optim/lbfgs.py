@@ -10,7 +10,7 @@ from xptorch._engine.grad_mode import enable_grad, no_grad
 from xptorch._tensor.tensor import Tensor
 from xptorch.ops.elementwise.complex import view_as_real
 from xptorch.ops.shape.creation import zeros_like
-from xptorch.ops.shape.views import cat
+from xptorch.ops.shape.joining import cat
 from xptorch.optim._formula import check_lr, number
 from xptorch.optim.optimizer import Optimizer, ParamsT
 

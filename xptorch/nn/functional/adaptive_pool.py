@@ -12,8 +12,8 @@ from xptorch._engine import graph
 from xptorch.nn.functional.pool import maxima, means, with_indices
 from xptorch.ops._common import need_tensor, refuse, shape_text, to_dtype
 from xptorch.ops._numerics import in_float32
-from xptorch.ops.layers.convolution import Axes, Geometry
 from xptorch.ops.layers.resample import Taps, resample
+from xptorch.ops.layers.window import Axes, Geometry
 from xptorch.ops.shape import views
 
 if TYPE_CHECKING:

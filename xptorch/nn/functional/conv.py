@@ -9,7 +9,8 @@ from xptorch._core import dtype as dtypes
 from xptorch._core.mode import local
 from xptorch.ops._common import need_tensor, shape_text, type_name
 from xptorch.ops._numerics import in_float32
-from xptorch.ops.layers.convolution import Axes, Geometry, convolve, convolve_input
+from xptorch.ops.layers.convolution import convolve, convolve_input
+from xptorch.ops.layers.window import Axes, Geometry
 from xptorch.ops.shape import views
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from xptorch._engine.grad_mode import no_grad
 from xptorch.ops._common import to_dtype, type_name
 from xptorch.ops.elementwise.comparison import where
 from xptorch.ops.index.sort import sort
-from xptorch.ops.layers import linear as ops
-from xptorch.ops.layers.linear import one_hot
+from xptorch.ops.layers import embedding as ops
+from xptorch.ops.layers.embedding import one_hot
 from xptorch.ops.linalg import norms
 from xptorch.ops.shape import creation
 

@@ -9,9 +9,9 @@ from xptorch._core import dtype as dtypes
 from xptorch._core.backend import window_count
 from xptorch._core.dtype import BOOL, COMPLEX, FLOAT
 from xptorch.ops._common import need_tensor, shape_text, to_dtype, type_name
-from xptorch.ops.layers.convolution import Axes
-from xptorch.ops.layers.convolution import fold as fold_windows
-from xptorch.ops.layers.convolution import unfold as unfold_windows
+from xptorch.ops.layers.window import Axes
+from xptorch.ops.layers.window import fold as fold_windows
+from xptorch.ops.layers.window import unfold as unfold_windows
 from xptorch.ops.shape import views
 from xptorch.ops.shape.copy_and_fill import constant_pad
 

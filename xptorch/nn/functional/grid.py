@@ -10,7 +10,7 @@ from xptorch.ops._common import need_tensor, shape_text, to_dtype, type_name
 from xptorch.ops.elementwise import arithmetic
 from xptorch.ops.index import scatter
 from xptorch.ops.linalg import products
-from xptorch.ops.shape import creation, views
+from xptorch.ops.shape import creation, joining, views
 
 if TYPE_CHECKING:
     from xptorch._tensor.tensor import Tensor
@@ -229,6 +229,6 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
         line = line * 0 if s == 1 else line if align_corners else line * ((s - 1) / s)
         axes.append(views.expand(views.reshape(line, (-1,) + (1,) * (d - 1 - i)), size[2:]))
     ones = creation.ones(size[2:], dtype=theta.dtype, device=theta.device)
-    points = views.reshape(views.stack([*reversed(axes), ones], -1), (-1, d + 1))
+    points = views.reshape(joining.stack([*reversed(axes), ones], -1), (-1, d + 1))
     grid = products.matmul(points, views.transpose(theta, 1, 2))
     return views.reshape(grid, (size[0], *size[2:], d))

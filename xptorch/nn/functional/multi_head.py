@@ -14,7 +14,7 @@ from xptorch.ops.layers.attention import scaled_dot_product_attention
 from xptorch.ops.layers.linear import linear
 from xptorch.ops.layers.softmax import softmax
 from xptorch.ops.linalg import products
-from xptorch.ops.shape import views
+from xptorch.ops.shape import joining
 from xptorch.ops.shape.copy_and_fill import constant_pad
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _by_heads(
     if extra[0] is not None and extra[1] is not None:
         if fixed[0] is not None or fixed[1] is not None:
             raise AssertionError("bias cannot be added to static key or value.")
-        k, v = (views.cat([x, b.repeat(1, n, 1)]) for x, b in zip((k, v), extra, strict=True))
+        k, v = (joining.cat([x, b.repeat(1, n, 1)]) for x, b in zip((k, v), extra, strict=True))
         mask, padding = _one_more(mask), _one_more(padding)
     q = _by_head(q, n, heads, head)
     k, v = (
@@ -113,7 +113,7 @@ def _by_heads(
         for x, given in zip((k, v), fixed, strict=True)
     )
     if add_zero:
-        k, v = (views.cat([x, x.new_zeros(n * heads, 1, head)], 1) for x in (k, v))
+        k, v = (joining.cat([x, x.new_zeros(n * heads, 1, head)], 1) for x in (k, v))
         mask, padding = _one_more(mask), _one_more(padding)
     return q, k, v, _joined(mask, padding, n, heads, k.shape[1])
 

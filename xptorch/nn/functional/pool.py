@@ -15,8 +15,8 @@ from xptorch.ops._common import need_tensor, refuse, shape_text, to_dtype, type_
 from xptorch.ops._factories import named
 from xptorch.ops._numerics import in_float32
 from xptorch.ops.elementwise import arithmetic
-from xptorch.ops.layers.convolution import Axes, Geometry
 from xptorch.ops.layers.pooling import avg_pool, max_places, max_pool
+from xptorch.ops.layers.window import Axes, Geometry
 from xptorch.ops.shape import views
 
 if TYPE_CHECKING:

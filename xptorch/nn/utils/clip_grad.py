@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterable
 
 from xptorch._engine.grad_mode import no_grad
 from xptorch._tensor.tensor import Tensor
-from xptorch.ops.shape import creation, views
+from xptorch.ops.shape import creation, joining
 
 Tensors = Tensor | Iterable[Tensor]
 
@@ -35,7 +35,7 @@ def get_total_norm(
         return creation.tensor(0.0)
     norm_type = float(norm_type)
     norms = [t.norm(norm_type).to(listed[0].device) for t in listed]
-    total = views.stack(norms).norm(norm_type)
+    total = joining.stack(norms).norm(norm_type)
     if error_if_nonfinite and not bool(total.isfinite()):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, "

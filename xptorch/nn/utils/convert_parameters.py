@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from xptorch._tensor.tensor import Tensor
-from xptorch.ops.shape import views
+from xptorch.ops.shape import joining
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     """The elements of all parameters, one parameter after the other."""
-    return views.cat([p.reshape(-1) for p in parameters])
+    return joining.cat([p.reshape(-1) for p in parameters])
 
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:

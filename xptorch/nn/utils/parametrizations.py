@@ -13,7 +13,7 @@ from xptorch.nn.functional.native import norm_except_dim
 from xptorch.nn.module import Module
 from xptorch.nn.utils import parametrize
 from xptorch.ops.linalg import decompositions, householder, inverses
-from xptorch.ops.shape import creation, views
+from xptorch.ops.shape import creation, joining
 
 __all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
@@ -225,7 +225,7 @@ class _Orthogonal(Module):
         n, k = x.shape[-2:]
         x = x.tril()
         if n != k:
-            x = views.cat([x, creation.zeros(*x.shape[:-1], n - k, **_like(x))], -1)
+            x = joining.cat([x, creation.zeros(*x.shape[:-1], n - k, **_like(x))], -1)
         a = x - x.mH
         if self.orthogonal_map == "matrix_exp":
             q = inverses.matrix_exp(a)
@@ -265,7 +265,7 @@ class _Orthogonal(Module):
             q = q.clone() if _is_orthogonal(q) else _orthogonalized(q)
         else:
             more = creation.empty(*q.shape[:-1], n - k, **_like(q)).normal_()
-            q = _orthogonalized(views.cat([q, more], -1))
+            q = _orthogonalized(joining.cat([q, more], -1))
         self.base = q
         return -creation.eye(n, k, **_like(q)).expand(*q.shape[:-1], k).clone()
 

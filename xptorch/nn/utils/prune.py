@@ -11,7 +11,7 @@ from typing import Any
 from xptorch._tensor.tensor import Tensor
 from xptorch.nn.module import Module
 from xptorch.ops.random import sampling as random
-from xptorch.ops.shape import creation, views
+from xptorch.ops.shape import creation, joining
 
 __all__ = [
     *("BasePruningMethod", "CustomFromMask", "Identity", "L1Unstructured", "LnStructured"),
@@ -411,8 +411,8 @@ def global_unstructured(
     container = PruningContainer()
     container._tensor_name = method._tensor_name = "temp"
     container.add_pruning_method(method)
-    together = views.cat([v.detach().reshape(-1) for v in values])
-    mask = container.compute_mask(together, views.cat([m.reshape(-1) for m in masks]))
+    together = joining.cat([v.detach().reshape(-1) for v in values])
+    mask = container.compute_mask(together, joining.cat([m.reshape(-1) for m in masks]))
     parts = mask.split([t.numel() for t in tensors])
     for (module, name), part, t in zip(pairs, parts, tensors, strict=True):
         custom_from_mask(module, name, part.reshape(t.shape))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 from xptorch._core import dtype as dtypes
 from xptorch._tensor.tensor import Tensor
 from xptorch.ops.index.sort import sort
-from xptorch.ops.shape import creation, views
+from xptorch.ops.shape import creation, joining
 
 __all__ = [
     "PackedSequence", "invert_permutation", "pack_padded_sequence", "pad_packed_sequence",
@@ -174,7 +174,7 @@ def pack_padded_sequence(
         input = input.index_select(0 if batch_first else 1, order)
     rows = input.transpose(0, 1) if batch_first else input
     counts = _counts(rows, sizes)
-    data = views.cat([step[:n] for step, n in zip(rows.unbind(0), counts, strict=False)])
+    data = joining.cat([step[:n] for step, n in zip(rows.unbind(0), counts, strict=False)])
     return PackedSequence(data, creation.tensor(counts, device="cpu"), order)
 
 
@@ -237,10 +237,10 @@ def pad_packed_sequence(
     steps = []
     for rows, count in zip(data.split(counts), counts, strict=True):
         gap = data.new_full((n - count, *data.shape[1:]), padding_value)
-        steps.append(views.cat([rows, gap]) if count < n else rows)
+        steps.append(joining.cat([rows, gap]) if count < n else rows)
     steps += [data.new_full((n, *data.shape[1:]), padding_value)] * (length - len(counts))
     lengths = creation.tensor([sum(i < c for c in counts) for i in range(n)], device="cpu")
-    padded = views.stack(steps, 1 if batch_first else 0)
+    padded = joining.stack(steps, 1 if batch_first else 0)
     order = sequence.unsorted_indices
     if order is None:
         return padded, lengths
@@ -312,9 +312,9 @@ def pad_sequence(
         s = s.to(first.dtype)
         if s.shape[0] < longest:
             gap = first.new_full((longest - s.shape[0], *first.shape[1:]), padding_value)
-            s = views.cat([s, gap] if padding_side == "right" else [gap, s])
+            s = joining.cat([s, gap] if padding_side == "right" else [gap, s])
         rows.append(s)
-    return views.stack(rows, dim=0 if batch_first else 1)
+    return joining.stack(rows, dim=0 if batch_first else 1)
 
 
 def unpad_sequence(

@@ -9,7 +9,7 @@ from typing import Any
 
 from xptorch.nn.module import Module
 from xptorch.ops._common import is_tensor
-from xptorch.ops.shape import views
+from xptorch.ops.shape import joining
 
 Tensors = dict[str, Any]
 _ABSENT = object()
@@ -174,7 +174,7 @@ def stack_module_state(models: Sequence[Module]) -> tuple[dict[str, Any], dict[s
     buffers = [dict(m.named_buffers()) for m in models]
     return (
         {k: _leaf(k, [p[k] for p in parameters]) for k in parameters[0]},
-        {k: views.stack([b[k] for b in buffers]) for k in buffers[0]},
+        {k: joining.stack([b[k] for b in buffers]) for k in buffers[0]},
     )
 
 
@@ -182,4 +182,4 @@ def _leaf(name: str, tensors: Sequence[Any]) -> Any:
     wanted = {t.requires_grad for t in tensors}
     if len(wanted) > 1:
         raise RuntimeError(f"Expected {name} from each model to have the same .requires_grad")
-    return views.stack(tensors).detach().requires_grad_(wanted.pop())
+    return joining.stack(tensors).detach().requires_grad_(wanted.pop())

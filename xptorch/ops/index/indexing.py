@@ -29,7 +29,8 @@ from xptorch.ops._common import (
 )
 from xptorch.ops.index.sort import searchsorted, sort
 from xptorch.ops.shape import creation
-from xptorch.ops.shape.views import broadcast_tensors, stack
+from xptorch.ops.shape.joining import stack
+from xptorch.ops.shape.views import broadcast_tensors
 
 if TYPE_CHECKING:
     from xptorch._tensor.tensor import Tensor

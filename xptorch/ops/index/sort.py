@@ -21,7 +21,7 @@ from xptorch.ops._common import (
 )
 from xptorch.ops.reduction.reduce import along
 from xptorch.ops.shape import creation
-from xptorch.ops.shape.views import cat
+from xptorch.ops.shape.joining import cat
 
 if TYPE_CHECKING:
     from xptorch._tensor.tensor import Tensor

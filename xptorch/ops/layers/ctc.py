@@ -9,7 +9,7 @@ from xptorch._engine.op import op
 from xptorch.ops.elementwise.comparison import where
 from xptorch.ops.layers.softmax import logsumexp
 from xptorch.ops.shape import creation
-from xptorch.ops.shape.views import cat, stack
+from xptorch.ops.shape.joining import cat, stack
 
 if TYPE_CHECKING:
     from xptorch._tensor.tensor import Tensor

@@ -6,7 +6,7 @@ from typing import Any
 
 from xptorch._engine.op import either, op
 from xptorch.ops._common import at_axis
-from xptorch.ops.layers.convolution import Op
+from xptorch.ops.layers.window import Op
 
 Widths = tuple[tuple[int, int], ...]  # (before, after) of the last axes; none negative
 

@@ -14,7 +14,7 @@ from typing import Any
 from xptorch._core.backend import FIRST, LAST
 from xptorch._engine.op import either, hot, op
 from xptorch.ops._common import at_axis
-from xptorch.ops.layers.convolution import Geometry, Op, pad
+from xptorch.ops.layers.window import Geometry, Op, pad
 
 Key = tuple[Any, ...]
 

@@ -11,7 +11,7 @@ from xptorch.ops._common import FLOAT, need_tensor, to_dtype, type_name
 from xptorch.ops._factories import named
 from xptorch.ops.layers import dropout as drop
 from xptorch.ops.layers.recurrent import gru_layer, lstm_layer, rnn_layer
-from xptorch.ops.shape import views
+from xptorch.ops.shape import joining
 
 if TYPE_CHECKING:
     from xptorch._tensor.tensor import Tensor
@@ -98,10 +98,10 @@ def _layers(
             y, *ended = _run(kind, rows, *first[place], *weights, sizes=sizes, reverse=reverse)
             outs.append(y)
             last.append(ended)
-        rows = views.cat(outs, 1) if bidirectional else outs[0]
+        rows = joining.cat(outs, 1) if bidirectional else outs[0]
         if dropout and train and layer < num_layers - 1:
             rows = drop.dropout(rows, dropout, True)
-    return rows, *[views.stack(ends) for ends in zip(*last, strict=True)]
+    return rows, *[joining.stack(ends) for ends in zip(*last, strict=True)]
 
 
 def _weights(given: Tensors, has_biases: bool) -> list[Any]:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xptorch._engine.op import either, op
-from xptorch.ops.layers.convolution import Op
+from xptorch.ops.layers.window import Op
 
 if TYPE_CHECKING:
     from xptorch._tensor.tensor import Tensor

@@ -11,7 +11,7 @@ from xptorch.ops._common import broadcast, deliver, need_tensor, returned, type_
 from xptorch.ops.linalg.products import matmul
 from xptorch.ops.random.sampling import randn
 from xptorch.ops.shape import creation
-from xptorch.ops.shape.views import cat
+from xptorch.ops.shape.joining import cat
 
 if TYPE_CHECKING:
     from xptorch._tensor.tensor import Tensor

@@ -44,7 +44,7 @@ from xptorch.ops.linalg.decompositions import (
 from xptorch.ops.linalg.lu import lu_factor_ex
 from xptorch.ops.linalg.products import matmul
 from xptorch.ops.shape import creation
-from xptorch.ops.shape.views import cat
+from xptorch.ops.shape.joining import cat
 
 if TYPE_CHECKING:
     from xptorch._tensor.tensor import Tensor

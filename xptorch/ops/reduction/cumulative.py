@@ -27,7 +27,7 @@ from xptorch.ops.elementwise import comparison
 from xptorch.ops.index.scatter import gather
 from xptorch.ops.reduction.reduce import widened
 from xptorch.ops.shape import creation
-from xptorch.ops.shape.views import cat
+from xptorch.ops.shape.joining import cat
 
 if TYPE_CHECKING:
     from xptorch._core.dtype import dtype

@@ -24,7 +24,7 @@ from xptorch.ops.index.sort import argsort, bincount, sort
 from xptorch.ops.reduction.cumulative import cummax
 from xptorch.ops.reduction.reduce import along
 from xptorch.ops.shape import creation
-from xptorch.ops.shape.views import cat
+from xptorch.ops.shape.joining import cat
 
 if TYPE_CHECKING:
     from xptorch._tensor.tensor import Tensor

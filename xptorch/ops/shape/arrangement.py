@@ -17,16 +17,15 @@ from xptorch.ops._common import (
     wrap_dims,
 )
 from xptorch.ops._factories import named
+from xptorch.ops.shape.joining import cat, some_tensors
 from xptorch.ops.shape.views import (
     _broadcast,
     _reshape,
     _split,
-    cat,
     clone,
     expand,
     ravel,
     reshape,
-    some_tensors,
     transpose,
     unsqueeze,
 )

@@ -24,7 +24,7 @@ from xptorch.ops._common import (
 from xptorch.ops.index.sort import searchsorted
 from xptorch.ops.shape import creation
 from xptorch.ops.shape.arrangement import meshgrid
-from xptorch.ops.shape.views import cat, stack
+from xptorch.ops.shape.joining import cat, stack
 
 if TYPE_CHECKING:
     from xptorch._tensor.tensor import Tensor

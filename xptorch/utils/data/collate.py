@@ -11,7 +11,7 @@ import numpy as np
 from xptorch._core import dtype as dtypes
 from xptorch._tensor.tensor import Tensor
 from xptorch.ops.shape import creation
-from xptorch.ops.shape.views import stack
+from xptorch.ops.shape.joining import stack
 
 Convert = Callable[[Any], Any]
 
