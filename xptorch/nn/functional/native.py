@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from xptorch._core import dtype as dtypes
 from xptorch.nn.functional import (
     conv,
-    embedding,
     grid,
     likelihood_loss,
     loss,
@@ -17,6 +16,7 @@ from xptorch.nn.functional import (
     pool,
     vision,
 )
+from xptorch.nn.functional.embedding import shorten
 from xptorch.ops._common import need_tensor, shape_text, to_dtype, wrap_dim
 from xptorch.ops._factories import named
 from xptorch.ops.linalg import norms
@@ -300,5 +300,5 @@ def embedding_renorm_(input: Tensor, indices: Tensor, max_norm: float, norm_type
     """Bring the rows that are named down to a norm, in place."""
     if indices.ndim == 0:
         raise RuntimeError(f"indices of no axes for a table of {shape_text(input.shape)}")
-    embedding.shorten(input, indices, max_norm, norm_type)
+    shorten(input, indices, max_norm, norm_type)
     return input

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from xptorch import random as streams
 from xptorch._core import dtype as dtypes
 from xptorch._core.device import resolve
 from xptorch._core.dtype import BOOL, COMPLEX
@@ -15,6 +14,7 @@ from xptorch._core.dtype import dtype as Dtype
 from xptorch._engine import graph, inplace
 from xptorch._engine.op import op
 from xptorch.ops._common import deliver, need_tensor, shape_text, type_name
+from xptorch.ops.random import generator as streams
 from xptorch.ops.shape import creation
 from xptorch.ops.shape.memory_order import (
     axis_order,
@@ -26,7 +26,7 @@ from xptorch.ops.shape.memory_order import (
 
 if TYPE_CHECKING:
     from xptorch._tensor.tensor import Tensor
-    from xptorch.random import Generator
+    from xptorch.ops.random.generator import Generator
 
 # A sampler gives n flat host values of a dtype; the flag says whether they fill contiguous memory.
 Sampler = Callable[[int, Dtype, bool], Any]

@@ -47,7 +47,7 @@ from xptorch.ops.shape import creation
 
 if TYPE_CHECKING:
     from xptorch._tensor.tensor import Tensor
-    from xptorch.random import Generator
+    from xptorch.ops.random.generator import Generator
 
 
 # ---- new tensors

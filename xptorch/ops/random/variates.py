@@ -18,7 +18,7 @@ from xptorch.ops.special.gamma import digamma_of
 
 if TYPE_CHECKING:
     from xptorch._tensor.tensor import Tensor
-    from xptorch.random import Generator
+    from xptorch.ops.random.generator import Generator
 
 __all__ = ["_sample_dirichlet", "_standard_gamma", "binomial", "poisson"]
 
