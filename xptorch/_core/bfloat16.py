@@ -11,18 +11,14 @@ from collections.abc import Callable
 from typing import Any
 
 from xptorch._core import dtype as dtypes
-from xptorch._core.device import device
-from xptorch._core.mode import local
+from xptorch._core.mode import local, ops_by_forward
 from xptorch._core.registry import BackendError
-from xptorch._engine.graph import Node
-from xptorch._engine.op import OPS, Op
 
 _raw: Any = None  # NumPy's dtype, once ml_dtypes is loaded
-_forwards: dict[Any, Op] = {}  # ops by their forward
 _NATIVE = ("astype", "to_complex")  # these name the dtype of their result
 
 
-def activate(on: device) -> Any:
+def activate(on: Any) -> Any:
     """Make bfloat16 known to a device; its dtype in the array library.
 
     Raises:
@@ -52,10 +48,10 @@ def _wide(narrow: Callable[..., Any]) -> Callable[..., Any]:
     """`local.mode.run` that computes ops on bfloat16 in float32."""
 
     def run(function: Any, *args: Any, **static: Any) -> Any:
-        owner = getattr(function, "__self__", None)
-        if isinstance(owner, Node) and hasattr(owner, "op"):
-            return _backward(narrow, function, owner, *args)
-        op = _forwards.get(function) or _find(function)
+        node = getattr(function, "__self__", None)
+        if hasattr(node, "op"):  # its step of the backward pass
+            return _backward(narrow, function, node, *args)
+        op = _op_of(function)
         if op is None or op.view or op.name in _NATIVE or not any(map(_is_bfloat16, args[1:])):
             return narrow(function, *args, **static)
         xp, *arrays = args
@@ -70,17 +66,15 @@ def _wide(narrow: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def _find(function: Any) -> Op | None:
-    """The op of which this is the forward, if of any."""
-    if len(_forwards) != len(OPS):
-        _forwards.update({call.op.forward: call.op for call in OPS.values()})  # type: ignore[attr-defined]
+def _op_of(function: Any) -> Any:
+    """The op of which this is the forward, None if of none."""
     try:
-        return _forwards.get(function)
-    except TypeError:
+        return ops_by_forward.get(function)
+    except TypeError:  # it has no hash
         return None
 
 
-def _backward(narrow: Any, step: Any, node: Node, xp: Any, g: Any, saved: dict[str, Any]) -> Any:
+def _backward(narrow: Any, step: Any, node: Any, xp: Any, g: Any, saved: dict[str, Any]) -> Any:
     """The gradients of a node, in bfloat16 where that is what its inputs are."""
     given = g if isinstance(g, tuple) else (g,)
     coming = any(map(_is_bfloat16, given))

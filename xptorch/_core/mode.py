@@ -10,6 +10,10 @@ from typing import Any
 quieten: list[Callable[[], None]] = []  # what tells each loaded array library to keep quiet
 
 
+# Of every op the declaration, by the forward that `run` is given.
+ops_by_forward: dict[Any, Any] = {}
+
+
 class _Mode:
     """What is set in one thread."""
 

@@ -26,10 +26,12 @@ new = object.__new__
 
 
 class _Setup:
-    """What the modules above the engine tell it when they are imported."""
+    """What the modules above the graph tell it when they are imported."""
 
     tensor: Any = None  # class Tensor
     namespace: Any = None  # the ops under the array API's names, over Tensors
+    hooks: Any = None  # the module _engine.hooks
+    differentiate: Any = None  # the function of _engine.backward
     names: ClassVar[dict[str, Any]] = {}  # PyTorch's names of backward nodes, where not ours
     complex: bool = False  # whether gradients may be complex: no tensor is looked at before that
 
@@ -120,7 +122,7 @@ class Node:
     versions: list[tuple[list[int], int]]  # of each saved array its counter and what it showed
     order: int
     device: device
-    hooks: Any  # an autograd._hooks.NodeHooks
+    hooks: Any  # an _engine.hooks.NodeHooks
     outputs: list[tuple[Any, Any]] | None  # shape and dtype of each of several outputs
 
     def __init__(self, label: str, inputs: Sequence[Any], on: Any) -> None:
@@ -141,28 +143,20 @@ class Node:
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         """For each input the node that made it (AccumulateGrad for leaves) and which output."""
-        from xptorch.autograd import _hooks
-
-        return tuple(_hooks.edge_of(e) for e in self.edges)
+        return tuple(setup.hooks.edge_of(e) for e in self.edges)
 
     @property
     def metadata(self) -> dict[Any, Any]:
         """A dict for the user's notes, which live as long as the node."""
-        from xptorch.autograd import _hooks
-
-        return _hooks.of(self).metadata
+        return setup.hooks.of(self).metadata
 
     def register_hook(self, hook: Callable[..., Any]) -> Any:
         """Call ``hook(grad_inputs, grad_outputs)`` after this step of the backward pass."""
-        from xptorch.autograd import _hooks
-
-        return _hooks.register_after_node(self, hook)
+        return setup.hooks.register_after_node(self, hook)
 
     def register_prehook(self, hook: Callable[..., Any]) -> Any:
         """Call ``hook(grad_outputs)`` before this step of the backward pass."""
-        from xptorch.autograd import _hooks
-
-        return _hooks.register_before_node(self, hook)
+        return setup.hooks.register_before_node(self, hook)
 
     def __repr__(self) -> str:
         return f"<{self.name()} object at {id(self):#x}>"
@@ -236,8 +230,6 @@ class Node:
 
     def _through_reference(self, g: Any, saved: dict[str, Any]) -> list[Any]:
         """Differentiate the composition of plain ops that the fused op stands for."""
-        from xptorch._engine.backward import differentiate
-
         op, on = self.op, self.device
         values = [saved[n] for n in op.inputs]
         inputs = [
@@ -252,7 +244,7 @@ class Node:
                 places.setdefault(e, i)
         wanted = list(places.values())
         ys, gs = (y, g) if op.multiple else ([y], [g])
-        found = differentiate(ys, gs, [inputs[i] for i in wanted], True, True, within=True)
+        found = setup.differentiate(ys, gs, [inputs[i] for i in wanted], True, True, within=True)
         grads: list[Any] = [None] * len(inputs)
         for i, gradient in zip(wanted, found, strict=True):
             grads[i] = gradient

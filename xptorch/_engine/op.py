@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from xptorch._core.mode import local
+from xptorch._core.mode import local, ops_by_forward
 from xptorch._engine.codegen import source_of_call, source_of_pull, written
 from xptorch._engine.graph import Node, clock, different_devices, new, refresh, setup, wrap
 
@@ -138,7 +138,7 @@ def op(
 
     o.call.op = o  # type: ignore[attr-defined]
     o.call.__name__ = o.call.__qualname__ = name
-    OPS[name] = o.call
+    OPS[name], ops_by_forward[forward] = o.call, o
     return o.call
 
 

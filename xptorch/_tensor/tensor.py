@@ -14,7 +14,7 @@ from xptorch._core.device import resolve
 from xptorch._core.dtype import FLOAT
 from xptorch._core.dtype import dtype as Dtype
 from xptorch._core.formats import strided
-from xptorch._engine import graph
+from xptorch._engine import graph, hooks
 from xptorch._tensor import interop
 from xptorch._tensor.size import Size
 from xptorch._tensor.transfer import by_type_name, destination, moved
@@ -530,37 +530,19 @@ class Tensor:
                 kwargs[name] = value
         return kwargs
 
-    # ---- hooks and the walk back
-
-    def backward(
-        self,
-        gradient: Any = None,
-        retain_graph: bool | None = None,
-        create_graph: bool = False,
-        inputs: Any = None,
-    ) -> None:
-        """Add the gradients of this tensor to the `.grad` of the leaves it was computed from."""
-        from xptorch import autograd
-
-        autograd.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+    # ---- hooks (`backward` is in autograd/_backward.py)
 
     def register_hook(self, hook: Callable[[Any], Any]) -> Any:
         """Call `hook` with the gradient when it is known; what it returns replaces it."""
-        from xptorch.autograd import _hooks
-
-        return _hooks.register(self, hook)
+        return hooks.register(self, hook)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Any], Any]) -> Any:
         """Call `hook` with this leaf after its `.grad` was updated."""
-        from xptorch.autograd import _hooks
-
-        return _hooks.register_after(self, hook)
+        return hooks.register_after(self, hook)
 
     def retain_grad(self) -> None:
         """Keep the gradient of this tensor in `.grad` though it is no leaf."""
-        from xptorch.autograd import _hooks
-
-        _hooks.retain(self)
+        hooks.retain(self)
 
     @property
     def retains_grad(self) -> bool:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from xptorch._engine import backward as _backprop
-from xptorch._engine import graph
-from xptorch.autograd import _hooks
+from xptorch._engine import graph, hooks
+from xptorch._tensor.tensor import Tensor
 from xptorch.ops._common import is_tensor
 from xptorch.ops.shape import creation, joining
-
-if TYPE_CHECKING:
-    from xptorch._tensor.tensor import Tensor
 
 
 def backward(
@@ -50,8 +47,23 @@ def backward(
     grads = _roots(outputs, grad_tensors)
     retain = create_graph if retain_graph is None else retain_graph
     for t in ins or ():
-        _hooks.retain(t)
+        hooks.retain(t)
     _backprop.differentiate(outputs, grads, ins, create_graph, retain, store=True)
+
+
+def _tensor_backward(
+    self: Tensor,
+    gradient: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    """Add the gradients of this tensor to the `.grad` of the leaves it was computed from."""
+    backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+
+
+_tensor_backward.__name__, _tensor_backward.__qualname__ = "backward", "Tensor.backward"
+Tensor.backward = _tensor_backward  # type: ignore[attr-defined]
 
 
 def grad(

@@ -112,7 +112,6 @@ from xptorch.nn.functional.norm import (
     normalize,
     rms_norm,
 )
-from xptorch.nn.functional.pad import pad
 from xptorch.nn.functional.pool import (
     avg_pool1d,
     avg_pool2d,
@@ -141,6 +140,7 @@ from xptorch.nn.functional.vision import (
 )
 from xptorch.ops.layers.attention import scaled_dot_product_attention
 from xptorch.ops.layers.linear import bilinear, linear
+from xptorch.ops.layers.padding import pad
 from xptorch.ops.linalg.distance import cosine_similarity, pairwise_distance, pdist
 
 __all__ = [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xptorch._core import dtype as dtypes
 from xptorch.ops._common import need_tensor, to_dtype
 from xptorch.ops.elementwise.complex import view_as_real
+from xptorch.ops.layers.padding import pad
 from xptorch.ops.shape import creation
 from xptorch.ops.shape.copy_and_fill import constant_pad
 from xptorch.ops.signal import fourier
@@ -109,8 +110,6 @@ def stft(
 
 
 def _edges(x: Tensor, gap: int, mode: str) -> Tensor:
-    from xptorch.nn.functional import pad  # of a layer above
-
     return pad(x.unsqueeze(1), (gap, gap), mode).squeeze(1)
 
 

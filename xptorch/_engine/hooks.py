@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -207,3 +208,6 @@ def edge_of(edge: Any) -> tuple[Any, int]:
     if isinstance(edge, graph.Output):
         return edge.edges[0], edge.index
     return edge, 0
+
+
+graph.setup.hooks = sys.modules[__name__]
