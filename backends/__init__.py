@@ -1,6 +1,7 @@
-"""The array libraries, one file each; and ``torch.backends``: flags of libraries PyTorch calls.
+"""The array libraries, one folder each; and ``torch.backends``: flags of libraries PyTorch calls.
 
-The flags (cudnn, cuda, mkl, mps, …) are kept and answered honestly; only mkldnn's are read.
+The flags (cudnn, cuda, mkl, mps, …) are kept and answered honestly; only mkldnn's are read. Another
+package that brings a backend derives its class from `Backend`: README.md says how.
 """
 
 from __future__ import annotations
@@ -8,10 +9,12 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-_FLAGS = ("cpu", "cuda", "cudnn", "mkl", "mkldnn", "mps", "nnpack", "openmp", "opt_einsum")
+from xptorch._core.backend import Backend as Backend
+
+_LAZY = ("cpu", "cuda", "cudnn", "mkl", "mkldnn", "mps", "nnpack", "openmp", "opt_einsum")
 
 
 def __getattr__(name: str) -> ModuleType:
-    if name in _FLAGS:
+    if name in _LAZY:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"xptorch has no torch.backends.{name}")

@@ -13,13 +13,9 @@ from xptorch._core import device as devices
 from xptorch._core import registry
 from xptorch._engine import graph
 
-DEVICES = {
-    "numpy": "cpu",
-    "numpy_readonly": "cpu",
-    "array_api_strict": "array_api_strict",
-    "torch": "torch",
-    "cupy": "cuda",
-}
+# Columns whose name is not their device's; any other backend's name is a column, too.
+DEVICES = {"numpy": "cpu", "numpy_readonly": "cpu", "cupy": "cuda"}
+COLUMNS = ("numpy", "numpy_readonly", "array_api_strict", "torch", "cupy")
 # rtol and atol of results, by dtype
 TOLERANCES = {"float16": (4e-3, 1e-3), "float32": (1e-5, 1e-5), "float64": (1e-7, 1e-9)}
 
@@ -32,7 +28,7 @@ class Column:
 
     @property
     def device(self) -> Any:
-        return devices.resolve(DEVICES[self.name])
+        return devices.resolve(DEVICES.get(self.name, self.name))
 
     def has(self, dtype: str) -> bool:
         """Whether the library knows the dtype."""
@@ -95,4 +91,4 @@ def chosen() -> list[Column]:
     asked = os.environ.get("XPTORCH_TEST_BACKENDS", "")
     if asked:
         return [Column(name.strip()) for name in asked.split(",")]
-    return [Column(n) for n in DEVICES if registry.works(n.removesuffix("_readonly"))]
+    return [Column(n) for n in COLUMNS if registry.works(n.removesuffix("_readonly"))]

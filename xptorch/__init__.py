@@ -1,17 +1,21 @@
 """PyTorch's API on any array library: ``import xptorch as torch``."""
 
 import importlib as _importlib
+import importlib.util as _importlib_util
 import math as _math
-import os as _os
+import sys as _sys
+from pathlib import Path as _Path
 from typing import Any as _Any
 
-if not _os.path.isdir(_os.path.join(_os.path.dirname(__file__), "backends")):
-    # A source checkout: the folder `backends` stands beside the package, not inside it.
-    __path__.append(_os.path.dirname(_os.path.dirname(_os.path.abspath(__file__))))
+if not (_Path(__file__).parent / "backends").is_dir():
+    # A source checkout: the folder beside this one is the package xptorch.backends.
+    _spec: _Any = _importlib_util.spec_from_file_location(
+        "xptorch.backends", _Path(__file__).parents[1] / "backends" / "__init__.py"
+    )
+    _sys.modules[_spec.name] = _importlib_util.module_from_spec(_spec)
+    _spec.loader.exec_module(_sys.modules[_spec.name])
 
-from xptorch._core import dtype as dtypes
-from xptorch._tensor import methods
-from xptorch._core.registry import BackendError as BackendError
+from xptorch._core import dtype as _dtypes
 from xptorch._core.device import device as device
 from xptorch._core.device import get_default_device as get_default_device
 from xptorch._core.device import set_default_device as set_default_device
@@ -35,64 +39,65 @@ from xptorch._core.dtype import uint8 as uint8
 from xptorch._core.dtype import uint16 as uint16
 from xptorch._core.dtype import uint32 as uint32
 from xptorch._core.dtype import uint64 as uint64
+from xptorch._core.registry import BackendError as BackendError
+from xptorch._core.threads import *
 from xptorch._engine.grad_mode import enable_grad as enable_grad
 from xptorch._engine.grad_mode import inference_mode as inference_mode
 from xptorch._engine.grad_mode import is_grad_enabled as is_grad_enabled
 from xptorch._engine.grad_mode import is_inference_mode_enabled as is_inference_mode_enabled
 from xptorch._engine.grad_mode import no_grad as no_grad
 from xptorch._engine.grad_mode import set_grad_enabled as set_grad_enabled
+from xptorch._tensor import methods as _methods
 from xptorch._tensor.size import Size as Size
 from xptorch._tensor.tensor import Tensor as Tensor
-from xptorch._core.threads import *
 from xptorch.ops._common import can_cast as can_cast
 from xptorch.ops._common import is_tensor as is_tensor
 from xptorch.ops._common import result_type as result_type
-from xptorch.ops.layers.activation import *
-from xptorch.ops.special.bessel import *
+from xptorch.ops.elementwise.arithmetic import *
+from xptorch.ops.elementwise.combinations import *
 from xptorch.ops.elementwise.comparison import *
 from xptorch.ops.elementwise.complex import *
-from xptorch.ops.shape.view_copies import *
-from xptorch.ops.shape.creation import *
-from xptorch.ops.reduction.cumulative import *
-from xptorch.ops.linalg.decompositions import *
-from xptorch.ops.linalg.distance import *
-from xptorch.ops.layers.dropout import *
-from xptorch.ops.linalg.einsum import *
-from xptorch.ops.elementwise.arithmetic import *
-from xptorch.ops.special.gamma import *
-from xptorch.ops.reduction.histogram import *
-from xptorch.ops.index.indexing import *
-from xptorch.ops.linalg.inverses import *
-from xptorch.ops.shape.arrangement import *
-from xptorch.ops.linalg.householder import *
-from xptorch.ops.linalg.products import *
-from xptorch.ops.linalg.lu import *
-from xptorch.ops.linalg.norms import *
-from xptorch.ops.layers.embedding import *
-from xptorch.ops.layers.linear import *
-from xptorch.ops.shape.copy_and_fill import *
-from xptorch.ops.special.error_functions import *
-from xptorch.ops.layers.batch_norm import *
-from xptorch.ops.layers.normalization import *
 from xptorch.ops.elementwise.predicates import *
-from xptorch.ops.random.sampling import *
-from xptorch.ops.layers.recurrent_stack import *
-from xptorch.ops.reduction.reduce import *
+from xptorch.ops.index.indexing import *
 from xptorch.ops.index.scatter import *
 from xptorch.ops.index.segments import segment_reduce as segment_reduce
-from xptorch.ops.shape.joining import *
-from xptorch.ops.shape.views import *
-from xptorch.ops.shape.slicing import *
-from xptorch.ops.layers.softmax import *
 from xptorch.ops.index.sort import *
-from xptorch.ops.elementwise.combinations import *
-from xptorch.ops.special.elementary import *
+from xptorch.ops.layers.activation import *
+from xptorch.ops.layers.batch_norm import *
+from xptorch.ops.layers.dropout import *
+from xptorch.ops.layers.embedding import *
+from xptorch.ops.layers.linear import *
+from xptorch.ops.layers.normalization import *
+from xptorch.ops.layers.recurrent_stack import *
+from xptorch.ops.layers.softmax import *
+from xptorch.ops.linalg.decompositions import *
+from xptorch.ops.linalg.distance import *
+from xptorch.ops.linalg.einsum import *
+from xptorch.ops.linalg.householder import *
+from xptorch.ops.linalg.inverses import *
+from xptorch.ops.linalg.lu import *
+from xptorch.ops.linalg.norms import *
+from xptorch.ops.linalg.products import *
+from xptorch.ops.random.sampling import *
+from xptorch.ops.random.variates import *
+from xptorch.ops.reduction.cumulative import *
+from xptorch.ops.reduction.histogram import *
+from xptorch.ops.reduction.reduce import *
 from xptorch.ops.reduction.statistics import *
+from xptorch.ops.shape.arrangement import *
+from xptorch.ops.shape.copy_and_fill import *
+from xptorch.ops.shape.creation import *
+from xptorch.ops.shape.joining import *
+from xptorch.ops.shape.slicing import *
 from xptorch.ops.shape.storage import *
 from xptorch.ops.shape.strided import *
+from xptorch.ops.shape.view_copies import *
+from xptorch.ops.shape.views import *
 from xptorch.ops.signal.stft import *
-from xptorch.ops.random.variates import *
-
+from xptorch.ops.special.bessel import *
+from xptorch.ops.special.elementary import *
+from xptorch.ops.special.error_functions import *
+from xptorch.ops.special.gamma import *
 from xptorch.random import Generator as Generator
 from xptorch.random import default_generator as default_generator
 from xptorch.random import fork_rng as fork_rng
@@ -102,7 +107,7 @@ from xptorch.random import manual_seed as manual_seed
 from xptorch.random import seed as seed
 from xptorch.random import set_rng_state as set_rng_state
 
-globals().update(methods.install())
+globals().update(_methods.install())
 
 from xptorch import autograd as autograd
 from xptorch import cuda as cuda
@@ -112,11 +117,12 @@ from xptorch import optim as optim
 from xptorch import random as random
 from xptorch import serialization as serialization
 from xptorch import utils as utils
+from xptorch import version as version
 from xptorch._core.formats import *
-from xptorch._tensor.typed_tensors import *
+from xptorch._program.settings import *
 from xptorch._tensor.printing import get_printoptions as get_printoptions
 from xptorch._tensor.printing import set_printoptions as set_printoptions
-from xptorch._program.settings import *
+from xptorch._tensor.typed_tensors import *
 from xptorch.autograd.anomaly_mode import (
     is_anomaly_check_nan_enabled as is_anomaly_check_nan_enabled,
 )
@@ -140,9 +146,8 @@ from xptorch.nn.functional import pixel_unshuffle as pixel_unshuffle
 from xptorch.nn.functional.native import *
 from xptorch.serialization import load as load
 from xptorch.serialization import save as save
-from xptorch import version as version
 
-bool = dtypes.bool_
+bool = _dtypes.bool_
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
 cfloat, cdouble = complex64, complex128

@@ -3,11 +3,11 @@
 from xptorch.nn import functional as F
 from xptorch.ops.index.indexing import unravel_index
 from xptorch.ops.index.sort import unique, unique_consecutive
+from xptorch.ops.linalg.decompositions import pca_lowrank, svd_lowrank
 from xptorch.ops.linalg.einsum import einsum
 from xptorch.ops.linalg.lu import lu
 from xptorch.ops.linalg.norms import cdist, norm
 from xptorch.ops.linalg.products import chain_matmul, tensordot
-from xptorch.ops.lowrank import pca_lowrank, svd_lowrank
 from xptorch.ops.shape.arrangement import atleast_1d, atleast_2d, atleast_3d, meshgrid
 from xptorch.ops.shape.slicing import block_diag, cartesian_prod
 from xptorch.ops.shape.views import broadcast_shapes, broadcast_tensors, split

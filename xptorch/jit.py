@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable
 from typing import Any, TypeVar, Union
+from typing import Final as Final
 
 from xptorch import nn
 

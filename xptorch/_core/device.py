@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from xptorch._core import dtype as dtypes
 from xptorch._core.backend import Backend, Namespace
-from xptorch._core.registry import backend_names, load
+from xptorch._core.registry import backend_names, is_known, load
 
 _DEVICE_OF = {"numpy": "cpu", "cupy": "cuda"}
 _BACKEND_OF = {d: b for b, d in _DEVICE_OF.items()}
@@ -58,8 +58,8 @@ class device:
         found = cls._interned.get(key)
         if found is not None:
             return found
-        known_here = _BACKEND_OF.get(name, name) in backend_names() and name not in _DEVICE_OF
-        if not known_here and name not in _NAMED_ONLY:
+        taken = name in _BACKEND_OF or name in _NAMED_ONLY  # PyTorch's own device types
+        if not taken and (name in _DEVICE_OF or not is_known(name)):
             known = ", ".join(_DEVICE_OF.get(b, b) for b in backend_names())
             raise RuntimeError(f"Expected one of {known} device type: {name!r}")
         found = cls._interned[key] = object.__new__(cls)

@@ -12,6 +12,11 @@ from xptorch.ops.shape import creation
 if TYPE_CHECKING:
     from xptorch._tensor.tensor import Tensor
 
+__all__ = [
+    "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor",
+    "IntTensor", "LongTensor", "ShortTensor", "set_default_tensor_type",
+]  # fmt: skip
+
 
 class TensorType(type):
     """The class of FloatTensor and its kind: ``isinstance(t, FloatTensor)`` asks for the dtype."""

@@ -1,5 +1,7 @@
 """Gradients: `backward`, `grad`, grad modes, your own Functions, checks, Jacobians."""
 
+import importlib as _importlib
+
 from xptorch._engine.grad_mode import enable_grad as enable_grad
 from xptorch._engine.grad_mode import inference_mode as inference_mode
 from xptorch._engine.grad_mode import is_grad_enabled as is_grad_enabled
@@ -19,10 +21,10 @@ from xptorch.autograd.gradcheck import gradcheck as gradcheck
 from xptorch.autograd.gradcheck import gradgradcheck as gradgradcheck
 from xptorch.autograd.variable import Variable as Variable
 
+_LAZY = ("profiler",)
+
 
 def __getattr__(name: str) -> object:
-    if name == "profiler":  # it stands above the layers
-        import importlib
-
-        return importlib.import_module("xptorch.autograd.profiler")
+    if name in _LAZY:
+        return _importlib.import_module(f"xptorch.autograd.{name}")
     raise AttributeError(f"xptorch has no torch.autograd.{name}")

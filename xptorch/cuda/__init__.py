@@ -417,7 +417,10 @@ def can_device_access_peer(device: Any, peer_device: Any) -> bool:
     return False
 
 
+_LAZY = ("amp",)
+
+
 def __getattr__(name: str) -> Any:
-    if name == "amp":
-        return importlib.import_module("xptorch.cuda.amp")
+    if name in _LAZY:
+        return importlib.import_module(f"xptorch.cuda.{name}")
     raise AttributeError(f"xptorch has no torch.cuda.{name}")

@@ -31,10 +31,14 @@ from xptorch.nn.sparse import *  # noqa: F403
 from xptorch.nn.transformer import *  # noqa: F403
 from xptorch.nn.upsampling import *  # noqa: F403
 
+# rarely used: loaded when asked for
+_LAZY = ("grad", "modules", "parallel")
+_LAZY_NAMES = {"DataParallel": "parallel"}
 
-def __getattr__(name: str) -> object:  # what few programs use is loaded when asked for
-    if name in ("grad", "modules", "parallel"):
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY:
         return _importlib.import_module(f"xptorch.nn.{name}")
-    if name == "DataParallel":
-        return _importlib.import_module("xptorch.nn.parallel").DataParallel
+    if name in _LAZY_NAMES:
+        return getattr(_importlib.import_module(f"xptorch.nn.{_LAZY_NAMES[name]}"), name)
     raise AttributeError(f"module 'xptorch.nn' has no attribute {name!r}")

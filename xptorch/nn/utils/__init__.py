@@ -12,8 +12,8 @@ from xptorch.nn.utils.convert_parameters import parameters_to_vector as paramete
 from xptorch.nn.utils.convert_parameters import vector_to_parameters as vector_to_parameters
 
 # What few programs use is loaded when asked for: submodules, and names out of them.
-_SUBMODULES = ("fusion", "memory_format", "parametrizations", "parametrize", "prune", "stateless")
-_HOMES = {
+_LAZY = ("fusion", "memory_format", "parametrizations", "parametrize", "prune", "stateless")
+_LAZY_NAMES = {
     "convert_conv2d_weight_memory_format": "memory_format",
     "convert_conv3d_weight_memory_format": "memory_format",
     "fuse_conv_bn_eval": "fusion",
@@ -29,8 +29,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name in _HOMES:
-        return getattr(_importlib.import_module(f"xptorch.nn.utils.{_HOMES[name]}"), name)
-    if name in _SUBMODULES:
+    if name in _LAZY_NAMES:
+        return getattr(_importlib.import_module(f"xptorch.nn.utils.{_LAZY_NAMES[name]}"), name)
+    if name in _LAZY:
         return _importlib.import_module(f"xptorch.nn.utils.{name}")
     raise AttributeError(f"module 'xptorch.nn.utils' has no attribute {name!r}")
