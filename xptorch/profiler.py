@@ -214,7 +214,7 @@ class profile:
         self.action = self.schedule(self.step_num)
         _running.append(self)
         ops = [call.op for call in OPS.values()]  # type: ignore[attr-defined]
-        self._names = {function: o.name for o in ops for function in (o.forward, o.sign)}
+        self._names = {function: o.name for o in ops for function in (o.forward, o.operator)}
         self._before, self._timed = local.mode.run, _timed(local.mode.run, self)
         local.mode.run = self._timed
 

@@ -29,7 +29,7 @@ class ArrayApiStrictBackend(Backend):
     def raw_device(self, index: int | None) -> Any:
         return self.device
 
-    def quieten(self) -> None:
+    def ignore_fp_warnings(self) -> None:
         np.seterr(all="ignore")
 
     def to_host(self, x: Array) -> Any:

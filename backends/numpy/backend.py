@@ -43,7 +43,7 @@ class NumpyBackend(Backend):
     def from_host(self, array: Any, index: int | None) -> Array:
         return np.array(array)
 
-    def quieten(self) -> None:
+    def ignore_fp_warnings(self) -> None:
         np.seterr(all="ignore")
 
     def threads(self, count: int | None = None) -> int:

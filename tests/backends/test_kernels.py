@@ -21,7 +21,7 @@ from xptorch.backends.numpy.scatter import accumulate
 from tests.backends import image_kernel_cases
 from xptorch._core import registry
 from xptorch._core.mode import local
-from xptorch._engine.op import HOT
+from xptorch._engine.op import KERNEL_POINTS
 
 NUMPY = registry.load("numpy")
 PLAIN = type(NUMPY.xp)(NUMPY.xp, kernels={})
@@ -73,7 +73,7 @@ def activation_cases(forward: str, backward: str, saves: str = "aux") -> None:
     @cases(backward)
     def gradients(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
         for x, g in layouts(rng, dtype):
-            result = HOT[forward](PLAIN, x)
+            result = KERNEL_POINTS[forward](PLAIN, x)
             if saves == "y":
                 yield (g, result), {}
             else:
@@ -129,7 +129,7 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
 @cases("layer_norm_vjp")
 def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
     for a, g, shape, weight, bias in normed(rng, dtype):
-        _, aux = HOT["layer_norm_forward"](PLAIN, a, weight, bias, shape=shape, eps=1e-5)
+        _, aux = KERNEL_POINTS["layer_norm_forward"](PLAIN, a, weight, bias, shape=shape, eps=1e-5)
         for needs in ([True, weight is not None, bias is not None], [True, False, False]):
             yield (g, needs, a, weight, aux, shape), {}
         if weight is not None:
@@ -145,7 +145,7 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
 @cases("rms_norm_vjp")
 def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
     for a, g, shape, weight, _ in normed(rng, dtype):
-        _, aux = HOT["rms_norm_forward"](PLAIN, a, weight, shape=shape, eps=1e-5)
+        _, aux = KERNEL_POINTS["rms_norm_forward"](PLAIN, a, weight, shape=shape, eps=1e-5)
         for needs in ([True, weight is not None], [True, False]):
             yield (g, needs, a, weight, aux, shape), {}
 
@@ -186,7 +186,9 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
 @cases("group_norm_vjp")
 def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
     for a, g, groups, weight, bias in grouped(rng, dtype):
-        _, aux = HOT["group_norm_forward"](PLAIN, a, weight, bias, groups=groups, eps=1e-5)
+        _, aux = KERNEL_POINTS["group_norm_forward"](
+            PLAIN, a, weight, bias, groups=groups, eps=1e-5
+        )
         for needs in ([True, weight is not None, bias is not None], [True, False, False]):
             yield (g, needs, a, weight, aux, groups), {}
 
@@ -205,7 +207,7 @@ def softmax_cases(forward: str, backward: str) -> None:
     def gradients(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
         for x, g in layouts(rng, dtype):
             for axis in (x.ndim - 1, 0):
-                yield (g, HOT[forward](PLAIN, x, axis=axis), axis), {}
+                yield (g, KERNEL_POINTS[forward](PLAIN, x, axis=axis), axis), {}
 
 
 softmax_cases("softmax_forward", "softmax_slope")
@@ -234,7 +236,7 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
 def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
     for logits, targets, weight in classified(rng, dtype):
         for reduction in ("none", "mean", "sum"):
-            forward = HOT["cross_entropy_forward"]
+            forward = KERNEL_POINTS["cross_entropy_forward"]
             for xp in (PLAIN, NUMPY.xp):
                 options = {"ignore": None, "reduction": reduction}
                 y, aux = forward(xp, logits, targets, weight, **options)
@@ -296,7 +298,7 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
 @cases("attention_vjp")
 def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
     for q, k, v, g, mask, noise in attended(rng, dtype):
-        _, p = HOT["attention_forward"](PLAIN, q, k, v, mask, noise, scale=0.25)
+        _, p = KERNEL_POINTS["attention_forward"](PLAIN, q, k, v, mask, noise, scale=0.25)
         for needs in ([True] * 3, [False, True, False], [True, False, True]):
             yield (g, [*needs, False, False], q, k, v, noise, p, 0.25), {}
 
@@ -322,7 +324,7 @@ def recurrent(name: str, gates: int, states: int, *nothing: None, **static: Any)
     @cases(f"{name}_back")
     def gradients(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
         for args, options in inputs(rng, dtype):
-            ys, aux = HOT[f"{name}_forward"](PLAIN, *args, **options)
+            ys, aux = KERNEL_POINTS[f"{name}_forward"](PLAIN, *args, **options)
             g = tuple(rng.normal(size=y.shape).astype(dtype) for y in ys)
             yield (g, args[2 + states], *nothing, aux), options
 
@@ -337,7 +339,7 @@ recurrent("gru", 3, 1)
 @cases("lstm_vjp")
 def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
     for args, options in CASES["lstm_forward"](rng, dtype):
-        ys, aux = HOT["lstm_forward"](PLAIN, *args, **options)
+        ys, aux = KERNEL_POINTS["lstm_forward"](PLAIN, *args, **options)
         g = tuple(rng.normal(size=y.shape).astype(dtype) for y in ys)
         x, _, _, *weights = args
         yield (g, [True] * 7 + [False], x, *weights[:2], None, aux, *options.values()), {}
@@ -402,7 +404,7 @@ def agree(mine: Any, reference: Any) -> None:
 
 
 def test_every_kernel_stands_in_for_a_function_and_has_cases() -> None:
-    assert set(NUMPY.kernels) <= set(HOT)
+    assert set(NUMPY.kernels) <= set(KERNEL_POINTS)
     assert set(NUMPY.kernels) <= set(CASES) == {*kernels.KERNELS, *onednn.kernels()}
 
 
@@ -436,7 +438,7 @@ def compare(kernel: Any, name: str, dtype: str, private: set[str]) -> int:
                 np.testing.assert_array_equal(now, then, err_msg="an input was written to")
         if mine is not NotImplemented:
             taken += 1
-            theirs = local.mode.run(HOT[name], PLAIN, *before, **static)
+            theirs = local.mode.run(KERNEL_POINTS[name], PLAIN, *before, **static)
             if name in IN_PLACE:
                 assert all(a is b for a, b in zip(mine, (args[0], *args[2:]), strict=True))
             agree(*((mine[0], theirs[0]) if name in private else (mine, theirs)))

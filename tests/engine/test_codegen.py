@@ -13,11 +13,11 @@ from xptorch._engine import codegen
 from xptorch._engine.op import OPS, op
 
 
-@pytest.mark.parametrize("source", [codegen.source_of_call, codegen.source_of_pull])
+@pytest.mark.parametrize("source", [codegen.forward_source, codegen.backward_source])
 def test_every_op_can_be_written(source: object) -> None:
     assert len(OPS) > 200
     for name, call in OPS.items():
-        if source is codegen.source_of_pull or not call.op.variadic:  # type: ignore[attr-defined]
+        if source is codegen.backward_source or not call.op.variadic:  # type: ignore[attr-defined]
             compile(source(call.op), name, "exec")  # type: ignore[operator, attr-defined]
 
 
@@ -37,7 +37,7 @@ def test_tracebacks_show_it() -> None:
         with pytest.raises(ValueError, match="broken") as raised:
             call(xptorch.ones(1))
         places = [(e.frame.code.raw.co_filename, e.lineno + 1) for e in raised.traceback]
-        (written,) = [place for place in places if place[0] == "<source_of_call(_broken)>"]
+        (written,) = [place for place in places if place[0] == "<forward_source(_broken)>"]
         assert "_mode.run(_forward" in linecache.getline(*written)
     finally:
         del OPS["_broken"]

@@ -43,7 +43,7 @@ class Backend:
     name: ClassVar[str]
     hint: ClassVar[str] = ""
     block: ClassVar[int] = 1 << 20  # elements that large operations should work on at a time
-    kernels: ClassVar[Mapping[str, Callable[..., Any]]] = {}  # see `hot` in xptorch/_engine/op.py
+    kernels: ClassVar[Mapping[str, Callable[..., Any]]] = {}  # see `dispatchable` in _engine/op.py
     ON_XP: ClassVar[tuple[str, ...]] = (
         *("unfold", "fold", "weigh", "match", "pad", "index_add", "index_put", "astype"),
         *("keep", "erf", "erfc", "relu", "peak"),
@@ -104,7 +104,7 @@ class Backend:
         """How many threads of the host the library's work is shared among; sets it if told."""
         return 1
 
-    def quieten(self) -> None:
+    def ignore_fp_warnings(self) -> None:
         """Tell the library not to warn of overflow and 0/0, in the current context."""
 
     # ---- on xp: memory

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-quieten: list[Callable[[], None]] = []  # what tells each loaded array library to keep quiet
+ignore_fp_warnings: list[Callable[[], None]] = []  # of each loaded array library its switch
 
 
 # Of every op the declaration, by the forward that `run` is given.
@@ -24,7 +24,7 @@ class _Mode:
         # Array code runs in a context of its own, where overflow and 0/0 give inf and NaN without
         # a warning; the user's own array code around it keeps its settings.
         self.run = contextvars.copy_context().run
-        for function in quieten:
+        for function in ignore_fp_warnings:
             self.run(function)
 
 

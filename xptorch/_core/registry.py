@@ -11,7 +11,7 @@ import pkgutil
 from typing import Any
 
 from xptorch._core.backend import Backend
-from xptorch._core.mode import local, quieten
+from xptorch._core.mode import ignore_fp_warnings, local
 
 _loaded: dict[str, Backend] = {}
 
@@ -80,8 +80,8 @@ def _start(name: str) -> Backend | str:
         return f"The backend {name!r} needs {e.name or 'its library'}, which is not installed{hint}"
     if backend.device_count() == 0:
         return f"The backend {name!r} finds no working device"
-    quieten.append(backend.quieten)
-    local.mode.run(backend.quieten)
+    ignore_fp_warnings.append(backend.ignore_fp_warnings)
+    local.mode.run(backend.ignore_fp_warnings)
     return _loaded.setdefault(name, backend)
 
 

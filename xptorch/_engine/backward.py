@@ -13,7 +13,7 @@ from typing import Any
 from xptorch._core.device import device
 from xptorch._core.mode import local
 from xptorch._engine.grad_mode import switch
-from xptorch._engine.graph import Node, bump, lifted, place, setup, wrap
+from xptorch._engine.graph import Node, as_tensor, bump_version, gradient_edge, setup, wrap
 
 hooked: dict[int, Callable[[], Any]] = {}  # weak references to the leaves that have hooks
 anomaly: Any = None  # what looks on at every node's gradients under detect_anomaly
@@ -42,8 +42,8 @@ def differentiate(
     pending: dict[Any, Any] = {}  # gradient so far, of a Node or a leaf
     heap: list[tuple[int, Node]] = []
 
-    roots = [place(t) for t in outputs]
-    wanted = None if inputs is None else {place(t) for t in inputs}
+    roots = [gradient_edge(t) for t in outputs]
+    wanted = None if inputs is None else {gradient_edge(t) for t in inputs}
     useful = None if wanted is None else _leading_to(wanted, roots, within)
     awaited = _edges_to_hooked(roots, useful) if hooked and not within else None
     store = store or inputs is None
@@ -59,7 +59,7 @@ def differentiate(
                 if edge not in pending:
                     pending[edge] = x
                     if isinstance(edge, Node):
-                        heappush(heap, (-edge.order, edge))
+                        heappush(heap, (-edge.sequence_nr, edge))
                 elif create_graph:
                     pending[edge] = pending[edge] + x
                 else:
@@ -100,9 +100,9 @@ def differentiate(
         switch(before)
     if store:
         return []
-    places = [(place(t), t._device) for t in inputs or ()]
+    places = [(gradient_edge(t), t._device) for t in inputs or ()]
     return [
-        g if g is None or create_graph else lifted(g, on)
+        g if g is None or create_graph else as_tensor(g, on)
         for g, on in ((found.get(at), on) for at, on in places)
     ]
 
@@ -130,7 +130,7 @@ def _reachable(roots: Sequence[Any], ends: Collection[Any] = ()) -> set[Node]:
 
 def leaves_of(tensors: Sequence[Any]) -> list[Any]:
     """The leaves that a backward pass from these tensors would give gradients to."""
-    roots = [place(t) for t in tensors if t.requires_grad]
+    roots = [gradient_edge(t) for t in tensors if t.requires_grad]
     nodes = _reachable(roots)
     edges = [e for n in nodes for e in n.edges if e is not None and not isinstance(e, Node)]
     return edges + [r for r in roots if not isinstance(r, Node)]
@@ -140,7 +140,7 @@ def _leading_to(wanted: set[Any], roots: Sequence[Any], within: bool) -> set[Any
     """The places from which gradients can reach one of the `wanted`."""
     useful = set(wanted)
     # An edge always leads to an older node.
-    for node in sorted(_reachable(roots, wanted if within else ()), key=lambda n: n.order):
+    for node in sorted(_reachable(roots, wanted if within else ()), key=lambda n: n.sequence_nr):
         if any(e in useful for e in node.edges if e is not None):
             useful.add(node)
     return useful
@@ -200,7 +200,7 @@ def _deliver(
 
 def run_hooks(hooks: Any, g: Any, on: device, create_graph: bool) -> Any:
     """The gradient after hooks have seen it, each of which may have returned another."""
-    t = g if create_graph else lifted(g, on)
+    t = g if create_graph else as_tensor(g, on)
     for hook in list(hooks):
         changed = hook(t)
         if changed is not None:
@@ -237,11 +237,11 @@ def accumulate(t: Any, g: Any, create_graph: bool, own: bool) -> None:
             t._grad = first
         else:  # a mistake in somebody's Function: let the setter say so
             t.grad = first
-    elif before._needs:
+    elif before._requires_grad:
         t.grad = before + wrap(g, on)
     else:
         before._data = local.mode.run(on.xp.iadd, before._data, g)
-        bump(before)
+        bump_version(before)
 
 
 setup.differentiate = differentiate

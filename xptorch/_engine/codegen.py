@@ -2,7 +2,7 @@
 
 They are what one would write by hand for `multiply`, or for `tanh`. Functions for all ops alike
 would go through their inputs, and through a plan of what to save, at every call: a third more time.
-``print(_written.source_of_call(OPS["multiply"].op))`` shows one.
+``print(codegen.forward_source(OPS["multiply"].op))`` shows one.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from xptorch._core.device import device
 from xptorch._core.mode import local
 from xptorch._engine.graph import (
     Node,
-    Output,
+    OutputNode,
     broadcast,
-    clock,
     different_devices,
     mark_view,
     new,
     refresh,
+    sequence_counter,
     setup,
     sum_to,
     wrap,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from xptorch._engine.op import Op
 
 
-def written(op: Op, source: Callable[[Op], str], **names: Any) -> Callable[..., Any]:
+def compiled_lazily(op: Op, source: Callable[[Op], str], **names: Any) -> Callable[..., Any]:
     """A function of that source, which is written at its first call: programs use few ops.
 
     Args:
@@ -54,7 +54,8 @@ def _write(function: FunctionType, op: Op, source: Callable[[Op], str]) -> Any:
     text, file = source(op), f"<{source.__name__}({op.name})>"
     linecache.cache[file] = len(text), None, text.splitlines(True), file  # for tracebacks
     names = function.__globals__
-    names.update(_NAMES, _op=op, _call=op.call, _forward=op.forward, _sign=op.sign, _joint=op.joint)
+    names.update(_NAMES, _op=op, _call=op.call, _forward=op.forward)
+    names.update(_operator=op.operator, _joint_vjp=op.joint_vjp)
     names.update({f"_to_{n}": v[0] for n, v in zip(op.inputs, op.vjps, strict=True) if v})
     exec(compile(text, file, "exec"), names)
     function.__code__ = names["function"].__code__
@@ -72,10 +73,10 @@ def _explain(error: Exception, arrays: Sequence[Any]) -> None:
         raise better from error
 
 
-def _fresh(t: Any) -> list[int]:
+def _new_counter(t: Any) -> list[int]:
     """A version counter for a tensor that has had none."""
     counter: list[int] = [0]
-    t._counter = counter
+    t._version_counter = counter
     return counter
 
 
@@ -89,7 +90,7 @@ def _give_places(outs: Sequence[Any], node: Node) -> None:
     node.outputs = [(t._data.shape, t._data.dtype) for t in outs]
     for i, t in enumerate(outs):
         if t.dtype.is_floating_point or t.dtype.is_complex:
-            t._node, t._needs = Output(node, i), True
+            t._node, t._requires_grad = OutputNode(node, i), True
 
 
 def _mark_views(outs: Sequence[Any], source: Any, replay: Callable[..., Any]) -> None:
@@ -115,14 +116,14 @@ _NAMES = {
     "_new": new,
     "_setup": setup,
     "_Node": Node,
-    "_clock": clock,
+    "_sequence_counter": sequence_counter,
     "_refresh": refresh,
     "_mark_view": mark_view,
     "_mark_views": _mark_views,
     "_partial": partial,
     "_different": different_devices,
     "_explain": _explain,
-    "_fresh": _fresh,
+    "_new_counter": _new_counter,
     "_constant": [0],  # the version of a number
     "_numbers": {bool, complex, float, int},
     "_several": _several,
@@ -134,7 +135,7 @@ _NAMES = {
 # ---- computing and recording: ``function(*inputs, **static)``
 
 
-def source_of_call(op: Op) -> str:
+def forward_source(op: Op) -> str:
     """The text of an op's function. `a_data` is an input's array; `_names` belong to no input."""
     return "\n".join(_call(op)) + "\n"
 
@@ -147,7 +148,7 @@ def _call(op: Op) -> Iterator[str]:
     yield from _compute(op, "_forward, _on.xp", [f"_explain(error, [{arrays}])", "raise"])
 
 
-def source_of_operator(op: Op) -> str:
+def operator_source(op: Op) -> str:
     """The text of what ``a * b`` calls: its op, or `_otherwise` where it takes more than that.
 
     Most operands are two tensors of one floating dtype on one device, and need none of promotion.
@@ -171,9 +172,9 @@ def _operator(op: Op) -> Iterator[str]:
     for name in op.inputs:
         yield f"    if {name}._base is not None:"
         yield f"        _refresh({name})"
-        yield f"    {name}_needs = {name}._needs"
+        yield f"    {name}_needs_grad = {name}._requires_grad"
     # The function has the words for what goes wrong.
-    yield from _compute(op, "_sign", [f"return _otherwise({a}, {b})"])
+    yield from _compute(op, "_operator", [f"return _otherwise({a}, {b})"])
 
 
 def _compute(op: Op, forward: str, rescue: Sequence[str]) -> Iterator[str]:
@@ -200,7 +201,7 @@ def _compute(op: Op, forward: str, rescue: Sequence[str]) -> Iterator[str]:
     if op.view:
         mark = "_mark_views" if op.multiple else "_mark_view"
         yield f"    {mark}(_out, {op.inputs[0]}, _partial(_call{static}))"
-    if op.whole:
+    if op.differentiable_mask:
         yield from _record(op)
     yield "    return _out"
 
@@ -209,20 +210,20 @@ def _unpack(op: Op) -> Iterator[str]:
     """The inputs' device and arrays, and which of them want gradients."""
     if len(op.inputs) == 1:
         yield f"    _on = {op.inputs[0]}._device"
-        yield from _unpack_tensor(op.inputs[0], bool(op.whole), "    ")
+        yield from _unpack_tensor(op.inputs[0], bool(op.differentiable_mask), "    ")
         return
     for i, name in enumerate(op.inputs):
         where = "_where" if i else "_on"
         yield f'    {where} = getattr({name}, "_device", None)'
         yield f"    if {where} is None:"  # a number, or None for an input left out
-        yield f"        {name}_data, {name}_needs = {name}, False"
+        yield f"        {name}_data, {name}_needs_grad = {name}, False"
         yield "    else:"
         if i:
             yield "        if _where is not _on:"
             yield "            if _on is not None:"
             yield "                raise _different(_on, _where)"
             yield "            _on = _where"
-        yield from _unpack_tensor(name, bool(op.whole >> i & 1), " " * 8)
+        yield from _unpack_tensor(name, bool(op.differentiable_mask >> i & 1), " " * 8)
 
 
 def _unpack_tensor(name: str, differentiable: bool, indent: str) -> Iterator[str]:
@@ -230,22 +231,22 @@ def _unpack_tensor(name: str, differentiable: bool, indent: str) -> Iterator[str
     yield f"{indent}if {name}._base is not None:"
     yield f"{indent}    _refresh({name})"
     if differentiable:
-        yield f"{indent}{name}_needs = {name}._needs"
+        yield f"{indent}{name}_needs_grad = {name}._requires_grad"
 
 
 def _wanting(op: Op, mask: int) -> str:
     """The condition that one of the inputs in the bit mask wants a gradient."""
-    return " or ".join(f"{n}_needs" for i, n in enumerate(op.inputs) if mask >> i & 1)
+    return " or ".join(f"{n}_needs_grad" for i, n in enumerate(op.inputs) if mask >> i & 1)
 
 
 def _record(op: Op) -> Iterator[str]:
     """The node, and in it what the VJPs of the inputs that want gradients name."""
-    named = [(n, op.whole >> i & 1) for i, n in enumerate(op.inputs)]
-    edges = [f"{n}._node or {n} if {n}_needs else None" if has else "None" for n, has in named]
-    yield f"    if ({_wanting(op, op.whole)}) and _mode.enabled:"
+    named = [(n, op.differentiable_mask >> i & 1) for i, n in enumerate(op.inputs)]
+    edges = [f"{n}._node or {n} if {n}_needs_grad else None" if has else "None" for n, has in named]
+    yield f"    if ({_wanting(op, op.differentiable_mask)}) and _mode.enabled:"
     yield "        _node = _new(_Node)"
     yield "        _node.op = _op"
-    yield "        _node.order = next(_clock)"
+    yield "        _node.sequence_nr = next(_sequence_counter)"
     yield "        _node.device = _on"
     yield "        _node.hooks = _node.outputs = None"
     yield f"        _node.edges = ({', '.join(edges)},)"
@@ -253,21 +254,23 @@ def _record(op: Op) -> Iterator[str]:
     yield "        _node.versions = _versions = []"
     for name, kind, index, mask in op.saves:
         indent = " " * 8
-        if mask != op.whole:
+        if mask != op.differentiable_mask:
             yield f"        if {_wanting(op, mask)}:"
             indent += " " * 4
         for line in _save(name, kind, op.inputs[index]):
             yield indent + line
     if op.broadcast:
-        unlike = [f"{n}_needs and {n}_data.shape != _y.shape" for n, has in named if has]
-        shapes = [f"{n}_data.shape if {n}_needs else None" if has else "None" for n, has in named]
+        unlike = [f"{n}_needs_grad and {n}_data.shape != _y.shape" for n, has in named if has]
+        shapes = [
+            f"{n}_data.shape if {n}_needs_grad else None" if has else "None" for n, has in named
+        ]
         yield f"        if {' or '.join(unlike)}:"
         yield f'            _saved["shapes"] = ({", ".join(shapes)},)'
     if op.multiple:
         yield "        _give_places(_out, _node)"
     else:
         yield "        _out._node = _node"
-        yield "        _out._needs = True"
+        yield "        _out._requires_grad = True"
     yield "        if _setup.traced is not None:"
     yield "            _setup.traced(_node)"
 
@@ -276,12 +279,12 @@ def _save(name: str, kind: str, source: str) -> Iterator[str]:
     """One array, with its version, so that a change in place is noticed; or a fact of an array."""
     if kind == "input":
         yield f'_saved["{name}"] = {name}_data'
-        counter = f"_constant if {name}_data is {name} else {name}._counter or _fresh({name})"
-        yield f"_counter = {counter}"
+        counter = f"{name}._version_counter or _new_counter({name})"
+        yield f"_counter = _constant if {name}_data is {name} else {counter}"
         yield "_versions.append((_counter, _counter[0]))"
     elif kind == "y":
         yield '_saved["y"] = _y'
-        yield "_counter = _out._counter = [0]"
+        yield "_counter = _out._version_counter = [0]"
         yield "_versions.append((_counter, 0))"
     elif kind == "aux":
         yield '_saved["aux"] = _aux'
@@ -292,17 +295,17 @@ def _save(name: str, kind: str, source: str) -> Iterator[str]:
 # ---- differentiating: ``function(node, xp, g, saved)``, from what the node saved
 
 
-def source_of_pull(op: Op) -> str:
+def backward_source(op: Op) -> str:
     """The text of the function that gives the gradients of all inputs, None for those unwanted."""
-    return "\n".join(_pull(op)) + "\n"
+    return "\n".join(_backward(op)) + "\n"
 
 
-def _pull(op: Op) -> Iterator[str]:
+def _backward(op: Op) -> Iterator[str]:
     yield "def function(node, xp, g, saved):"
     yield "    edges = node.edges"
-    if op.joint is not None:
+    if op.joint_vjp is not None:
         needs = "tuple([e is not None for e in edges])"
-        yield f"    grads = _joint(xp, g, {needs}{_taken(op.joint_names)})"
+        yield f"    grads = _joint_vjp(xp, g, {needs}{_taken(op.joint_names)})"
     else:
         calls = [
             f"_to_{name}(xp, g{_taken(vjp[1])}) if edges[{i}] is not None else None"

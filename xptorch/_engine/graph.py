@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from xptorch._engine.op import Op
     from xptorch._tensor.tensor import Tensor
 
-clock = itertools.count()
+sequence_counter = itertools.count()
 new = object.__new__
 
 
@@ -50,17 +50,17 @@ def wrap(value: Array, on: device) -> Tensor:
     return t
 
 
-def attach(value: Array, on: device, edge: Any) -> Tensor:
+def tensor_at(value: Array, on: device, edge: Any) -> Tensor:
     """A Tensor of that value at that place in the graph."""
     if edge is not None and not isinstance(edge, Node):
         return edge  # a leaf
     t = wrap(value, on)
     if edge is not None:
-        t._node, t._needs = edge, True
+        t._node, t._requires_grad = edge, True
     return t
 
 
-def lifted(g: Any, on: device) -> Tensor:
+def as_tensor(g: Any, on: device) -> Tensor:
     """A Tensor of a gradient, which may be one of the scalars that NumPy returns."""
     return wrap(g if g.__class__ is on.ndarray else on.xp.asarray(g), on)
 
@@ -112,7 +112,7 @@ class Node:
     """One recorded operation. It points to the nodes of its inputs, never to their tensors."""
 
     __slots__ = (
-        *("op", "edges", "saved", "versions", "order", "device", "hooks", "outputs", "label"),
+        *("op", "edges", "saved", "versions", "sequence_nr", "device", "hooks", "outputs", "label"),
         "__weakref__",
     )
     label: str
@@ -120,15 +120,15 @@ class Node:
     edges: tuple[Any, ...]  # of each input its producer's Node, the leaf Tensor itself, or None
     saved: dict[str, Any] | None  # what the VJPs name; None once freed
     versions: list[tuple[list[int], int]]  # of each saved array its counter and what it showed
-    order: int
+    sequence_nr: int
     device: device
     hooks: Any  # an _engine.hooks.NodeHooks
     outputs: list[tuple[Any, Any]] | None  # shape and dtype of each of several outputs
 
     def __init__(self, label: str, inputs: Sequence[Any], on: Any) -> None:
         """A node that is no declared op's; subclasses give their own `gradients`."""
-        self.label, self.order, self.device = label, next(clock), on
-        self.edges = tuple([place(t) if t._needs else None for t in inputs])
+        self.label, self.sequence_nr, self.device = label, next(sequence_counter), on
+        self.edges = tuple([gradient_edge(t) if t._requires_grad else None for t in inputs])
         self.saved, self.versions, self.hooks, self.outputs = {}, [], None, None
 
     def name(self) -> str:
@@ -197,43 +197,42 @@ class Node:
         """The gradients of the inputs, None where there is none."""
         saved, op = self.check(), self.op
         # A method of the node: who stands in front of `run` sees by it whose step this is.
-        pull = (
-            self._conjugated if setup.complex and not op.conjugates else MethodType(op.pull, self)
-        )
+        holomorphic = setup.complex and not op.conjugates
+        backward = self._conjugated if holomorphic else MethodType(op.backward, self)
         if not create_graph:
-            return local.mode.run(pull, self.device.xp, g, saved)
+            return local.mode.run(backward, self.device.xp, g, saved)
         if op.reference is not None:
             return self._through_reference(g, saved)
-        return pull(setup.namespace, g, self._lift(saved))
+        return backward(setup.namespace, g, self._lift(saved))
 
     def _conjugated(self, xp: Namespace, g: Any, saved: dict[str, Any]) -> Sequence[Any]:
         """The VJPs of a holomorphic function: the conjugate of its derivative times `g`."""
-        known, pull = self.device.dtype_of, self.op.pull
+        known, backward = self.device.dtype_of, self.op.backward
         parts = g if isinstance(g, tuple) else (g,)
         if not any(known.get(x.dtype, x.dtype).is_complex for x in parts if x is not None):
-            return pull(self, xp, g, saved)
+            return backward(self, xp, g, saved)
         turned = tuple([None if x is None else xp.conj(x) for x in parts])
-        grads = pull(self, xp, turned if isinstance(g, tuple) else turned[0], saved)
+        grads = backward(self, xp, turned if isinstance(g, tuple) else turned[0], saved)
         return [None if x is None else xp.conj(x) for x in grads]
 
     def _lift(self, saved: dict[str, Any]) -> dict[str, Any]:
         """The saved arrays as Tensors that stand where they stood in the graph."""
-        lifted, on = dict(saved), self.device
+        tensors, on = dict(saved), self.device
         for name, kind, index in self._plan():
             value = saved[name]
             if kind == "dtype":
-                lifted[name] = on.dtype_of[value]
+                tensors[name] = on.dtype_of[value]
             elif isinstance(value, on.ndarray):
                 edge = None if kind == "aux" else self if kind == "y" else self.edges[index]
-                lifted[name] = attach(value, on, edge)
-        return lifted
+                tensors[name] = tensor_at(value, on, edge)
+        return tensors
 
     def _through_reference(self, g: Any, saved: dict[str, Any]) -> list[Any]:
         """Differentiate the composition of plain ops that the fused op stands for."""
         op, on = self.op, self.device
         values = [saved[n] for n in op.inputs]
         inputs = [
-            attach(x, on, e) if isinstance(x, on.ndarray) else x
+            tensor_at(x, on, e) if isinstance(x, on.ndarray) else x
             for x, e in zip(values, self.edges, strict=True)
         ]
         with enable_grad():
@@ -259,12 +258,12 @@ FREED = (
 )
 
 
-def changed_in_place(value: Any, place: Any, on: device, now: int, seen: int) -> RuntimeError:
+def changed_in_place(value: Any, edge: Any, on: device, now: int, seen: int) -> RuntimeError:
     """The error for a saved array of version `seen` that is at version `now`."""
     t = wrap(value, on)
     made = ""
-    if isinstance(place, Node):
-        made = f", which is output 0 of {place.name().removesuffix('Backward0')},"
+    if isinstance(edge, Node):
+        made = f", which is output 0 of {edge.name().removesuffix('Backward0')},"
     return RuntimeError(
         "one of the variables needed for gradient computation has been modified by an inplace "
         f"operation: [{t.type()} {list(t.shape)}]{made} is at version {now}; expected version "
@@ -273,7 +272,7 @@ def changed_in_place(value: Any, place: Any, on: device, now: int, seen: int) ->
     )
 
 
-class Output(Node):
+class OutputNode(Node):
     """One of several outputs of a node: hands its gradient on to the slot that it stands for."""
 
     __slots__ = ("index",)
@@ -288,18 +287,18 @@ class Output(Node):
     def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
         slots: list[Any] = [None] * len(self.edges[0].outputs)
         slots[self.index] = g
-        return [_Slots(slots)]
+        return [OutputGrads(slots)]
 
 
-class _Slots(list[Any]):
+class OutputGrads(list[Any]):
     """Gradients of several outputs; those of two users of the outputs add slot by slot."""
 
-    def __add__(self, other: Any) -> _Slots:
+    def __add__(self, other: Any) -> OutputGrads:
         pairs = zip(self, other, strict=True)
-        return _Slots([b if a is None else a if b is None else a + b for a, b in pairs])
+        return OutputGrads([b if a is None else a if b is None else a + b for a, b in pairs])
 
 
-def place(t: Any) -> Any:
+def gradient_edge(t: Any) -> Any:
     """Where a tensor stands in the graph: its Node, or for a leaf itself."""
     if t._base is not None:
         refresh(t)
@@ -310,41 +309,41 @@ def mark_view(out: Any, source: Any, replay: Callable[[Any], Any]) -> None:
     """Note that `out`, which `replay` makes from `source`, shares its memory, if it does."""
     if not source._device.xp.aliases(out._data, source._data):
         return
-    counter, base = source._counter, source._base
+    counter, base = source._version_counter, source._base
     if counter is None:
-        counter = source._counter = [0]
-    source._shared = True
-    out._counter, out._seen = counter, counter[0]
+        counter = source._version_counter = [0]
+    source._memory_shared = True
+    out._version_counter, out._version_seen = counter, counter[0]
     out._base = source if base is None else base
-    out._replay = (*source._replay, replay)
+    out._view_ops = (*source._view_ops, replay)
 
 
 def refresh(t: Any) -> None:
     """Bring a view's place in the graph up to date after its base was changed in place."""
-    if t._seen == t._counter[0]:
+    if t._version_seen == t._version_counter[0]:
         return
-    t._seen = t._counter[0]
-    if t._base._needs:
+    t._version_seen = t._version_counter[0]
+    if t._base._requires_grad:
         with set_grad_enabled(True):
-            again = replayed(t._base, t._replay)
-        place_at(t, again._node, again._needs)
+            again = apply_view_ops(t._base, t._view_ops)
+        set_gradient_edge(t, again._node, again._requires_grad)
 
 
-def replayed(x: Any, steps: Sequence[Callable[[Any], Any]]) -> Any:
+def apply_view_ops(x: Any, steps: Sequence[Callable[[Any], Any]]) -> Any:
     for step in steps:
         x = step(x)
     return x
 
 
-def place_at(t: Any, node: Any, needs: bool) -> None:
+def set_gradient_edge(t: Any, node: Any, needs: bool) -> None:
     """Give a tensor that was changed in place its new place in the graph."""
-    if t._retains and t._node is not None and node is not None:
+    if t._retains_grad and t._node is not None and node is not None:
         t._node.hooks.handed_on(node)
-    t._node, t._needs = node, needs
+    t._node, t._requires_grad = node, needs
 
 
-def bump(t: Any) -> None:
+def bump_version(t: Any) -> None:
     """Count an in-place change of `t` on the version counter that its aliases share."""
-    if t._counter is None:
-        t._counter = [0]
-    t._counter[0] += 1
+    if t._version_counter is None:
+        t._version_counter = [0]
+    t._version_counter[0] += 1

@@ -55,9 +55,9 @@ def retain(t: Any) -> None:
     """
     if not t.requires_grad:
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-    if t._node is not None and not t._retains:
+    if t._node is not None and not t._retains_grad:
         of(t._node).retaining = weakref.ref(t)
-        t._retains = True
+        t._retains_grad = True
 
 
 def _add(hooks: OrderedDict[int, Hook], hook: Hook) -> RemovableHandle:
@@ -117,7 +117,7 @@ class NodeHooks:
             g = backward.run_hooks(self.of_tensor.values(), g, node.device, create_graph)
         t = None if self.retaining is None else self.retaining()
         if t is not None:
-            grad = g if create_graph else graph.lifted(g, node.device)
+            grad = g if create_graph else graph.as_tensor(g, node.device)
             t._grad = grad.clone() if t._grad is None else t._grad + grad
         return g
 
@@ -146,7 +146,7 @@ def _shown(gradients: Sequence[Any], node: Node, create_graph: bool) -> tuple[An
 
 def _lifted(g: Any, node: Node) -> Any:
     slots = isinstance(g, list)  # of a node with several outputs: the engine's own affair
-    return g if g is None or slots else graph.lifted(g, node.device)
+    return g if g is None or slots else graph.as_tensor(g, node.device)
 
 
 def _hidden(gradients: Sequence[Any], create_graph: bool) -> tuple[Any, ...]:
@@ -205,7 +205,7 @@ def edge_of(edge: Any) -> tuple[Any, int]:
         return None, 0
     if not isinstance(edge, Node):
         return AccumulateGrad(edge), 0
-    if isinstance(edge, graph.Output):
+    if isinstance(edge, graph.OutputNode):
         return edge.edges[0], edge.index
     return edge, 0
 

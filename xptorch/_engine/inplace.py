@@ -7,7 +7,15 @@ from typing import Any
 
 from xptorch._core.mode import local
 from xptorch._engine.grad_mode import set_grad_enabled
-from xptorch._engine.graph import Node, bump, place_at, refresh, replayed, setup, wrap
+from xptorch._engine.graph import (
+    Node,
+    apply_view_ops,
+    bump_version,
+    refresh,
+    set_gradient_edge,
+    setup,
+    wrap,
+)
 
 
 def write(target: Any, result: Any) -> Any:
@@ -16,8 +24,8 @@ def write(target: Any, result: Any) -> Any:
     Raises:
         RuntimeError: `target` is a leaf that requires gradients, or a view of one.
     """
-    check_writable(target, result._needs)
-    recording = local.mode.enabled and (result._needs or target._needs)
+    check_writable(target, result._requires_grad)
+    recording = local.mode.enabled and (result._requires_grad or target._requires_grad)
     store(target, result._data)
     return rebase(target, result) if recording else target
 
@@ -26,22 +34,22 @@ def rebase(target: Any, value: Any) -> Any:
     """Make `target`, whose memory holds `value` by now, `value` in the graph, too."""
     base = target._base
     if base is not None:
-        place_at(base, _PutView(base, value, target._replay), True)
-        target._seen = -1
+        set_gradient_edge(base, _PutView(base, value, target._view_ops), True)
+        target._version_seen = -1
         refresh(target)
     else:
         # A leaf's place is the leaf itself: what was copied from it needs a node of its own.
         node = value._node
         if node is None:
-            node = _Copied(value) if value._needs else _Overwritten(target)
-        place_at(target, node, True)
+            node = _Copied(value) if value._requires_grad else _Overwritten(target)
+        set_gradient_edge(target, node, True)
     return target
 
 
 def check_writable(t: Any, value_needs: bool = False) -> None:
     """Raise if a recorded in-place operation on `t` would change a leaf that requires gradients."""
     base = t._base
-    if t._apart or (base is not None and base._apart):
+    if t._detached_copy or (base is not None and base._detached_copy):
         raise RuntimeError(
             "a view of a tensor that lies in memory in another order, and is seen by others, is a "
             "copy: it cannot be changed in place. Call .contiguous() before .view()"
@@ -50,13 +58,13 @@ def check_writable(t: Any, value_needs: bool = False) -> None:
         return
     if base is not None:
         refresh(t)
-    if not (t._needs or value_needs):
+    if not (t._requires_grad or value_needs):
         return
-    if base is not None and base._needs and base._node is None:
+    if base is not None and base._requires_grad and base._node is None:
         raise RuntimeError(
             "a view of a leaf Variable that requires grad is being used in an in-place operation."
         )
-    if t._needs and t._node is None:
+    if t._requires_grad and t._node is None:
         raise RuntimeError(
             "a leaf Variable that requires grad is being used in an in-place operation."
         )
@@ -65,7 +73,7 @@ def check_writable(t: Any, value_needs: bool = False) -> None:
 def store(target: Any, value: Any) -> None:
     """Overwrite a tensor's memory with an array; its place in the graph is the caller's affair."""
     target._data = target._device.xp.assign(target._data, ..., value)
-    bump(target)
+    bump_version(target)
 
 
 class _Copied(Node):
@@ -83,11 +91,11 @@ class _Copied(Node):
 class _PutView(Node):
     """A base after one of its views was overwritten: the region's gradient goes to the value."""
 
-    __slots__ = ("axes", "replay")
+    __slots__ = ("axes", "view_ops")
 
-    def __init__(self, base: Any, value: Any, replay: Sequence[Callable[[Any], Any]]) -> None:
+    def __init__(self, base: Any, value: Any, view_ops: Sequence[Callable[[Any], Any]]) -> None:
         super().__init__("CopySlices", (base, value), base._device)
-        self.replay = replay
+        self.view_ops = view_ops
         strides = base._device.xp.strides(base._data)
         self.axes = sorted(range(base.ndim), key=strides.__getitem__, reverse=True)
 
@@ -97,9 +105,9 @@ class _PutView(Node):
             # Steps by strides are to meet the order of memory that they were made for.
             back = sorted(range(whole.ndim), key=self.axes.__getitem__)
             whole = whole.permute(self.axes).contiguous().permute(back)
-            region = replayed(whole, self.replay).clone()
+            region = apply_view_ops(whole, self.view_ops).clone()
             rest = whole.clone()
-            replayed(rest, self.replay).zero_()
+            apply_view_ops(rest, self.view_ops).zero_()
         return (rest, region) if create_graph else (rest._data, region._data)
 
 

@@ -13,11 +13,19 @@ from functools import wraps
 from typing import Any
 
 from xptorch._core.mode import local, ops_by_forward
-from xptorch._engine.codegen import source_of_call, source_of_pull, written
-from xptorch._engine.graph import Node, clock, different_devices, new, refresh, setup, wrap
+from xptorch._engine.codegen import backward_source, compiled_lazily, forward_source
+from xptorch._engine.graph import (
+    Node,
+    different_devices,
+    new,
+    refresh,
+    sequence_counter,
+    setup,
+    wrap,
+)
 
 OPS: dict[str, Callable[..., Any]] = {}  # every declared op by name; `.op` holds its declaration
-HOT: dict[str, Callable[..., Any]] = {}  # every function that a backend may have a kernel for
+KERNEL_POINTS: dict[str, Callable[..., Any]] = {}  # what a backend may have a kernel for
 
 
 class Op:
@@ -34,36 +42,36 @@ class Op:
         self.inputs = code.co_varnames[1 : code.co_argcount]
         self.static_names = code.co_varnames[code.co_argcount : count]
         self.variadic = bool(code.co_flags & 0x04)
-        self.joint: Callable[..., Any] | None = marks["vjp"]
+        self.joint_vjp: Callable[..., Any] | None = marks["vjp"]
         self.reference: Callable[..., Any] | None = marks["reference"]
         self.broadcast: bool = marks["broadcast"]
         self.aux: bool = marks["aux"]
         self.view: bool = marks["view"]
         self.multiple: bool = marks["multiple"]
         self.conjugates: bool = marks["conjugates"]
-        self.sign: Callable[..., Any] | None = marks["sign"]
+        self.operator: Callable[..., Any] | None = marks["operator"]
         unknown = set(vjps) - set(self.inputs)
         assert not unknown, f"{name}: VJPs for {unknown}, which are no inputs"
         self.vjps = [(vjps[n], _names(vjps[n], 2)) if n in vjps else None for n in self.inputs]
-        self.joint_names = _names(self.joint, 3) if self.joint else ()
-        # The bit mask of the inputs that have gradients.
-        self.whole = sum(1 << i for i, v in enumerate(self.vjps) if self.joint or v)
+        self.joint_names = _names(self.joint_vjp, 3) if self.joint_vjp else ()
+        has_vjp = [self.joint_vjp is not None or vjp is not None for vjp in self.vjps]
+        self.differentiable_mask = sum(1 << i for i, has in enumerate(has_vjp) if has)
         self.saves = [  # (name, kind, input, bit mask of the inputs for whose gradients it is)
             (*source, mask)
             for name, mask in self._named().items()
             if (source := self._source(name)) is not None
         ]
-        self.call = _of_any_number(self) if self.variadic else written(self, source_of_call)
-        self.pull = written(self, source_of_pull)
+        self.call = _of_any_number(self) if self.variadic else compiled_lazily(self, forward_source)
+        self.backward = compiled_lazily(self, backward_source)
 
     def _named(self) -> dict[str, int]:
         """What the VJPs name, and of which inputs, as a bit mask."""
-        named = dict.fromkeys(self.joint_names, self.whole)
+        named = dict.fromkeys(self.joint_names, self.differentiable_mask)
         for i, vjp in enumerate(self.vjps):
             for name in vjp[1] if vjp is not None else ():
                 named[name] = named.get(name, 0) | 1 << i
         if self.reference is not None:
-            named |= dict.fromkeys(self.inputs, self.whole)
+            named |= dict.fromkeys(self.inputs, self.differentiable_mask)
         return named
 
     def plan(self, mask: int) -> list[tuple[str, str, int]]:
@@ -102,7 +110,7 @@ def op(
     view: bool = False,
     multiple: bool = False,
     conjugates: bool = False,
-    sign: Callable[..., Any] | None = None,
+    operator: Callable[..., Any] | None = None,
     **vjps: Callable[..., Any],
 ) -> Callable[..., Any]:
     """Declare an operation; the result is called with Tensors and static keyword arguments.
@@ -118,7 +126,7 @@ def op(
         multiple: forward returns a tuple of outputs; `g` is a tuple.
         conjugates: its VJPs are right for complex numbers as they stand; those of other ops are
             taken for holomorphic functions', whose gradient is conj(vjp(conj(g))).
-        sign: the operator, such as `operator.mul`, that does the same to two floating arrays.
+        operator: the one, such as `operator.mul`, that does the same to two floating arrays.
         **vjps: for each differentiable input its VJP ``v(xp, g, <names>)``.
     """
     o = Op(
@@ -132,7 +140,7 @@ def op(
         view=view,
         multiple=multiple,
         conjugates=conjugates,
-        sign=sign,
+        operator=operator,
     )
     assert name not in OPS, f"op {name!r} is declared twice"
 
@@ -142,14 +150,14 @@ def op(
     return o.call
 
 
-def hot(generic: Callable[..., Any]) -> Callable[..., Any]:
+def dispatchable(generic: Callable[..., Any]) -> Callable[..., Any]:
     """Let a backend's kernel stand in for a function over arrays, which remains its reference.
 
     A kernel bears the function's name (less its leading ``_``) in `Backend.kernels` and takes its
     arguments less `xp`; it declines what it does not handle by returning NotImplemented.
     """
     name = generic.__name__.lstrip("_")
-    HOT[name] = generic
+    KERNEL_POINTS[name] = generic
 
     @wraps(generic)
     def function(xp: Any, *args: Any, **static: Any) -> Any:
@@ -163,7 +171,7 @@ def hot(generic: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def either(call: Callable[..., Any]) -> Callable[..., Any]:
+def polymorphic(call: Callable[..., Any]) -> Callable[..., Any]:
     """An op as VJPs call it: its bare forward over arrays, recorded over Tensors."""
     forward = call.op.forward  # type: ignore[attr-defined]
 
@@ -188,11 +196,11 @@ def _of_any_number(o: Op) -> Callable[..., Any]:
                 refresh(t)
         arrays = [t._data for t in inputs]
         out = wrap(local.mode.run(forward, on.xp, *arrays, **static), on)
-        if local.mode.enabled and any(t._needs for t in inputs):
+        if local.mode.enabled and any(t._requires_grad for t in inputs):
             node = out._node = new(Node)
-            out._needs = True
-            node.op, node.device, node.order = o, on, next(clock)
-            node.edges = tuple([t._node or t if t._needs else None for t in inputs])
+            out._requires_grad = True
+            node.op, node.device, node.sequence_nr = o, on, next(sequence_counter)
+            node.edges = tuple([t._node or t if t._requires_grad else None for t in inputs])
             node.saved = {**static, "shapes": [x.shape for x in arrays]}
             node.versions, node.hooks, node.outputs = [], None, None
             if setup.traced is not None:

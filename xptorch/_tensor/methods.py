@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from xptorch._core.dtype import FLOAT, dtype
-from xptorch._engine.codegen import source_of_operator, written
+from xptorch._engine.codegen import compiled_lazily, operator_source
 from xptorch._tensor.tensor import Tensor
 from xptorch.ops._common import inplace, to_dtype
 from xptorch.ops.elementwise import arithmetic, combinations, comparison, complex, predicates
@@ -181,10 +181,10 @@ def _become(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         result = function(self, *args, **kwargs)
-        for name in ("_data", "_node", "_needs"):
+        for name in ("_data", "_node", "_requires_grad"):
             setattr(self, name, getattr(result, name))
         if self._base is not None:
-            self._replay = (*self._replay, lambda x: function(x, *args, **kwargs))
+            self._view_ops = (*self._view_ops, lambda x: function(x, *args, **kwargs))
         return self
 
     method.__doc__ = f"`{function.__name__}` of the tensor itself."
@@ -290,9 +290,9 @@ def install() -> dict[str, Any]:
             setattr(Tensor, f"__i{name}__", getattr(Tensor, function.__name__ + "_"))
     ops: list[Any] = [e._add, e._sub, e._mul, e._div]
     for core in ops:
-        name = f"__{core.op.sign.__name__}__"
+        name = f"__{core.op.operator.__name__}__"
         general = getattr(Tensor, name)
-        setattr(Tensor, name, written(core.op, source_of_operator, _otherwise=general))
+        setattr(Tensor, name, compiled_lazily(core.op, operator_source, _otherwise=general))
     for function in (c.eq, c.ne, c.lt, c.le, c.gt, c.ge):
         setattr(Tensor, f"__{function.__name__}__", _operator(function))
     methods.__getitem__, methods.__setitem__ = indexing.getitem, indexing.setitem

@@ -29,17 +29,17 @@ class Tensor:
     _data: Array
     _device: Device
     _node: Any = None  # the operation that made it; None for leaves
-    _needs: bool = False  # whether gradients are to flow to it
+    _requires_grad: bool = False  # whether gradients are to flow to it
     _grad: Tensor | None = None
-    _counter: list[int] | None = None  # in-place changes, shared by all aliases
-    _shared = False  # whether views or the user's arrays show its memory
-    _apart = False  # whether it is a copy where PyTorch has a view: nothing may be written to it
+    _version_counter: list[int] | None = None  # in-place changes, shared by all aliases
+    _memory_shared = False  # whether views or the user's arrays show its memory
+    _detached_copy = False  # whether it is a copy where PyTorch has a view: not to be written to
     _base: Any = None  # of a view: the tensor whose memory it shows
-    _replay: tuple[Callable[[Any], Any], ...] = ()  # how the view is made from its base
-    _seen: int = 0
+    _view_ops: tuple[Callable[[Any], Any], ...] = ()  # how the view is made from its base
+    _version_seen: int = 0
     _hooks: dict[int, Callable[[Any], Any]] | None = None
     _after_hooks: dict[int, Callable[[Any], Any]] | None = None
-    _retains: bool = False
+    _retains_grad: bool = False
     __array_priority__ = 1000  # NumPy arrays leave mixed operators to us
     __hash__ = object.__hash__
 
@@ -201,7 +201,7 @@ class Tensor:
         """Whether gradients flow to it."""
         if self._base is not None:
             graph.refresh(self)
-        return self._needs
+        return self._requires_grad
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
@@ -216,7 +216,7 @@ class Tensor:
                 "only Tensors of floating point and complex dtype can require gradients"
             )
         graph.setup.complex = graph.setup.complex or (value and self.dtype.is_complex)
-        self._needs = bool(value)
+        self._requires_grad = bool(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set `requires_grad`; returns the tensor."""
@@ -234,18 +234,18 @@ class Tensor:
         if self._base is not None:
             graph.refresh(self)
         node = self._node
-        return node.edges[0] if node.__class__ is graph.Output else node
+        return node.edges[0] if node.__class__ is graph.OutputNode else node
 
     @property
     def output_nr(self) -> int:
         """Which of the outputs of `grad_fn` it is."""
         node = self._node
-        return node.index if node.__class__ is graph.Output else 0
+        return node.index if node.__class__ is graph.OutputNode else 0
 
     @property
     def grad(self) -> Tensor | None:
         """The gradient that `backward` has added up so far."""
-        if self._grad is None and self._node is not None and not self._retains:
+        if self._grad is None and self._node is not None and not self._retains_grad:
             warnings.warn(
                 "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its "
                 ".grad attribute won't be populated during autograd.backward(). If you indeed want "
@@ -294,27 +294,27 @@ class Tensor:
     def data(self) -> Tensor:
         """The same memory outside the graph; changes through it are not noticed by autograd."""
         same = graph.wrap(self._data, self._device)
-        same._shared = self._shared = True
-        same._apart = self._apart
+        same._memory_shared = self._memory_shared = True
+        same._detached_copy = self._detached_copy
         return same
 
     @data.setter
     def data(self, value: Tensor) -> None:
         self._data, self._device = value._data, value._device
-        self._shared = value._shared = True
+        self._memory_shared = value._memory_shared = True
 
     @property
     def _version(self) -> int:
-        return self._counter[0] if self._counter else 0
+        return self._version_counter[0] if self._version_counter else 0
 
     def _bump_version(self) -> None:
-        graph.bump(self)
+        graph.bump_version(self)
 
     def detach_(self) -> Tensor:
         """Take the tensor itself out of the graph."""
         if self._base is not None:
             raise RuntimeError("Can't detach views in-place. Use detach() instead.")
-        self._node, self._needs = None, False
+        self._node, self._requires_grad = None, False
         return self
 
     # ---- out to the host
@@ -336,7 +336,7 @@ class Tensor:
             )
         if t.dtype is dtypes.bfloat16:
             raise TypeError("Got unsupported ScalarType BFloat16")
-        t._shared = True
+        t._memory_shared = True
         return t._data
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
@@ -436,13 +436,13 @@ class Tensor:
         new: Tensor = object.__new__(type(self))
         names = {k: v for k, v in self.__dict__.items() if not k.startswith("_")}
         new.__dict__.update(names)
-        new._data, new._device, new._needs = data, self._device, self._needs
+        new._data, new._device, new._requires_grad = data, self._device, self._requires_grad
         return new
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         host = interop.contiguous(self._host())
         state = {k: v for k, v in self.__dict__.items() if not k.startswith("_")}
-        return _restored, (type(self), host, str(self._device), self._needs, state)
+        return _restored, (type(self), host, str(self._device), self._requires_grad, state)
 
     # ---- to other places and types
 
@@ -547,14 +547,14 @@ class Tensor:
     @property
     def retains_grad(self) -> bool:
         """Whether this non-leaf keeps its gradient."""
-        return self._retains
+        return self._retains_grad
 
 
 def _restored(cls: Any, host: Any, where: str, needs: bool, state: dict[str, Any]) -> Tensor:
     on = resolve(where)
     t: Tensor = object.__new__(cls)
     t.__dict__.update(state)
-    t._data, t._device, t._needs = on.backend.from_host(host, on.index), on, needs
+    t._data, t._device, t._requires_grad = on.backend.from_host(host, on.index), on, needs
     return t
 
 

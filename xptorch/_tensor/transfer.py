@@ -56,7 +56,7 @@ def moved(t: Tensor, on: Device) -> Tensor:
     on.raw_dtype(t.dtype)
     copy = graph.wrap(on.backend.from_host(t._host(), on.index), on)
     if t.requires_grad and local.mode.enabled:
-        copy._node, copy._needs = _Moved(t, on), True
+        copy._node, copy._requires_grad = _Moved(t, on), True
     return copy
 
 

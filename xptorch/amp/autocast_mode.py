@@ -38,7 +38,7 @@ class _Casting:
         dt = self.dtypes.get(t._device.type)
         if dt is None or not _eligible(t) or t.dtype is dt:
             return t
-        if not (self.cached and t._needs and t._node is None and local.mode.enabled):
+        if not (self.cached and t._requires_grad and t._node is None and local.mode.enabled):
             return to_dtype(t, dt)
         found = self.cache.get(id(t))
         if found is None or found[0] is not t:  # a weight that is used again is cast once

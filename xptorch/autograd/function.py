@@ -79,7 +79,7 @@ class _BackwardNode(Node):
         super().__init__(f"{function.__name__}Backward", (), tensors[0]._device)
         self.function, self.ctx = function, ctx
         self.edges = tuple(
-            graph.place(t) if needed else None
+            graph.gradient_edge(t) if needed else None
             for t, needed in zip(inputs, ctx.needs_input_grad, strict=True)
         )
         self.likes = [
@@ -100,7 +100,7 @@ class _BackwardNode(Node):
 
     def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
         slots = (g,) if self.outputs is None else g
-        given = [x if x is None or create_graph else graph.lifted(x, self.device) for x in slots]
+        given = [x if x is None or create_graph else graph.as_tensor(x, self.device) for x in slots]
         returned = self.function._backward()(self.ctx, *given)
         gradients = _as_tuple(returned)
         if len(gradients) < len(self.edges) or any(
@@ -305,18 +305,18 @@ def _placed(ctx: Any, node: _BackwardNode | None, i: int, out: Any, args: Sequen
         return out
     dirty = any(out is t for t in ctx._dirty)
     if dirty:
-        graph.bump(out)
-    elif any(out is a for a in args) or (out._needs and out._node is None):
+        graph.bump_version(out)
+    elif any(out is a for a in args) or (out._requires_grad and out._node is None):
         out = out.detach()  # an input returned as it is, or a leaf from elsewhere
     constant = out.dtype.category < FLOAT or any(out is t for t in ctx._constant)
     if node is None or constant:
         if not dirty:
-            out._node, out._needs, out._base = None, False, None
+            out._node, out._requires_grad, out._base = None, False, None
         return out
-    place = node if node.outputs is None else graph.Output(node, i)
+    edge = node if node.outputs is None else graph.OutputNode(node, i)
     if dirty:
-        return inplace.rebase(out, graph.attach(out._data, out._device, place))
-    out._node, out._needs, out._base = place, True, None
+        return inplace.rebase(out, graph.tensor_at(out._data, out._device, edge))
+    out._node, out._requires_grad, out._base = edge, True, None
     return out
 
 
@@ -337,42 +337,42 @@ def _unpacker(
     t: Any, node: _BackwardNode, args: Sequence[Any], outputs: Sequence[Any], made: Sequence[Any]
 ) -> Callable[[], Any]:
     for i, out in enumerate(outputs):
-        if t is out and made[i]._needs:
-            place = functools.partial(_output_place, weakref.ref(node), i)
-            return _Unpack(made[i], place)
+        if t is out and made[i]._requires_grad:
+            edge = functools.partial(_output_place, weakref.ref(node), i)
+            return _Unpack(made[i], edge)
     if t._node is not None and any(t is a for a in args):
         return _Unpack(t, functools.partial(_as_it_is, t._node))
     return _Unpack(t, None)
 
 
-def _as_it_is(place: Any) -> Any:
-    return place
+def _as_it_is(edge: Any) -> Any:
+    return edge
 
 
 def _output_place(ref: Any, index: int) -> Any:
     node = ref()
-    return node if node is None or node.outputs is None else graph.Output(node, index)
+    return node if node is None or node.outputs is None else graph.OutputNode(node, index)
 
 
 class _Unpack:
     """A saved tensor: gives it back, after a look whether it was changed in place since.
 
     Args:
-        place: tells where in the graph it stands; without it the tensor itself is kept.
+        edge: gives where in the graph it stands; without it the tensor itself is kept.
     """
 
-    def __init__(self, t: Any, place: Callable[[], Any] | None) -> None:
-        if t._counter is None:
-            t._counter = [0]
-        self.data, self.on, self.place = t._data, t._device, place
-        self.tensor = t if place is None else None
-        self.counter, self.seen = t._counter, t._counter[0]
+    def __init__(self, t: Any, edge: Callable[[], Any] | None) -> None:
+        if t._version_counter is None:
+            t._version_counter = [0]
+        self.data, self.on, self.edge = t._data, t._device, edge
+        self.tensor = t if edge is None else None
+        self.counter, self.seen = t._version_counter, t._version_counter[0]
 
     def __call__(self) -> Any:
-        place = None if self.place is None else self.place()
+        edge = None if self.edge is None else self.edge()
         if self.counter[0] != self.seen:
-            raise graph.changed_in_place(self.data, place, self.on, self.counter[0], self.seen)
-        return self.tensor if self.place is None else graph.attach(self.data, self.on, place)
+            raise graph.changed_in_place(self.data, edge, self.on, self.counter[0], self.seen)
+        return self.tensor if self.edge is None else graph.tensor_at(self.data, self.on, edge)
 
 
 # ---- derivatives of derivatives
@@ -396,7 +396,7 @@ def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _once(t: Any, inputs: Sequence[Any]) -> Any:
     out = t.detach()
-    out._node, out._needs = _Undifferentiable(inputs), True
+    out._node, out._requires_grad = _Undifferentiable(inputs), True
     return out
 
 

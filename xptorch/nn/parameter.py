@@ -44,9 +44,9 @@ def _shared(cls: Any, data: Any) -> Any:
     """A leaf of class `cls` over the memory of `data`, of which in-place changes are counted."""
     source = creation.empty(0) if data is None else data.detach()
     new = object.__new__(cls)
-    new._data, new._device, new._shared = source._data, source._device, True
-    if source._counter is not None:
-        new._counter = source._counter
+    new._data, new._device, new._memory_shared = source._data, source._device, True
+    if source._version_counter is not None:
+        new._version_counter = source._version_counter
     return new
 
 

@@ -178,7 +178,7 @@ def to_dtype(t: Tensor, dt: dtype) -> Tensor:
             )
             return to_dtype(_engine.OPS["real"](t).clone(), dt)
     elif dt.is_complex:
-        graph.setup.complex = graph.setup.complex or t._needs
+        graph.setup.complex = graph.setup.complex or t._requires_grad
         return _to_complex(t, dtype=raw)
     if dt.category < FLOAT:
         return graph.wrap(on.xp.astype(t._data, raw), on)
@@ -380,7 +380,7 @@ def deliver(result: Tensor, out: Tensor | None, function: str, exact: bool = Fal
     """
     if out is None:
         return result
-    if local.mode.enabled and (result._needs or out._needs):
+    if local.mode.enabled and (result._requires_grad or out._requires_grad):
         raise RuntimeError(
             f"{function}(): functions with out=... arguments don't support automatic "
             "differentiation, but one of the arguments requires grad."
@@ -457,7 +457,7 @@ def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         _inplace.check_writable(self)
         recorded = local.mode.enabled and any(
-            getattr(x, "_needs", False) for x in (self, *args, *kwargs.values())
+            getattr(x, "_requires_grad", False) for x in (self, *args, *kwargs.values())
         )
         result = function(unshared(self) if recorded else self, *args, **kwargs)
         return store(self, result)
@@ -468,8 +468,8 @@ def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def unshared(t: Tensor) -> Tensor:
     """A stand-in for `t` whose memory an in-place result may overwrite while recording."""
-    place = graph.place(t) if t._needs else None
-    return graph.attach(t._device.xp.asarray(t._data, copy=True), t._device, place)
+    edge = graph.gradient_edge(t) if t._requires_grad else None
+    return graph.tensor_at(t._device.xp.asarray(t._data, copy=True), t._device, edge)
 
 
 def store(target: Tensor, result: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from xptorch._core.mode import local
 from xptorch._engine import graph
-from xptorch._engine.op import hot
+from xptorch._engine.op import dispatchable
 from xptorch._tensor.tensor import Tensor
 
 _BLOCK = 1 << 16  # elements of a pack or block
@@ -74,10 +74,10 @@ def apply(update: Update, tasks: Sequence[Task], packs: Packs) -> None:
         cost = 0.1 * (2 + len(tasks[0].states)) ** 2 * _BLOCK
         local.mode.run(run_all, tasks[0].p._device.xp, blocks, len(blocks) * cost)
     for task in tasks:
-        graph.bump(task.p)
+        graph.bump_version(task.p)
 
 
-@hot
+@dispatchable
 def run_all(xp: Any, calls: Sequence[Callable[[], None]], nanoseconds: float) -> None:
     """Call functions that do not depend on each other, which take about that long together."""
     for call in calls:
@@ -138,7 +138,7 @@ class _Pack:
     def __init__(self, tasks: Sequence[Task]) -> None:
         states = [s for task in tasks for s in task.states]
         # Memory that others show must stay where it is; then the tasks are done one by one.
-        shown = any(s._shared or s._base is not None for s in states)
+        shown = any(s._memory_shared or s._base is not None for s in states)
         self.packed = len(tasks) > 1 and not shown and len({s._data.dtype for s in states}) <= 1
         self.memory: list[Any] = []  # of each kind of state
         if self.packed:

@@ -194,7 +194,7 @@ def _of_parts(task: Task) -> Task:
     parts = view_as_real(p.detach())
     if not p._device.xp.aliases(parts._data, p._data):
         raise NotImplementedError(f"{p._device.backend.name}: optimizers of complex parameters")
-    graph.bump(p)
+    graph.bump_version(p)
     slopes = view_as_real(graph.wrap(g, p._device))._data
     return Task(parts, slopes, tuple([view_as_real(s) for s in states]), settings)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from xptorch._engine.op import hot
+from xptorch._engine.op import dispatchable
 from xptorch._tensor.tensor import Tensor
 from xptorch.optim._formula import (
     FormulaOptimizer,
@@ -20,7 +20,7 @@ from xptorch.optim._formula import (
 from xptorch.optim.optimizer import ParamsT
 
 
-@hot
+@dispatchable
 def adam_update(
     xp: Any,
     p: Any,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xptorch._engine.op import hot
+from xptorch._engine.op import dispatchable
 from xptorch._tensor.tensor import Tensor
 from xptorch.optim._apply import Task, apply
 from xptorch.optim._formula import (
@@ -108,7 +108,7 @@ def _plain(xp: Any, p: Any, g: Any, *, lr: float, weight_decay: float) -> tuple[
     return (p,)
 
 
-@hot
+@dispatchable
 def momentum_update(
     xp: Any,
     p: Any,

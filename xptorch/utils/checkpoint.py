@@ -114,7 +114,7 @@ class _Segment:
 
     def forward(self, first: Any, second: Any) -> Any:
         self.again = second
-        start = next(graph.clock)
+        start = next(graph.sequence_counter)
         with first:
             out = self.function(*self.args, **self.kwargs)
         self.nodes = _recorded(out, start)
@@ -127,7 +127,7 @@ class _Segment:
 
     def recompute(self) -> None:
         """Run the function again, and give each node what its twin has saved."""
-        start = next(graph.clock)
+        start = next(graph.sequence_counter)
         with contextlib.ExitStack() as stack:
             if self.state is not None:
                 stack.enter_context(random.fork_rng())
@@ -192,10 +192,10 @@ def _recorded(out: Any, start: int) -> list[Node]:
     found, stack = set(), [n for n in roots if n is not None]
     while stack:
         node = stack.pop()
-        if node not in found and node.order >= start:
+        if node not in found and node.sequence_nr >= start:
             found.add(node)
             stack += [e for e in node.edges if isinstance(e, Node)]
-    return sorted(found, key=lambda n: n.order)
+    return sorted(found, key=lambda n: n.sequence_nr)
 
 
 def _autocast_state() -> Callable[[], Any]:

@@ -1,6 +1,6 @@
 """NumPy's kernels: the hot functions of the ops, written over ndarrays for the cache and the BLAS.
 
-Each takes the arguments of the function that it stands in for (`hot` in
+Each takes the arguments of the function that it stands in for (`dispatchable` in
 xptorch/_engine/op.py), less `xp`, and returns NotImplemented for what it leaves to it.
 tests/backends/test_kernels.py holds each to it.
 """

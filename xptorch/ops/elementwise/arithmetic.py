@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from xptorch._core import dtype as _dtype
 from xptorch._core.dtype import COMPLEX, FLOAT, INTEGER
 from xptorch._engine import graph
-from xptorch._engine.op import either, hot, op
+from xptorch._engine.op import dispatchable, op, polymorphic
 from xptorch.ops._common import (
     deliver,
     inplace,
@@ -44,17 +44,17 @@ _TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
 _LN2, _LN10 = math.log(2), math.log(10)
 
 
-@hot
+@dispatchable
 def _tanh_slope(xp: Any, g: Any, y: Any) -> Any:
     return g * (1 - y * y)
 
 
-@hot
+@dispatchable
 def _sigmoid_forward(xp: Any, a: Any) -> Any:
     return 1 / (1 + xp.exp(-a))
 
 
-@hot
+@dispatchable
 def _sigmoid_slope(xp: Any, g: Any, y: Any) -> Any:
     return g * (y * (1 - y))
 
@@ -110,7 +110,7 @@ _erfc = op(
     a=lambda xp, g, a: g * (-_TWO_OVER_SQRT_PI * xp.exp(-a * a)),
 )
 _sigmoid = op("sigmoid", _sigmoid_forward, a=_sigmoid_slope)
-sigmoid_of = either(_sigmoid)  # for the VJPs of others
+sigmoid_of = polymorphic(_sigmoid)  # for the VJPs of others
 keep = op("keep", lambda xp, a, mask: xp.keep(a, mask), a=lambda xp, g, mask: xp.keep(g, mask))
 
 exp = unary(_exp, "eˣ.", real=True)
@@ -270,7 +270,7 @@ def _mul_forward(xp: Any, a: Any, b: Any) -> Any:
 _add = op(
     "add",
     _add_forward,
-    sign=operator.add,
+    operator=operator.add,
     broadcast=True,
     a=lambda xp, g: g,
     b=lambda xp, g: g,
@@ -278,7 +278,7 @@ _add = op(
 _sub = op(
     "subtract",
     lambda xp, a, b: a - b,
-    sign=operator.sub,
+    operator=operator.sub,
     broadcast=True,
     a=lambda xp, g: g,
     b=lambda xp, g: -g,
@@ -286,7 +286,7 @@ _sub = op(
 _mul = op(
     "multiply",
     _mul_forward,
-    sign=operator.mul,
+    operator=operator.mul,
     broadcast=True,
     a=lambda xp, g, b: g * b,
     b=lambda xp, g, a: g * a,
@@ -294,7 +294,7 @@ _mul = op(
 _div = op(
     "divide",
     lambda xp, a, b: a / b,
-    sign=operator.truediv,
+    operator=operator.truediv,
     broadcast=True,
     a=lambda xp, g, b: g / b,
     b=lambda xp, g, b, y: -g * (y / b),

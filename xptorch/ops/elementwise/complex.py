@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch._core import dtype as dtypes
 from xptorch._engine import graph
-from xptorch._engine.op import either, op
+from xptorch._engine.op import op, polymorphic
 from xptorch.ops._common import deliver, floating, need_tensor, type_name
 from xptorch.ops.elementwise import comparison
 from xptorch.ops.shape import creation
@@ -223,9 +223,9 @@ def _sgn_back(xp: Any, g: Any, a: Any, y: Any) -> Any:
 
 # Of complex numbers; `abs` and `sign` are for real ones, and save less.
 sgn = op("sgn", _sgn_forward, conjugates=True, a=_sgn_back)
-_sgn_of = either(sgn)
+_sgn_of = polymorphic(sgn)
 magnitude = op("magnitude", lambda xp, a: xp.abs(a), a=lambda xp, g, a: g * _sgn_of(xp, a))
-_magnitude_of = either(magnitude)
+_magnitude_of = polymorphic(magnitude)
 
 
 def _angle_back(xp: Any, g: Any, a: Any) -> Any:

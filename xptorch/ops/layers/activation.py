@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xptorch._core import dtype as dtypes
 from xptorch._core.dtype import BOOL, COMPLEX, FLOAT
 from xptorch._engine.graph import wrap
-from xptorch._engine.op import hot, op
+from xptorch._engine.op import dispatchable, op
 from xptorch.ops._common import at_axis, floating, inplace, need_tensor, refuse, to_dtype, wrap_dim
 from xptorch.ops._numerics import in_float32, log1pexp, need_floating, positive
 from xptorch.ops.elementwise import arithmetic as e
@@ -95,13 +95,13 @@ _softshrink = op(
 # ---- smooth ones
 
 
-@hot
+@dispatchable
 def _gelu_forward(xp: Any, a: Any) -> Any:
     share = 0.5 * xp.erf(a * _SQRT_HALF) + 0.5
     return a * share, share
 
 
-@hot
+@dispatchable
 def _gelu_vjp(xp: Any, g: Any, needs: Any, a: Any, aux: Any) -> Any:
     slope = xp.exp(-0.5 * a * a)
     slope *= a
@@ -115,13 +115,13 @@ def _gelu_reference(a: Tensor) -> Tensor:
     return a * (0.5 * e.erf(a * _SQRT_HALF) + 0.5)
 
 
-@hot
+@dispatchable
 def _gelu_tanh_forward(xp: Any, a: Any) -> Any:
     t = xp.tanh(_TANH_SCALE * (a + _TANH_CUBE * (a * a * a)))
     return 0.5 * a * (1 + t), t
 
 
-@hot
+@dispatchable
 def _gelu_tanh_vjp(xp: Any, g: Any, needs: Any, a: Any, aux: Any) -> Any:
     slope = a * a
     slope *= 1.5 * _TANH_SCALE * _TANH_CUBE
@@ -148,13 +148,13 @@ _gelu_tanh = op(
 )
 
 
-@hot
+@dispatchable
 def _silu_forward(xp: Any, a: Any) -> Any:
     s = e.sigmoid_of(xp, a)
     return a * s, s
 
 
-@hot
+@dispatchable
 def _silu_vjp(xp: Any, g: Any, needs: Any, y: Any, aux: Any) -> Any:
     slope = 1 - aux
     slope *= y

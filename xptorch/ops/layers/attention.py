@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xptorch._core import dtype as dtypes
 from xptorch._core.mode import local
 from xptorch._engine import graph
-from xptorch._engine.op import hot, op
+from xptorch._engine.op import dispatchable, op
 from xptorch.ops._common import broadcast, need_tensor, shape_text, type_name
 from xptorch.ops._numerics import in_float32, need_floating, total_along
 from xptorch.ops.elementwise.comparison import where
@@ -38,7 +38,7 @@ def _weights(xp: Any, scores: Any, bias: Any) -> Any:
     return e
 
 
-@hot
+@dispatchable
 def _attention_forward(
     xp: Any, q: Any, k: Any, v: Any, bias: Any, noise: Any, *, scale: float
 ) -> Any:
@@ -46,7 +46,7 @@ def _attention_forward(
     return xp.matmul(p if noise is None else p * noise, v), p
 
 
-@hot
+@dispatchable
 def _attention_vjp(
     xp: Any,
     g: Any,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xptorch._engine.graph import column_sums
 from xptorch._engine.inplace import store
-from xptorch._engine.op import hot, op
+from xptorch._engine.op import dispatchable, op
 from xptorch.ops._common import need_tensor
 from xptorch.ops._numerics import (
     affine,
@@ -69,7 +69,7 @@ def _as_given(xp: Any, y: Any, shape: tuple[int, ...], how: _Channels) -> Any:
     return xp.permute_dims(y, (0, len(shape) - 1, *range(1, len(shape) - 1)))
 
 
-@hot
+@dispatchable
 def _batch_norm_forward(
     xp: Any, a: Any, weight: Any, bias: Any, *, eps: float, seen: list[Any]
 ) -> Any:
@@ -86,7 +86,7 @@ def _batch_norm_forward(
     return _as_given(xp, y, a.shape, how), (mean, rstd)
 
 
-@hot
+@dispatchable
 def _batch_norm_vjp(xp: Any, g: Any, needs: Any, a: Any, weight: Any, aux: Any) -> Any:
     mean, rstd = aux
     x, how = _by_channel(xp, a)
@@ -124,7 +124,7 @@ _batch_norm = op(
 )
 
 
-@hot
+@dispatchable
 def _fixed_norm_forward(
     xp: Any, a: Any, mean: Any, var: Any, weight: Any, bias: Any, *, eps: float
 ) -> Any:
@@ -138,7 +138,7 @@ def _fixed_norm_forward(
     return _as_given(xp, y, a.shape, how)
 
 
-@hot
+@dispatchable
 def _fixed_norm_vjp(
     xp: Any, g: Any, needs: Any, a: Any, mean: Any, var: Any, weight: Any, eps: float
 ) -> Any:

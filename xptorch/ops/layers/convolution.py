@@ -19,7 +19,7 @@ from typing import Any
 
 from xptorch._core.backend import FIRST, LAST, window_slices
 from xptorch._engine.graph import column_sums
-from xptorch._engine.op import either, hot, op
+from xptorch._engine.op import dispatchable, op, polymorphic
 from xptorch.ops.layers.window import Block, Geometry, Op, pad
 
 _FEW_CHANNELS = 4
@@ -77,7 +77,7 @@ def _padded(xp: Any, x: Any, how: Geometry) -> Any:
 # ---- the three products
 
 
-@hot
+@dispatchable
 def _convolve(xp: Any, x: Any, w: Any, b: Any, *, how: Geometry) -> Any:
     """x (n, c, s…), w (o, c / groups, k…), b (o) or None → (n, o, counts…)."""
     n, c, o = x.shape[0], x.shape[1], w.shape[0]
@@ -95,7 +95,7 @@ def _convolve(xp: Any, x: Any, w: Any, b: Any, *, how: Geometry) -> Any:
     return xp.permute_dims(y, FIRST[y.ndim])
 
 
-@hot
+@dispatchable
 def _convolve_input(xp: Any, g: Any, w: Any, b: Any, *, how: Geometry) -> Any:
     """g (n, o, counts…), w (o, c / groups, k…), b (c) or None → (n, c, s…)."""
     if how.dense and (w.shape[1] > 1 or w.shape[0] == how.groups or how.groups == 1):
@@ -133,7 +133,7 @@ def _spread(xp: Any, g: Any, w: Any, how: Geometry) -> Any:
     return out
 
 
-@hot
+@dispatchable
 def _convolve_weight(xp: Any, x: Any, g: Any, *, how: Geometry) -> Any:
     """x (n, c, s…), g (n, o, counts…) → (o, c / groups, k…)."""
     n, o, c, d = x.shape[0], g.shape[1], x.shape[1] // how.groups, len(how.kernel)
@@ -189,10 +189,10 @@ sum_channels = op(
         xp.reshape(v, shape=(1, -1) + (1,) * (len(g_shape) - 2)), shape=g_shape
     ),
 )
-convolve_: Op = either(convolve)
-convolve_input_: Op = either(convolve_input)
-convolve_weight_: Op = either(convolve_weight)
-sum_channels_: Op = either(sum_channels)
+convolve_: Op = polymorphic(convolve)
+convolve_input_: Op = polymorphic(convolve_input)
+convolve_weight_: Op = polymorphic(convolve_weight)
+sum_channels_: Op = polymorphic(sum_channels)
 
 
 # ---- weights and groups as matrices

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xptorch._core import dtype as dtypes
 from xptorch._core.mode import local
 from xptorch._engine.graph import column_sums
-from xptorch._engine.op import hot, op
+from xptorch._engine.op import dispatchable, op
 from xptorch.ops._common import need_tensor, shape_text, type_name
 from xptorch.ops._numerics import in_float32
 from xptorch.ops.linalg import products
@@ -23,7 +23,7 @@ def _matrix(xp: Any, x: Any) -> Any:
     return x if x.ndim == 2 else xp.reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
 
 
-@hot
+@dispatchable
 def _linear_forward(xp: Any, a: Any, weight: Any, bias: Any) -> Any:
     y = xp.matmul(_matrix(xp, a), xp.permute_dims(weight, (1, 0)))
     if bias is not None:
@@ -31,7 +31,7 @@ def _linear_forward(xp: Any, a: Any, weight: Any, bias: Any) -> Any:
     return y if a.ndim == 2 else xp.reshape(y, (*a.shape[:-1], weight.shape[0]))
 
 
-@hot
+@dispatchable
 def _linear_vjp(xp: Any, g: Any, needs: Any, a: Any, weight: Any) -> Any:
     g = _matrix(xp, g)
     to_a = to_weight = to_bias = None

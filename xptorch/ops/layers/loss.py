@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from xptorch._engine.op import hot, op
+from xptorch._engine.op import dispatchable, op
 from xptorch.ops._common import extremes
 from xptorch.ops._numerics import log1pexp, row_sums
 from xptorch.ops.elementwise.arithmetic import sigmoid_of
@@ -71,7 +71,7 @@ def _row_slope(xp: Any, g: Any, w: Any, count: Any) -> Any:
     return g if w is None else w * g
 
 
-@hot
+@dispatchable
 def _cross_entropy_forward(
     xp: Any, a: Any, target: Any, weight: Any, *, ignore: int | None, reduction: str
 ) -> Any:
@@ -87,7 +87,7 @@ def _cross_entropy_forward(
     return y, (exps, total, at, w, count)
 
 
-@hot
+@dispatchable
 def _cross_entropy_vjp(xp: Any, g: Any, needs: Any, a_shape: Any, aux: Any) -> Any:
     exps, total, at, w, count = aux
     slope = _row_slope(xp, g, w, count)
@@ -229,13 +229,13 @@ huber = _by_difference("huber", _huber_value, lambda xp, d, g, delta: _limited(x
 # ---- two classes
 
 
-@hot
+@dispatchable
 def _bce_losses(xp: Any, a: Any, target: Any) -> Any:
     # −log σ(a) and −log(1 − σ(a)) share log1p(exp(−|a|)).
     return xp.relu(a) - a * target + xp.log1p(xp.exp(-xp.abs(a)))
 
 
-@hot
+@dispatchable
 def _bce_slope(xp: Any, g: Any, a: Any, target: Any) -> Any:
     return (sigmoid_of(xp, a) - target) * g
 

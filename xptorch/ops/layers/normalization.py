@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch._core import dtype as dtypes
 from xptorch._engine.graph import column_sums
-from xptorch._engine.op import hot, op
+from xptorch._engine.op import dispatchable, op
 from xptorch.ops._common import BOOL, INTEGER, need_tensor, refuse, shape_text
 from xptorch.ops._numerics import (
     affine,
@@ -46,7 +46,7 @@ def _weighted(xp: Any, x: Any, weight: Any, bias: Any = None) -> Any:
     return x if bias is None else x + xp.reshape(bias, (-1,))
 
 
-@hot
+@dispatchable
 def _layer_norm_forward(
     xp: Any, a: Any, weight: Any, bias: Any, *, shape: tuple[int, ...], eps: float
 ) -> Any:
@@ -59,7 +59,7 @@ def _layer_norm_forward(
     return xp.reshape(y, a.shape), (mean, rstd)
 
 
-@hot
+@dispatchable
 def _layer_norm_vjp(
     xp: Any,
     g: Any,
@@ -122,7 +122,7 @@ _layer_norm = op(
 )
 
 
-@hot
+@dispatchable
 def _rms_norm_forward(xp: Any, a: Any, weight: Any, *, shape: tuple[int, ...], eps: float) -> Any:
     width = math.prod(shape)
     x = _rows(xp, a, width)
@@ -131,7 +131,7 @@ def _rms_norm_forward(xp: Any, a: Any, weight: Any, *, shape: tuple[int, ...], e
     return xp.reshape(y, a.shape), rstd
 
 
-@hot
+@dispatchable
 def _rms_norm_vjp(
     xp: Any, g: Any, needs: Any, a: Any, weight: Any, aux: Any, shape: tuple[int, ...]
 ) -> Any:
@@ -165,7 +165,7 @@ _rms_norm = op(
 )
 
 
-@hot
+@dispatchable
 def _group_norm_forward(xp: Any, a: Any, weight: Any, bias: Any, *, groups: int, eps: float) -> Any:
     n, c = a.shape[:2]
     width = math.prod(a.shape) // (n * groups)
@@ -188,7 +188,7 @@ def _by_channel(xp: Any, rstd: Any, weight: Any, n: int, c: int) -> Any:
     return scale if weight is None else scale * weight
 
 
-@hot
+@dispatchable
 def _group_norm_vjp(xp: Any, g: Any, needs: Any, a: Any, weight: Any, aux: Any, groups: int) -> Any:
     mean, rstd = aux
     n, c = a.shape[:2]

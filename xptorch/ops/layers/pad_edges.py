@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xptorch._engine.op import either, op
+from xptorch._engine.op import op, polymorphic
 from xptorch.ops._common import at_axis
 from xptorch.ops.layers.window import Op
 
@@ -69,5 +69,5 @@ _fold = op(
     padded=lambda xp, g, widths, mode: _pad_either(xp, g, widths=widths, mode=mode),
 )
 pad_edges = _pad
-_pad_either: Op = either(_pad)
-_fold_either: Op = either(_fold)
+_pad_either: Op = polymorphic(_pad)
+_fold_either: Op = polymorphic(_fold)

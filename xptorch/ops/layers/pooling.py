@@ -12,7 +12,7 @@ import math
 from typing import Any
 
 from xptorch._core.backend import FIRST, LAST
-from xptorch._engine.op import either, hot, op
+from xptorch._engine.op import dispatchable, op, polymorphic
 from xptorch.ops._common import at_axis
 from xptorch.ops.layers.window import Geometry, Op, pad
 
@@ -44,7 +44,7 @@ def _maximum(xp: Any, x: Any, keys: tuple[Key, ...]) -> Any:
     return y
 
 
-@hot
+@dispatchable
 def _max_pool(xp: Any, x: Any, *, how: Geometry, lowest: float) -> Any:
     """x (n, c, s…) → (n, c, counts…), and the maxima along the last axis, the last two, …"""
     y = _last(xp, x, how, lowest)
@@ -98,7 +98,7 @@ def _put(xp: Any, parts: list[Any], how: Geometry, axis: int) -> Any:
     return out
 
 
-@hot
+@dispatchable
 def _spread_max(xp: Any, g: Any, x: Any, *, maxima: Any, how: Geometry, lowest: float) -> Any:
     """g (n, c, counts…) at the places of the maxima of x in (n, c, s…)."""
     g = xp.permute_dims(g, LAST[g.ndim])
@@ -139,8 +139,8 @@ pick_max = op(
         xp, g, x, maxima=maxima, how=how, lowest=lowest
     ),
 )
-spread_max_: Op = either(spread_max)
-pick_max_: Op = either(pick_max)
+spread_max_: Op = polymorphic(spread_max)
+pick_max_: Op = polymorphic(pick_max)
 
 
 def max_places(xp: Any, x: Any, how: Geometry, lowest: float) -> Any:
@@ -213,13 +213,13 @@ def _divisor(xp: Any, x: Any, divide: Any) -> Any:
     return total
 
 
-@hot
+@dispatchable
 def _avg_pool(xp: Any, x: Any, *, how: Geometry, divide: Any) -> Any:
     """x (n, c, s…) → (n, c, counts…), the sums over windows divided."""
     return _sum_windows(xp, x, how=how) / _divisor(xp, x, divide)
 
 
-@hot
+@dispatchable
 def _spread_avg(xp: Any, g: Any, *, how: Geometry, divide: Any) -> Any:
     return _spread_sum(xp, g / _divisor(xp, g, divide), how=how)
 
@@ -234,5 +234,5 @@ spread_avg = op(
     _spread_avg,
     g=lambda xp, u, how, divide: avg_pool_(xp, u, how=how, divide=divide),
 )
-avg_pool_: Op = either(avg_pool)
-spread_avg_: Op = either(spread_avg)
+avg_pool_: Op = polymorphic(avg_pool)
+spread_avg_: Op = polymorphic(spread_avg)

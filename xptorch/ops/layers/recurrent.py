@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from xptorch._engine.graph import setup
-from xptorch._engine.op import hot, op
+from xptorch._engine.op import dispatchable, op
 from xptorch.ops.elementwise.arithmetic import sigmoid, tanh
 from xptorch.ops.layers.activation import relu as relu_of
 from xptorch.ops.layers.linear import _linear_forward, _linear_vjp, linear
@@ -124,7 +124,7 @@ def _reference(
 # ---- tanh or ReLU of one sum
 
 
-@hot
+@dispatchable
 def _rnn_forward(
     xp: Any,
     x: Any,
@@ -169,7 +169,7 @@ def _rnn_vjp(
     return to_x, dh, *others
 
 
-@hot
+@dispatchable
 def _rnn_back(
     xp: Any, g: Any, w_hh: Any, aux: Any, *, sizes: Sizes, reverse: bool, relu: bool
 ) -> Any:
@@ -215,7 +215,7 @@ def _parts(x: Any, count: int) -> list[Any]:
     return [x[:, i * width : (i + 1) * width] for i in range(count)]
 
 
-@hot
+@dispatchable
 def _lstm_forward(
     xp: Any,
     x: Any,
@@ -255,7 +255,7 @@ def _lstm_forward(
     return (ys, h.last(), c.last()), tuple(kept)
 
 
-@hot
+@dispatchable
 def _lstm_vjp(
     xp: Any,
     g: Any,
@@ -274,7 +274,7 @@ def _lstm_vjp(
     return to_x, dh, dc, *others, to_w_hr
 
 
-@hot
+@dispatchable
 def _lstm_back(
     xp: Any, g: Any, w_hh: Any, w_hr: Any, aux: Any, *, sizes: Sizes, reverse: bool
 ) -> Any:
@@ -327,7 +327,7 @@ lstm_layer = op(
 # ---- gated recurrent units
 
 
-@hot
+@dispatchable
 def _gru_forward(
     xp: Any,
     x: Any,
@@ -373,7 +373,7 @@ def _gru_vjp(
     return to_x, dh, *others
 
 
-@hot
+@dispatchable
 def _gru_back(xp: Any, g: Any, w_hh: Any, aux: Any, *, sizes: Sizes, reverse: bool) -> Any:
     dh, us, owns = _Running(xp, g[1]), [], []
     for span in _spans(sizes, not reverse):

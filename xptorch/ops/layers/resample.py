@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from xptorch._engine.op import either, op
+from xptorch._engine.op import op, polymorphic
 from xptorch.ops.layers.window import Op
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ _op = op(
     _resample,
     x=lambda xp, g, axis, taps: _either(xp, g, axis=axis, taps=transposed(taps)),
 )
-_either: Op = either(_op)
+_either: Op = polymorphic(_op)
 
 
 def resample(x: Tensor, axis: int, taps: Taps) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xptorch._engine.op import hot, op
+from xptorch._engine.op import dispatchable, op
 from xptorch.ops._common import (
     Dim,
     deliver,
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
 
-@hot
+@dispatchable
 def _softmax_forward(xp: Any, a: Any, *, axis: int) -> Any:
     e = xp.exp(a - xp.peak(a, axis))
     e /= total_along(xp, e, axis)
     return e
 
 
-@hot
+@dispatchable
 def _softmax_slope(xp: Any, g: Any, y: Any, axis: int) -> Any:
     if axis == y.ndim - 1:
         along = xp.reshape(xp.vecdot(g, y, axis=-1), shape=(*y.shape[:-1], 1))
@@ -40,14 +40,14 @@ def _softmax_slope(xp: Any, g: Any, y: Any, axis: int) -> Any:
     return y * (g - xp.sum(g * y, axis=(axis,), keepdims=True))
 
 
-@hot
+@dispatchable
 def _log_softmax_forward(xp: Any, a: Any, *, axis: int) -> Any:
     y = a - xp.peak(a, axis)
     y -= xp.log(total_along(xp, xp.exp(y), axis))
     return y
 
 
-@hot
+@dispatchable
 def _log_softmax_slope(xp: Any, g: Any, y: Any, axis: int) -> Any:
     return g - xp.exp(y) * xp.sum(g, axis=(axis,), keepdims=True)
 

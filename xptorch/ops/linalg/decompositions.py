@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from xptorch._core.dtype import FLOAT
-from xptorch._engine.op import either, op
+from xptorch._engine.op import op, polymorphic
 from xptorch.ops._common import broadcast, deliver, need_tensor, returned, type_name
 from xptorch.ops.linalg.products import matmul
 from xptorch.ops.random.sampling import randn
@@ -107,7 +107,7 @@ def _inv_back(xp: Any, g: Any, y: Any) -> Any:
 
 
 inv_op = op("inv", lambda xp, a: xp.linalg.inv(a), a=_inv_back)
-inverse_of = either(inv_op)
+inverse_of = polymorphic(inv_op)
 
 
 def _solve_back(xp: Any, g: Any, needs: Any, a: Any, b: Any, y: Any) -> tuple[Any, Any]:
@@ -116,7 +116,7 @@ def _solve_back(xp: Any, g: Any, needs: Any, a: Any, b: Any, y: Any) -> tuple[An
 
 
 _solve = op("solve", lambda xp, a, b: xp.linalg.solve(a, b), vjp=_solve_back)
-solve_of = either(_solve)
+solve_of = polymorphic(_solve)
 
 
 def solved_for(A: Tensor, b: Tensor, left: bool, name: str) -> Tensor:
@@ -216,7 +216,7 @@ def _cholesky_solve_back(
 _cholesky_solve = op(
     "cholesky_solve", _cholesky_solve_forward, conjugates=True, vjp=_cholesky_solve_back
 )
-_choleskysolve_of = either(_cholesky_solve)
+_choleskysolve_of = polymorphic(_cholesky_solve)
 
 
 def cholesky_solve(
@@ -288,7 +288,7 @@ _qr = op(
     conjugates=True,
     a=_qr_back,
 )
-_qr_either = either(_qr)
+_qr_either = polymorphic(_qr)
 
 
 def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
@@ -352,7 +352,7 @@ _svd = op(
     conjugates=True,
     a=_svd_recomputed,
 )
-_svd_either = either(_svd)
+_svd_either = polymorphic(_svd)
 
 
 def _svd_complete_back(xp: Any, g: Any, a: Any) -> Any:
@@ -369,7 +369,7 @@ _svd_complete = op(
     conjugates=True,
     a=_svd_complete_back,
 )
-_svd_complete_either = either(_svd_complete)
+_svd_complete_either = polymorphic(_svd_complete)
 
 
 def _svdvals_back(xp: Any, g: Any, a: Any) -> Any:
@@ -438,7 +438,7 @@ def _eigvalsh_back(xp: Any, g: Any, a: Any) -> Any:
 _eigh = op(
     "eigh", lambda xp, a: tuple(xp.linalg.eigh(a)), multiple=True, conjugates=True, a=_eigh_back
 )
-_eigh_either = either(_eigh)
+_eigh_either = polymorphic(_eigh)
 _eigvalsh = op("eigvalsh", lambda xp, a: xp.linalg.eigvalsh(a), a=_eigvalsh_back)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xptorch._engine import graph
-from xptorch._engine.op import either, op
+from xptorch._engine.op import op, polymorphic
 from xptorch.ops._common import deliver, returned
 from xptorch.ops.linalg.decompositions import (
     adjoint,
@@ -103,7 +103,7 @@ def _eig_back(xp: Any, g: Any, a: Any, dtype: Any) -> Any:
 
 
 _eig = op("eig", _eig_forward, multiple=True, conjugates=True, a=_eig_back)
-_eig_either = either(_eig)
+_eig_either = polymorphic(_eig)
 
 
 def _eigvals_back(xp: Any, g: Any, a: Any, dtype: Any) -> Any:
@@ -125,7 +125,7 @@ def _dtype_of_result(A: Tensor, name: str) -> Any:
     check_matrices(A, name)
     if A._device.type == "cpu" and not bool(A.detach().isfinite().all()):
         raise RuntimeError(f"torch.{name}: input tensor should not contain infs or NaNs.")
-    graph.setup.complex = graph.setup.complex or A._needs
+    graph.setup.complex = graph.setup.complex or A._requires_grad
     return A._device.raw_dtype(A.dtype.to_complex())
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch._core import dtype as dtypes
 from xptorch._engine.graph import wrap
-from xptorch._engine.op import either, op
+from xptorch._engine.op import op, polymorphic
 from xptorch.ops._common import broadcast, deliver, need_tensor, returned
 from xptorch.ops.linalg.decompositions import (
     LinAlgError,
@@ -110,7 +110,7 @@ def _lu_back(xp: Any, g: Any, a: Any) -> Any:
 
 
 _lu = op("lu", _lu_forward, multiple=True, conjugates=True, a=_lu_back)
-_lu_either = either(_lu)
+_lu_either = polymorphic(_lu)
 
 
 # ---- public functions

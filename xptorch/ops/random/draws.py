@@ -141,7 +141,7 @@ def writable_strides(input: Tensor) -> tuple[int, ...]:
 
 def overwrite(input: Tensor, value: Any) -> Tensor:
     """Put a raw array of samples in a tensor's memory; no gradient flows to what was there."""
-    fresh = drawn(input, value=value) if input._needs else graph.wrap(value, input._device)
+    fresh = drawn(input, value=value) if input._requires_grad else graph.wrap(value, input._device)
     return inplace.write(input, fresh)
 
 

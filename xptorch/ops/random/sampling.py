@@ -270,7 +270,7 @@ def _normal_of(
         if is_tensor(std):
             value = to_dtype(arithmetic.mul(value, std), dt)
         value = to_dtype(arithmetic.add(value, mean), dt)
-    return drawn(both, value=value._data) if both._needs else value
+    return drawn(both, value=value._data) if both._requires_grad else value
 
 
 def bernoulli(
@@ -289,7 +289,7 @@ def bernoulli(
     target = input if out is None else out
     chance: Any = input if p is None else p
     value = ones_and_zeros(chance, input._data.shape, target.dtype, target._device, None, generator)
-    result = drawn(input, value=value) if input._needs else graph.wrap(value, input._device)
+    result = drawn(input, value=value) if input._requires_grad else graph.wrap(value, input._device)
     return deliver(result, out, "bernoulli")
 
 

@@ -43,7 +43,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
         raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
     counts = stream_of(generator).poisson(on.backend.to_host(input._data))
     value = _delivered(input, counts, input._data.shape)
-    return drawn(input, value=value) if input._needs else graph.wrap(value, on)
+    return drawn(input, value=value) if input._requires_grad else graph.wrap(value, on)
 
 
 def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
@@ -70,9 +70,9 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
     on, shape = count._device, broadcast(count._data.shape, prob._data.shape)
     both = [on.backend.to_host(on.xp.broadcast_to(t._data, shape)) for t in (count, prob)]
     value = _delivered(count, stream_of(generator).binomial(*both), shape)
-    return (
-        drawn(count * prob, value=value) if count._needs or prob._needs else graph.wrap(value, on)
-    )
+    if count._requires_grad or prob._requires_grad:
+        return drawn(count * prob, value=value)
+    return graph.wrap(value, on)
 
 
 def _gamma_forward(xp: Any, a: Any, *, value: Any) -> Any:
@@ -164,4 +164,4 @@ def _sample_dirichlet(self: Tensor, generator: Generator | None = None) -> Tenso
     shares = (parts / reduce.sum(parts, -1, keepdim=True)).to(self.dtype)
     limits = on.xp.finfo(shares._data.dtype)
     shares = shares.clamp(limits.smallest_normal, 1 - float(limits.eps) / 2)
-    return _dirichlet(self, value=shares._data) if self._needs else shares
+    return _dirichlet(self, value=shares._data) if self._requires_grad else shares

@@ -48,7 +48,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     value = to_dtype(src, self.dtype)
     if value._data.shape != self._data.shape:
         value = value.expand(self._data.shape)
-    if local.mode.enabled and self._needs:
+    if local.mode.enabled and self._requires_grad:
         value = _overwrite(self, value)
     return write(self, value)
 
@@ -101,7 +101,7 @@ def resize_(self: Tensor, *size: Any, memory_format: Any = None) -> Tensor:
         extra = xp.zeros((need - flat.shape[0],), dtype=flat.dtype, device=on.raw)
         flat = xp.concat([flat, extra])
     self._data = xp.reshape(flat[:need], shape)
-    graph.bump(self)
+    graph.bump_version(self)
     return self
 
 

@@ -169,7 +169,7 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
         if copy is False:
             raise NotImplementedError("from_dlpack: copy=False")
         shared = graph.wrap(on.xp.from_dlpack(ext_tensor), on)
-        shared._shared = True
+        shared._memory_shared = True
     shared = shared if device is None else shared.to(device)
     return shared.clone() if copy else shared
 
@@ -224,7 +224,7 @@ def from_numpy(ndarray: Any) -> Tensor:
             "copy of your array  with array.copy().)"
         )
     shared = graph.wrap(ndarray, resolve("cpu"))
-    shared._shared = True
+    shared._memory_shared = True
     return shared
 
 

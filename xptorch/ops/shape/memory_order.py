@@ -95,7 +95,7 @@ def _left_out_of_order(t: Tensor) -> bool:
     return (
         t.ndim in (3, 4, 5)
         and t._base is None
-        and (t._node is not None or not t._needs)
+        and (t._node is not None or not t._requires_grad)
         and not lies_in(t, range(t.ndim))
         and lies_in(t, (0, *range(2, t.ndim), 1))
     )
@@ -113,4 +113,4 @@ def view_in_order(t: Tensor) -> Tensor:
     on, x = base._device, base._data
     blank = graph.wrap(on.xp.empty(x.shape, dtype=x.dtype, device=on.raw), on)
     with set_grad_enabled(False):
-        return graph.replayed(blank, t._replay)
+        return graph.apply_view_ops(blank, t._view_ops)

@@ -133,7 +133,7 @@ class TypedStorage:
 
     def __setitem__(self, index: Any, value: Any) -> None:
         self._untyped._flat()[index] = value
-        graph.bump(self._untyped._whole)
+        graph.bump_version(self._untyped._whole)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         return self._untyped._flat().__array__(dtype, copy)

@@ -149,11 +149,11 @@ def view(self: Tensor, *shape: Any, **named: Any) -> Tensor:
                 "view size is not compatible with input tensor's size and stride (at least one "
                 "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
             )
-        if self._base is None and not self._shared:
+        if self._base is None and not self._memory_shared:
             self._data = _in_order(xp, self._data)
         else:
             copy = _reshape(self, shape=size)
-            copy._apart = True
+            copy._detached_copy = True
             return copy
     return _reshape(self, shape=size)
 
@@ -479,10 +479,10 @@ def detach(input: Tensor) -> Tensor:
 def _same_memory(t: Tensor, data: Any) -> Tensor:
     """A tensor outside the graph over memory that it shares with `t`."""
     out = wrap(data, t._device)
-    if t._counter is None:
-        t._counter = [0]
-    out._counter = t._counter
-    out._shared = t._shared = True
-    if t._apart:
-        out._apart = True
+    if t._version_counter is None:
+        t._version_counter = [0]
+    out._version_counter = t._version_counter
+    out._memory_shared = t._memory_shared = True
+    if t._detached_copy:
+        out._detached_copy = True
     return out

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from xptorch._core import dtype as dtypes
 from xptorch._core.dtype import FLOAT
 from xptorch._engine import graph
-from xptorch._engine.op import either, op
+from xptorch._engine.op import op, polymorphic
 from xptorch.ops._common import (
     at_axis,
     deliver,
@@ -46,7 +46,7 @@ def _fftn_back(xp: Any, g: Any, axes: Any, norm: str, inverse: bool) -> Any:
 
 
 _fftn = op("fftn", _fftn_forward, a=_fftn_back)
-_fftn_either = either(_fftn)
+_fftn_either = polymorphic(_fftn)
 
 
 def _inner_times(xp: Any, x: Any, axis: int, n: int, factor: float) -> Any:
@@ -74,13 +74,13 @@ _rfft = op(
     conjugates=True,
     a=_rfft_back,
 )
-_rfft_either = either(_rfft)
+_rfft_either = polymorphic(_rfft)
 _irfft = op(
     "irfft",
     lambda xp, a, *, axis, norm, n: xp.fft.irfft(a, n=n, axis=axis, norm=norm),
     a=_irfft_back,
 )
-_irfft_either = either(_irfft)
+_irfft_either = polymorphic(_irfft)
 
 
 # ---- arguments
@@ -169,7 +169,7 @@ def _to_half(input: Tensor, s: Any, dim: Any, norm: str, name: str) -> Tensor:
     axes, sizes = _axes(x, s, dim)
     if not axes:
         raise RuntimeError(f"{name} must transform at least one axis")
-    graph.setup.complex = graph.setup.complex or x._needs
+    graph.setup.complex = graph.setup.complex or x._requires_grad
     half = _rfft(_sized(x, axes, sizes), axis=axes[-1], norm=_SWAPPED[norm] if inverse else norm)
     half = conj(half) if inverse else half
     if len(axes) == 1:

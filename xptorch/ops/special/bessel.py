@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from xptorch._engine.op import either, op
+from xptorch._engine.op import op, polymorphic
 from xptorch.ops._common import deliver, floating, need_tensor
 from xptorch.ops._factories import in_double, named, need_wide, unary
 
@@ -71,10 +71,10 @@ _i1 = op(
     in_double(first_modified(1)),
     a=lambda xp, g, a, y: g * (_i0_either(xp, a) - _over(xp, y, a)),
 )
-_i0e_either: Any = either(_i0e)
-_i1e_either: Any = either(_i1e)
-_i0_either: Any = either(_i0)
-_i1_either: Any = either(_i1)
+_i0e_either: Any = polymorphic(_i0e)
+_i1e_either: Any = polymorphic(_i1e)
+_i0_either: Any = polymorphic(_i0)
+_i1_either: Any = polymorphic(_i1)
 
 
 def _over(xp: Any, y: Any, a: Any) -> Any:

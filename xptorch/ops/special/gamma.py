@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from xptorch._core.dtype import BOOL, COMPLEX, FLOAT, INTEGER
-from xptorch._engine.op import either, op
+from xptorch._engine.op import op, polymorphic
 from xptorch.ops._common import (
     deliver,
     floating,
@@ -118,8 +118,8 @@ _polygamma = op(
     a=lambda xp, g, a, n: g * _slope(xp, a, n=n + 1),
 )
 _lgamma = op("lgamma", in_double(log_gamma), a=lambda xp, g, a: g * _slope(xp, a, n=0))
-_slope: Any = either(_polygamma)
-lgamma_either: Any = either(_lgamma)
+_slope: Any = polymorphic(_polygamma)
+lgamma_either: Any = polymorphic(_lgamma)
 
 
 lgamma = unary(_lgamma, "log |Γ(x)|.", real=True)
@@ -321,7 +321,7 @@ _zeta = op(
     a=_no_derivative("zeta"),
     b=lambda xp, g, a, b: -g * a * _zeta_either(xp, a + 1, b),
 )
-_zeta_either: Any = either(_zeta)
+_zeta_either: Any = polymorphic(_zeta)
 
 
 def zeta(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
