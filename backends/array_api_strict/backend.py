@@ -35,7 +35,7 @@ class ArrayApiStrictBackend(Backend):
     def to_host(self, x: Array) -> Any:
         return np.asarray(x.to_device(self.host))
 
-    def aliases(self, y: Array, x: Array) -> bool:
+    def shares_memory(self, y: Array, x: Array) -> bool:
         return bool(np.may_share_memory(y._array, x._array))
 
     def strides(self, x: Array) -> tuple[int, ...]:
@@ -43,7 +43,7 @@ class ArrayApiStrictBackend(Backend):
             return super().strides(x)
         return tuple(s // x._array.itemsize for s in x._array.strides)
 
-    def restride(
+    def as_strided(
         self, x: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int
     ) -> Array:
         memory = np.lib.stride_tricks.as_strided(x._array, (offset + 1,), (x._array.itemsize,))

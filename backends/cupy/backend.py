@@ -108,10 +108,10 @@ class CupyBackend(Backend):
 
     # ---- memory
 
-    def aliases(self, y: Array, x: Array) -> bool:
+    def shares_memory(self, y: Array, x: Array) -> bool:
         return y.data.mem is x.data.mem
 
-    def owns(self, x: Array) -> bool:
+    def owns_memory(self, x: Array) -> bool:
         return x.base is None
 
     def address(self, x: Array) -> int:
@@ -124,7 +124,7 @@ class CupyBackend(Backend):
 
     def reshape_view(self, x: Array, shape: tuple[int, ...]) -> Array | None:
         y = x.reshape(shape)
-        return y if self.aliases(y, x) else None
+        return y if self.shares_memory(y, x) else None
 
     def add_to(self, x: Array, key: Any, value: Array) -> Array:
         x[key] += value
@@ -135,7 +135,7 @@ class CupyBackend(Backend):
 
     # ---- windows and scatter
 
-    def restride(
+    def as_strided(
         self, x: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int
     ) -> Array:
         view = self.cupy.lib.stride_tricks.as_strided
@@ -168,7 +168,7 @@ class CupyBackend(Backend):
 
     # ---- elementwise
 
-    def keep(self, x: Array, mask: Array) -> Array:
+    def where_or_zero(self, x: Array, mask: Array) -> Array:
         return self.cupy.where(mask, x, self.cupy.zeros((), x.dtype))
 
     def relu(self, x: Array) -> Array:

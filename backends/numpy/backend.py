@@ -52,14 +52,14 @@ class NumpyBackend(Backend):
     def to_host(self, x: Array) -> Any:
         return x
 
-    def aliases(self, y: Array, x: Array) -> bool:
+    def shares_memory(self, y: Array, x: Array) -> bool:
         # NumPy points every view at the array that owns the memory; as_strided puts one between.
         base = y.base
         if y is x or base is x or (x.base is not None and base is x.base):
             return True
         return base.__class__ is not np.ndarray and getattr(base, "base", None) is x
 
-    def owns(self, x: Array) -> bool:
+    def owns_memory(self, x: Array) -> bool:
         return x.base is None and isinstance(x, np.ndarray)
 
     def address(self, x: Array) -> int:
@@ -76,7 +76,7 @@ class NumpyBackend(Backend):
 
     def reshape_view(self, x: Array, shape: tuple[int, ...]) -> Array | None:
         y = x.reshape(shape)
-        return y if self.aliases(y, x) else None
+        return y if self.shares_memory(y, x) else None
 
     def assign(self, x: Array, key: Any, value: Any) -> Array:
         try:
@@ -91,7 +91,7 @@ class NumpyBackend(Backend):
             x[key] = value
         return x
 
-    def restride(
+    def as_strided(
         self, x: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int
     ) -> Array:
         y: Any = np.asarray(_Memory(x, shape, tuple(s * x.itemsize for s in strides), offset))
@@ -109,7 +109,7 @@ class NumpyBackend(Backend):
     ) -> Array:
         return windows(x, kernel, stride, dilation)
 
-    def weigh(self, windows: Array, w: Array) -> Array:
+    def window_dot(self, windows: Array, w: Array) -> Array:
         *kernel, c = w.shape
         d = len(kernel)
         taps = range(d + 1, 2 * d + 1)
@@ -124,7 +124,7 @@ class NumpyBackend(Backend):
         y = np.einsum(rows, [*range(d), *taps, d], w, [*taps, d], [*range(d + 1)])
         return y.reshape(*windows.shape[: d + 1], c)
 
-    def match(self, windows: Array, g: Array) -> Array:
+    def window_dot_grad(self, windows: Array, g: Array) -> Array:
         d = g.ndim - 2
         axes, last = [*range(2 * d + 1), 2 * d + 1], 2 * d + 1
         taps = [*range(d + 1, 2 * d + 1), last]
@@ -143,7 +143,7 @@ class NumpyBackend(Backend):
     def index_add(self, x: Array, index: Array, values: Array) -> Array:
         return accumulate(x.copy(), index, values)
 
-    def add_rows(self, values: Array, index: Array, count: int) -> Array:
+    def segment_sum(self, values: Array, index: Array, count: int) -> Array:
         return accumulate(np.zeros((count, *values.shape[1:]), values.dtype), index, values)
 
     def index_put(self, x: Array, index: Array, values: Array) -> Array:
@@ -155,7 +155,7 @@ class NumpyBackend(Backend):
         # Against a scalar np.maximum is not vectorised; clip with both bounds is.
         return x.clip(0, np.inf) if x.size > 2048 and x.dtype.kind == "f" else np.maximum(x, 0)
 
-    def keep(self, x: Array, mask: Array) -> Array:
+    def where_or_zero(self, x: Array, mask: Array) -> Array:
         words = _WORDS.get(x.dtype.itemsize) if x.dtype.kind == "f" else None
         if words is None or x.ndim == 0 or x.shape != mask.shape:
             return np.where(mask, x, x.dtype.type(0))
@@ -171,7 +171,7 @@ class NumpyBackend(Backend):
             bits *= x.view(words)
         return out
 
-    def peak(self, x: Array, axis: int) -> Array:
+    def softmax_shift(self, x: Array, axis: int) -> Array:
         # The maximum of everything is several times faster, and fits all rows if they are close.
         if x.size > 4096:
             high = x.max()

@@ -29,7 +29,7 @@ class TorchBackend(Backend):
     def to_host(self, x: Array) -> Any:
         return x.numpy()
 
-    def aliases(self, y: Array, x: Array) -> bool:
+    def shares_memory(self, y: Array, x: Array) -> bool:
         return bool(y.untyped_storage().data_ptr() == x.untyped_storage().data_ptr())
 
     def address(self, x: Array) -> int:
@@ -38,7 +38,7 @@ class TorchBackend(Backend):
     def strides(self, x: Array) -> tuple[int, ...]:
         return super().strides(x) if 0 in x.shape else tuple(x.stride())
 
-    def restride(
+    def as_strided(
         self, x: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int
     ) -> Array:
         return x.as_strided(shape, strides, x.storage_offset() + offset)
@@ -48,7 +48,7 @@ class TorchBackend(Backend):
 
     def reshape_view(self, x: Array, shape: tuple[int, ...]) -> Array | None:
         y = x.reshape(shape)
-        return y if self.aliases(y, x) else None
+        return y if self.shares_memory(y, x) else None
 
 
 BACKEND = TorchBackend

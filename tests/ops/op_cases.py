@@ -103,7 +103,7 @@ ELEMENTWISE = [
     case("negative", real(), call="neg"),
     case("clip", away(), call="clamp", min=-1.2, max=2.0),
     case("clip", away(), call="clamp", note="min", min=0.1),
-    case("keep", distinct(), call=backward_of(lambda torch, x: x.amax(1))),
+    case("where_or_zero", distinct(), call=backward_of(lambda torch, x: x.amax(1))),
     *[case(n, mask()) for n in ("logical_not", "bitwise_not")],
     *[case(n, real()) for n in ("isnan", "isinf", "isfinite", "signbit")],
 ]
@@ -229,19 +229,26 @@ SHAPE = [
 INDEX = [
     case("getitem", real(3, 4), call=lambda torch, x: x[1:, 2]),
     case("getitem", real(4, 3), call=lambda torch, x: x[..., None, ::2], note="step"),
-    case("place", real(3, 4), call=backward_of(lambda torch, x: x[1:, 2])),
+    case("zeros_with", real(3, 4), call=backward_of(lambda torch, x: x[1:, 2])),
     case("take", real(4, 3), index(4, 5), call=lambda torch, x, i: x[i]),
     case("take", real(4, 3), index(12, 2, 2), note="flat"),
     case("take", real(4, 3), index(4, 5), index(3, 1), call=lambda torch, x, *i: x[i], note="two"),
     case("take", distinct(4, 3), call=lambda torch, x: x[x > 0], note="mask"),
-    case("add_rows", real(4, 3), index(4, 6), call=backward_of(lambda torch, x, i: x[i])),
+    case("segment_sum", real(4, 3), index(4, 6), call=backward_of(lambda torch, x, i: x[i])),
     case("index_put", real(4, 3), index(4, 2), real(2, 3), call=_set_rows),
     case("index_put", real(4, 3), index(4, 6), real(6, 3), call=_add_rows, note="accumulate"),
     case("take_along_axis", real(3, 4), index(4, 3, 2), call=lambda torch, x, i: x.gather(1, i)),
-    case("add_along", real(3, 4), index(4, 3, 6), call=backward_of(lambda _, x, i: x.gather(1, i))),
-    case("add_along", real(3, 4), index(3, 2, 4), real(2, 4), call=_scatter_add, note="scatter"),
     case(
-        "put_along",
+        "add_along_axis",
+        real(3, 4),
+        index(4, 3, 6),
+        call=backward_of(lambda _, x, i: x.gather(1, i)),
+    ),
+    case(
+        "add_along_axis", real(3, 4), index(3, 2, 4), real(2, 4), call=_scatter_add, note="scatter"
+    ),
+    case(
+        "put_along_axis",
         real(3, 4),
         index(4, 3, 1),
         real(3, 1),
@@ -259,7 +266,7 @@ INDEX = [
     ),
     case("diagonal", real(3, 4), offset=1),
     case("windows", real(3, 7), call=lambda torch, x: x.unfold(1, 3, 2)),
-    case("restride", real(3, 4), call=lambda torch, x: x.contiguous().as_strided((2, 3), (3, 2))),
+    case("as_strided", real(3, 4), call=lambda torch, x: x.contiguous().as_strided((2, 3), (3, 2))),
     case("argsort", distinct(), dim=0, descending=True),
 ]
 

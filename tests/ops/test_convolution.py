@@ -261,10 +261,10 @@ def test_own_kernels_as_the_generic_ones(dtype: str, device: Any) -> None:
     results = [
         (windows, base.unfold(own, x, *steps)),
         (own.fold(windows, how.size, *steps), base.fold(own, windows, how.size, *steps)),
-        (own.weigh(windows, w), base.weigh(own, windows, w)),
+        (own.window_dot(windows, w), base.window_dot(own, windows, w)),
         (
-            own.match(windows, own.weigh(windows, w)),
-            base.match(own, windows, own.weigh(windows, w)),
+            own.window_dot_grad(windows, own.window_dot(windows, w)),
+            base.window_dot_grad(own, windows, own.window_dot(windows, w)),
         ),
     ]
     for a, b in results:

@@ -45,11 +45,18 @@ class Backend:
     block: ClassVar[int] = 1 << 20  # elements that large operations should work on at a time
     kernels: ClassVar[Mapping[str, Callable[..., Any]]] = {}  # see `dispatchable` in _engine/op.py
     ON_XP: ClassVar[tuple[str, ...]] = (
-        *("unfold", "fold", "weigh", "match", "pad", "index_add", "index_put", "astype"),
-        *("keep", "erf", "erfc", "relu", "peak"),
-        *("place", "add_rows", "add_along", "put_along", "positions", "restride", "diagonal"),
-        *("aliases", "owns", "strides", "reshape_view", "assign", "iadd", "add_to", "block"),
-        *("address", "kernels"),
+        *("shares_memory", "owns_memory", "strides", "address", "reshape_view", "as_strided"),
+        *("diagonal", "assign", "iadd", "add_to", "astype", "block", "kernels"),
+        *("unfold", "fold", "window_dot", "window_dot_grad", "pad", "zeros_with"),
+        *(
+            "index_add",
+            "index_put",
+            "segment_sum",
+            "add_along_axis",
+            "put_along_axis",
+            "flat_index",
+        ),
+        *("where_or_zero", "relu", "softmax_shift", "erf", "erfc"),
     )
 
     def __init__(self, library: Namespace) -> None:
@@ -109,11 +116,11 @@ class Backend:
 
     # ---- on xp: memory
 
-    def aliases(self, y: Array, x: Array) -> bool:
+    def shares_memory(self, y: Array, x: Array) -> bool:
         """Whether `y`, made from `x` by a shape operation, shares its memory."""
         return False
 
-    def owns(self, x: Array) -> bool:
+    def owns_memory(self, x: Array) -> bool:
         """Whether `x` holds memory of its own that no other array shares."""
         return False
 
@@ -151,7 +158,7 @@ class Backend:
         """`x` in another dtype, itself if it has it."""
         return self.xp.library.astype(x, dtype, copy=False)
 
-    def restride(
+    def as_strided(
         self, x: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int
     ) -> Array:
         """The memory of `x`, from `offset` on, with those strides in elements: a view if possible.
@@ -202,7 +209,7 @@ class Backend:
             out = self.add_to(out, key, windows[(*lead, *tap)])
         return out
 
-    def weigh(self, windows: Array, w: Array) -> Array:
+    def window_dot(self, windows: Array, w: Array) -> Array:
         """Windows (n, o…, k…, c) times weights (k…, c), summed over each window: (n, o…, c)."""
         total = None
         for lead, tap in _taps(w.shape[:-1]):
@@ -210,7 +217,7 @@ class Backend:
             total = product if total is None else self.iadd(total, product)
         return total
 
-    def match(self, windows: Array, g: Array) -> Array:
+    def window_dot_grad(self, windows: Array, g: Array) -> Array:
         """Windows (n, o…, k…, c) times (n, o…, c), summed over the windows: (k…, c)."""
         d = g.ndim - 2
         kernel = windows.shape[d + 1 : -1]
@@ -225,7 +232,7 @@ class Backend:
         inner = tuple(slice(a, a + s) for s, (a, _) in zip(x.shape, widths, strict=True))
         return self.assign(out, inner, x)
 
-    def place(self, x: Array, shape: tuple[int, ...], key: Any) -> Array:
+    def zeros_with(self, x: Array, shape: tuple[int, ...], key: Any) -> Array:
         """Zeros of that shape with `x` at the basic indices `key`."""
         zeros = self.xp.zeros(shape, dtype=x.dtype, device=x.device)
         if None in key:  # the standard takes new axes when reading only
@@ -238,27 +245,29 @@ class Backend:
     def index_add(self, x: Array, index: Array, values: Array) -> Array:
         """A new array: `x` with ``values[i]`` added to row ``index[i]``; repeats accumulate."""
         found, rows = self._last_rows(x, index, values, total=True)
-        return x + self.keep(rows, found)
+        return x + self.where_or_zero(rows, found)
 
-    def add_rows(self, values: Array, index: Array, count: int) -> Array:
+    def segment_sum(self, values: Array, index: Array, count: int) -> Array:
         """`count` rows of zeros with ``values[i]`` added to row ``index[i]``."""
         shape = (count, *values.shape[1:])
         zeros = self.xp.zeros(shape, dtype=values.dtype, device=values.device)
         return self.xp.index_add(zeros, index, values)
 
-    def add_along(self, values: Array, index: Array, axis: int, shape: tuple[int, ...]) -> Array:
+    def add_along_axis(
+        self, values: Array, index: Array, axis: int, shape: tuple[int, ...]
+    ) -> Array:
         """Zeros of that shape with `values` added where `index` points along an axis."""
-        xp, flat = self.xp, self.positions(index, axis, shape)
-        rows = self.add_rows(xp.reshape(values, (-1,)), flat, math.prod(shape))
+        xp, flat = self.xp, self.flat_index(index, axis, shape)
+        rows = self.segment_sum(xp.reshape(values, (-1,)), flat, math.prod(shape))
         return xp.reshape(rows, shape)
 
-    def put_along(self, x: Array, index: Array, values: Array, axis: int) -> Array:
+    def put_along_axis(self, x: Array, index: Array, values: Array, axis: int) -> Array:
         """A new array: `x` with `values` where `index` points along an axis."""
-        xp, flat = self.xp, self.positions(index, axis, x.shape)
+        xp, flat = self.xp, self.flat_index(index, axis, x.shape)
         rows = xp.index_put(xp.reshape(x, (-1,)), flat, xp.reshape(values, (-1,)))
         return xp.reshape(rows, x.shape)
 
-    def positions(self, index: Array, axis: int, shape: tuple[int, ...]) -> Array:
+    def flat_index(self, index: Array, axis: int, shape: tuple[int, ...]) -> Array:
         """Where in the flattened `shape` the elements lie that `index` points to along an axis."""
         xp, total = self.xp, 0
         for i, n in enumerate(index.shape):
@@ -292,7 +301,9 @@ class Backend:
         step = 1
         while total and step < index.shape[0]:
             same = xp.reshape(index[step:] == index[:-step], (-1, *tail))
-            more = self.keep(values[:-step, ...], xp.broadcast_to(same, values[step:, ...].shape))
+            more = self.where_or_zero(
+                values[:-step, ...], xp.broadcast_to(same, values[step:, ...].shape)
+            )
             values = xp.concat([values[:step, ...], values[step:, ...] + more], axis=0)
             step *= 2
         last = xp.searchsorted(index, rows, side="right") - 1
@@ -302,7 +313,7 @@ class Backend:
 
     # ---- on xp: elementwise
 
-    def keep(self, x: Array, mask: Array) -> Array:
+    def where_or_zero(self, x: Array, mask: Array) -> Array:
         """`x` where `mask`, else 0 (an exact choice: 0 also where `x` is not finite)."""
         return self.xp.where(mask, x, self.xp.zeros_like(x))
 
@@ -310,7 +321,7 @@ class Backend:
         """max(x, 0)."""
         return self.xp.maximum(x, self.xp.zeros_like(x))
 
-    def peak(self, x: Array, axis: int) -> Array:
+    def softmax_shift(self, x: Array, axis: int) -> Array:
         """The maximum along an axis, kept as size 1; or any number as good to shift exp(x) by."""
         return self.xp.max(x, axis=axis, keepdims=True)
 

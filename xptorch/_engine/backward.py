@@ -231,7 +231,7 @@ def accumulate(t: Any, g: Any, create_graph: bool, own: bool) -> None:
     if create_graph:
         t.grad = g.clone() if before is None else before + g
     elif before is None:
-        own = own and on.xp.owns(g)
+        own = own and on.xp.owns_memory(g)
         first = wrap(g if own else on.xp.asarray(g, copy=True), on)
         if g.shape == t._data.shape and g.dtype == t._data.dtype:
             t._grad = first

@@ -307,7 +307,7 @@ def gradient_edge(t: Any) -> Any:
 
 def mark_view(out: Any, source: Any, replay: Callable[[Any], Any]) -> None:
     """Note that `out`, which `replay` makes from `source`, shares its memory, if it does."""
-    if not source._device.xp.aliases(out._data, source._data):
+    if not source._device.xp.shares_memory(out._data, source._data):
         return
     counter, base = source._version_counter, source._base
     if counter is None:

@@ -83,7 +83,7 @@ graph.setup.names.update(
         **{
             op: f"{name}Backward0"
             for op, name in {
-                "add_rows": "IndexAdd",
+                "segment_sum": "IndexAdd",
                 "astype": "ToCopy",
                 "bce": "BinaryCrossEntropy",
                 "bce_with_logits": "BinaryCrossEntropyWithLogits",
@@ -104,7 +104,7 @@ graph.setup.names.update(
                 "fold": "Col2Im",
                 "gelu_tanh": "Gelu",
                 "group_norm": "NativeGroupNorm",
-                "keep": "MaskedFill",
+                "where_or_zero": "MaskedFill",
                 "layer_norm": "NativeLayerNorm",
                 "linear": "Addmm",
                 "logsigmoid": "LogSigmoid",
@@ -113,8 +113,8 @@ graph.setup.names.update(
                 "nll": "NllLoss",
                 "p_norm": "LinalgVectorNorm",
                 "pad": "ConstantPadNd",
-                "put_along": "Scatter",
-                "add_along": "ScatterAdd",
+                "put_along_axis": "Scatter",
+                "add_along_axis": "ScatterAdd",
                 "reshape": "View",
                 "rms_norm": "Mul",
                 "root_of_variance": "Std",

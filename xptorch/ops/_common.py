@@ -409,7 +409,7 @@ def check_single(target: Tensor) -> None:
 
 def check_apart(out: Tensor | None, input: Tensor) -> None:
     """Raise if `out` lies in the input's memory, for functions that read after they write."""
-    if out is not None and out.numel() and out._device.xp.aliases(out._data, input._data):
+    if out is not None and out.numel() and out._device.xp.shares_memory(out._data, input._data):
         raise RuntimeError(
             "unsupported operation: some elements of the input tensor and the written-to tensor "
             "refer to a single memory location. Please clone() the tensor before performing the "

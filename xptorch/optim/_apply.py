@@ -54,7 +54,8 @@ def apply(update: Update, tasks: Sequence[Task], packs: Packs) -> None:
     blocks: list[Callable[[], Any]] = []
     for task in tasks:
         x, on = task.p._data, task.p._device
-        if on.type != "cpu" or not on.xp.owns(x):  # another parameter may show the same memory
+        # Another parameter may show the same memory.
+        if on.type != "cpu" or not on.xp.owns_memory(x):
             local.mode.run(_update_whole, update, task)
         elif x.size > _BLOCK:
             if not local.mode.run(_by_kernel, update, task):

@@ -192,7 +192,7 @@ def _of_parts(task: Task) -> Task:
     """
     p, g, states, settings = task
     parts = view_as_real(p.detach())
-    if not p._device.xp.aliases(parts._data, p._data):
+    if not p._device.xp.shares_memory(parts._data, p._data):
         raise NotImplementedError(f"{p._device.backend.name}: optimizers of complex parameters")
     graph.bump_version(p)
     slopes = view_as_real(graph.wrap(g, p._device))._data

@@ -118,12 +118,12 @@ def _read(flat: Tensor, where: list[Tensor], size: tuple[int, ...]) -> Tensor:
         here = (place >= 0) & (place <= s - 1)
         inside = here if inside is None else inside & here
         # NaN becomes a position, too, as PyTorch has it.
-        place = to_dtype(arithmetic.keep(place.clamp(0, s - 1), here), dtypes.int64)
+        place = to_dtype(arithmetic.where_or_zero(place.clamp(0, s - 1), here), dtypes.int64)
         offset = offset * s + place
     points = offset._data.shape[1]
     offset = views.expand(views.unsqueeze(offset, 1), (n, c, points))
     inside = views.expand(views.unsqueeze(inside, 1), (n, c, points))
-    return arithmetic.keep(scatter.gather(flat, 2, offset), inside)
+    return arithmetic.where_or_zero(scatter.gather(flat, 2, offset), inside)
 
 
 def _folded(x: Tensor, size: int, padding_mode: str, align: bool) -> Tensor:
@@ -142,8 +142,8 @@ def _folded(x: Tensor, size: int, padding_mode: str, align: bool) -> Tensor:
         x = (1 - 2 * odd) * rest + odd * span + low
     here = ((x > 0) & (x < size - 1)).detach()
     clamped = x.detach().clamp(0, size - 1)
-    moved = clamped - arithmetic.keep(clamped, here)  # no gradient flows from outside
-    return arithmetic.keep(x, here) + moved
+    moved = clamped - arithmetic.where_or_zero(clamped, here)  # no gradient flows from outside
+    return arithmetic.where_or_zero(x, here) + moved
 
 
 def _check(x: Tensor, grid: Tensor, mode: str, padding_mode: str) -> None:

@@ -111,7 +111,11 @@ _erfc = op(
 )
 _sigmoid = op("sigmoid", _sigmoid_forward, a=_sigmoid_slope)
 sigmoid_of = polymorphic(_sigmoid)  # for the VJPs of others
-keep = op("keep", lambda xp, a, mask: xp.keep(a, mask), a=lambda xp, g, mask: xp.keep(g, mask))
+where_or_zero = op(
+    "where_or_zero",
+    lambda xp, a, mask: xp.where_or_zero(a, mask),
+    a=lambda xp, g, mask: xp.where_or_zero(g, mask),
+)
 
 exp = unary(_exp, "eˣ.", real=True)
 exp2 = unary(_exp2, "2ˣ.", real=True, rounds=True)
@@ -317,9 +321,9 @@ def _real_part(xp: Any, b: Any) -> Any:
 
 def _pow_exponent(xp: Any, g: Any, a: Any, b: Any, y: Any) -> Any:
     if isinstance(a, complex):
-        return g * (y * cmath.log(a)) if a else g * xp.keep(y, xp.real(b) < 0)
+        return g * (y * cmath.log(a)) if a else g * xp.where_or_zero(y, xp.real(b) < 0)
     if not hasattr(a, "shape"):
-        return g * (y * math.log(a)) if a > 0 else g * xp.keep(y, b < 0)
+        return g * (y * math.log(a)) if a > 0 else g * xp.where_or_zero(y, b < 0)
     # 0 ** b is flat for b >= 0: log(0) must not spoil it.
     flat = xp.logical_and(a == 0, _real_part(xp, b) >= 0)
     return g * xp.where(flat, xp.zeros_like(y), y * xp.log(xp.where(flat, xp.ones_like(y), a)))

@@ -78,8 +78,8 @@ _where = op(
     "where",
     lambda xp, condition, a, b: xp.where(condition, a, b),
     broadcast=True,
-    a=lambda xp, g, condition: xp.keep(g, xp.broadcast_to(condition, shape=g.shape)),
-    b=lambda xp, g, condition: xp.keep(
+    a=lambda xp, g, condition: xp.where_or_zero(g, xp.broadcast_to(condition, shape=g.shape)),
+    b=lambda xp, g, condition: xp.where_or_zero(
         g, xp.logical_not(xp.broadcast_to(condition, shape=g.shape))
     ),
 )
@@ -300,9 +300,9 @@ def _clamp_numbers(x: Tensor, low: Any, high: Any) -> Tensor:
 
 def _clip_inside(xp: Any, g: Any, a: Any, low: Any, high: Any) -> Any:
     if low is None:
-        return xp.keep(g, a <= high)
+        return xp.where_or_zero(g, a <= high)
     inside = a >= low
-    return xp.keep(g, inside if high is None else xp.logical_and(inside, a <= high))
+    return xp.where_or_zero(g, inside if high is None else xp.logical_and(inside, a <= high))
 
 
 _clip = op("clip", lambda xp, a, *, low, high: xp.clip(a, low, high), a=_clip_inside)

@@ -44,25 +44,25 @@ _part = op(
     "getitem",
     lambda xp, a, *, key: a[key],
     view=True,
-    a=lambda xp, g, a_shape, key: xp.place(g, shape=a_shape, key=key),
+    a=lambda xp, g, a_shape, key: xp.zeros_with(g, shape=a_shape, key=key),
 )
 _place = op(
-    "place",
-    lambda xp, a, *, shape, key: xp.place(a, shape, key),
+    "zeros_with",
+    lambda xp, a, *, shape, key: xp.zeros_with(a, shape, key),
     a=lambda xp, g, key: g[key],
 )
 
 
 def _take_back(xp: Any, g: Any, index: Any, a_shape: Any, axis: int) -> Any:
     order = (axis, *[i for i in range(len(a_shape)) if i != axis])
-    rows = xp.add_rows(xp.permute_dims(g, axes=order), index, count=a_shape[axis])
+    rows = xp.segment_sum(xp.permute_dims(g, axes=order), index, count=a_shape[axis])
     return xp.permute_dims(rows, axes=tuple(order.index(i) for i in range(len(order))))
 
 
 _take = op("take", lambda xp, a, index, *, axis: xp.take(a, index, axis=axis), a=_take_back)
 _add_rows = op(
-    "add_rows",
-    lambda xp, values, index, *, count: xp.add_rows(values, index, count),
+    "segment_sum",
+    lambda xp, values, index, *, count: xp.segment_sum(values, index, count),
     values=lambda xp, g, index: xp.take(g, index, axis=0),
 )
 _put_rows = op(

@@ -36,17 +36,17 @@ __all__ = [
 _gather = op(
     "take_along_axis",
     lambda xp, a, index, *, axis: xp.take_along_axis(a, index, axis=axis),
-    a=lambda xp, g, index, a_shape, axis: xp.add_along(g, index, axis=axis, shape=a_shape),
+    a=lambda xp, g, index, a_shape, axis: xp.add_along_axis(g, index, axis=axis, shape=a_shape),
 )
 _add_along = op(
-    "add_along",
-    lambda xp, values, index, *, axis, shape: xp.add_along(values, index, axis, shape),
+    "add_along_axis",
+    lambda xp, values, index, *, axis, shape: xp.add_along_axis(values, index, axis, shape),
     values=lambda xp, g, index, axis: _pick(xp, g, index, axis),
 )
 _put_along = op(
-    "put_along",
-    lambda xp, a, index, values, *, axis: xp.put_along(a, index, values, axis),
-    a=lambda xp, g, index, axis: xp.put_along(
+    "put_along_axis",
+    lambda xp, a, index, values, *, axis: xp.put_along_axis(a, index, values, axis),
+    a=lambda xp, g, index, axis: xp.put_along_axis(
         g, index, xp.zeros_like(_pick(xp, g, index, axis)), axis=axis
     ),
     values=lambda xp, g, index, axis: _pick(xp, g, index, axis),
@@ -83,7 +83,7 @@ def _combined(
 ) -> Any:
     """`a` with the values that the index sends to each place combined with it, or put there."""
     combine = {"prod": _product, "amax": xp.maximum, "amin": xp.minimum}[reduce]
-    flat = xp.positions(index, axis, a.shape)
+    flat = xp.flat_index(index, axis, a.shape)
     order = xp.argsort(flat, stable=True)
     flat = xp.take(flat, order, axis=0)
     values = xp.take(xp.reshape(values, (-1,)), order, axis=0)
@@ -105,12 +105,12 @@ def _extreme_back(
     own = xp.astype(a == y, dtype=g.dtype)
     sent = xp.astype(values == _pick(xp, y, index, axis), dtype=g.dtype)
     if not include:
-        own = xp.put_along(own, index, xp.zeros_like(sent), axis=axis)
-    count = own + xp.add_along(sent, index, axis=axis, shape=a.shape)
+        own = xp.put_along_axis(own, index, xp.zeros_like(sent), axis=axis)
+    count = own + xp.add_along_axis(sent, index, axis=axis, shape=a.shape)
     share = g / xp.where(count == 0, xp.ones_like(count), count)
     grad = own * share
     if not include:
-        untouched = xp.put_along(xp.ones_like(g), index, xp.zeros_like(sent), axis=axis)
+        untouched = xp.put_along_axis(xp.ones_like(g), index, xp.zeros_like(sent), axis=axis)
         grad = xp.where(untouched != 0, g, grad)
     return grad, None, sent * _pick(xp, share, index, axis)
 
@@ -119,10 +119,10 @@ def _prod_back(
     xp: Any, g: Any, needs: Any, a: Any, index: Any, values: Any, y: Any, axis: int, include: bool
 ) -> tuple[Any, ...]:
     """The product of the others: the whole without one factor, found without dividing by zero."""
-    touched = xp.put_along(xp.zeros_like(a), index, xp.ones_like(values), axis=axis) != 0
+    touched = xp.put_along_axis(xp.zeros_like(a), index, xp.ones_like(values), axis=axis) != 0
     start = a if include else xp.where(touched, xp.ones_like(a), a)
     own_zero, zero = start == 0, values == 0
-    zeros = xp.add_along(xp.astype(zero, dtype=a.dtype), index, axis=axis, shape=a.shape)
+    zeros = xp.add_along_axis(xp.astype(zero, dtype=a.dtype), index, axis=axis, shape=a.shape)
     zeros = zeros + xp.astype(own_zero, dtype=a.dtype)
     filled = xp.where(own_zero, xp.ones_like(a), start)
     factors = xp.where(zero, xp.ones_like(values), values)

@@ -30,7 +30,7 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804
 
 # ---- rectifiers
 
-_relu = op("relu", lambda xp, a: xp.relu(a), a=lambda xp, g, y: xp.keep(g, y != 0))
+_relu = op("relu", lambda xp, a: xp.relu(a), a=lambda xp, g, y: xp.where_or_zero(g, y != 0))
 
 
 def _leaky_forward(xp: Any, a: Any, *, slope: float) -> Any:
@@ -41,7 +41,7 @@ def _leaky_forward(xp: Any, a: Any, *, slope: float) -> Any:
 
 def _leaky_slope(xp: Any, g: Any, a: Any, slope: float) -> Any:
     above = a > 0
-    return xp.keep(g, above) + slope * xp.keep(g, ~above)
+    return xp.where_or_zero(g, above) + slope * xp.where_or_zero(g, ~above)
 
 
 _leaky_relu = op("leaky_relu", _leaky_forward, a=_leaky_slope)
@@ -49,8 +49,8 @@ _prelu = op(
     "prelu",
     lambda xp, a, weight: positive(xp, a) + weight * xp.minimum(a, xp.zeros_like(a)),
     broadcast=True,
-    a=lambda xp, g, a, weight: xp.keep(g, a > 0) + weight * xp.keep(g, ~(a > 0)),
-    weight=lambda xp, g, a: g * xp.keep(a, ~(a > 0)),
+    a=lambda xp, g, a, weight: xp.where_or_zero(g, a > 0) + weight * xp.where_or_zero(g, ~(a > 0)),
+    weight=lambda xp, g, a: g * xp.where_or_zero(a, ~(a > 0)),
 )
 
 
@@ -61,34 +61,37 @@ def _elu_forward(xp: Any, a: Any, *, alpha: float, scale: float, input_scale: fl
 
 def _elu_slope(xp: Any, g: Any, a: Any, alpha: float, scale: float, input_scale: float) -> Any:
     above = a > 0
-    e = xp.exp(input_scale * xp.keep(a, ~above))
-    return scale * xp.keep(g, above) + (scale * alpha * input_scale) * xp.keep(g, ~above) * e
+    e = xp.exp(input_scale * xp.where_or_zero(a, ~above))
+    return (
+        scale * xp.where_or_zero(g, above)
+        + (scale * alpha * input_scale) * xp.where_or_zero(g, ~above) * e
+    )
 
 
 _elu = op("elu", _elu_forward, a=_elu_slope)
 _threshold = op(
     "threshold",
     lambda xp, a, *, limit, value: xp.where(a <= limit, xp.full_like(a, value), a),
-    a=lambda xp, g, a, limit: xp.keep(g, ~(a <= limit)),
+    a=lambda xp, g, a, limit: xp.where_or_zero(g, ~(a <= limit)),
 )
 _hardtanh = op(
     "hardtanh",
     lambda xp, a, *, low, high: xp.minimum(
         xp.maximum(a, xp.full_like(a, low)), xp.full_like(a, high)
     ),
-    a=lambda xp, g, a, low, high: xp.keep(g, ~((a <= low) | (a >= high))),
+    a=lambda xp, g, a, low, high: xp.where_or_zero(g, ~((a <= low) | (a >= high))),
 )
 _hardshrink = op(
     "hardshrink",
-    lambda xp, a, *, lambd: xp.keep(a, ~((a >= -lambd) & (a <= lambd))),
-    a=lambda xp, g, a, lambd: xp.keep(g, ~((a >= -lambd) & (a <= lambd))),
+    lambda xp, a, *, lambd: xp.where_or_zero(a, ~((a >= -lambd) & (a <= lambd))),
+    a=lambda xp, g, a, lambd: xp.where_or_zero(g, ~((a >= -lambd) & (a <= lambd))),
 )
 _softshrink = op(
     "softshrink",
     lambda xp, a, *, lambd: (
         a - xp.minimum(xp.maximum(a, xp.full_like(a, -lambd)), xp.full_like(a, lambd))
     ),
-    a=lambda xp, g, a, lambd: xp.keep(g, ~((a >= -lambd) & (a <= lambd))),
+    a=lambda xp, g, a, lambd: xp.where_or_zero(g, ~((a >= -lambd) & (a <= lambd))),
 )
 
 
@@ -194,12 +197,14 @@ _logsigmoid = op(
 _hardsigmoid = op(
     "hardsigmoid",
     lambda xp, a: _ramp(xp, a),
-    a=lambda xp, g, a: xp.keep(g, (a > -3) & (a < 3)) * _SIXTH,
+    a=lambda xp, g, a: xp.where_or_zero(g, (a > -3) & (a < 3)) * _SIXTH,
 )
 _hardswish = op(
     "hardswish",
     lambda xp, a: a * _ramp(xp, a),
-    a=lambda xp, g, a: xp.keep(g, a >= 3) + xp.keep(g, (a > -3) & (a < 3)) * (a * (1 / 3) + 0.5),
+    a=lambda xp, g, a: (
+        xp.where_or_zero(g, a >= 3) + xp.where_or_zero(g, (a > -3) & (a < 3)) * (a * (1 / 3) + 0.5)
+    ),
 )
 _softsign = op(
     "softsign",

@@ -27,9 +27,9 @@ def _weights(xp: Any, scores: Any, bias: Any) -> Any:
     """softmax over the last axis; a row that is masked out wholly becomes zeros."""
     if bias is not None:
         scores = scores + bias
-    m = xp.peak(scores, -1)
+    m = xp.softmax_shift(scores, -1)
     if bias is not None:
-        m = xp.keep(m, m != -math.inf)
+        m = xp.where_or_zero(m, m != -math.inf)
     e = xp.exp(scores - m)
     total = total_along(xp, e, e.ndim - 1)
     if bias is not None:

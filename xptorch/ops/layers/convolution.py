@@ -248,7 +248,7 @@ def _by_output(xp: Any, w: Any, how: Geometry) -> list[Any]:
 
 def _depthwise(xp: Any, x: Any, w: Any, how: Geometry) -> Any:
     windows = xp.unfold(x, how.kernel, how.stride, how.dilation)
-    each = [xp.weigh(windows, part) for part in _by_output(xp, w, how)]
+    each = [xp.window_dot(windows, part) for part in _by_output(xp, w, how)]
     y = each[0] if len(each) == 1 else xp.stack(each, axis=-1)
     return xp.reshape(y, (math.prod(windows.shape[: len(how.kernel) + 1]), w.shape[0]))
 
@@ -270,4 +270,4 @@ def _depthwise_weight(xp: Any, x: Any, g: Any, how: Geometry) -> Any:
     c, m = how.groups, g.shape[-1] // how.groups
     windows = xp.unfold(x, how.kernel, how.stride, how.dilation)
     g = xp.reshape(g, (*g.shape[:-1], c, m))
-    return xp.stack([xp.match(windows, g[..., j]) for j in range(m)], axis=-1)
+    return xp.stack([xp.window_dot_grad(windows, g[..., j]) for j in range(m)], axis=-1)

@@ -23,7 +23,7 @@ def _log_add(xp: Any, *terms: Any) -> Any:
     m = terms[0]
     for t in terms[1:]:
         m = xp.maximum(m, t)
-    m = xp.keep(m, m != _NONE)
+    m = xp.where_or_zero(m, m != _NONE)
     total = xp.exp(terms[0] - m)
     for t in terms[1:]:
         total = total + xp.exp(t - m)
@@ -65,10 +65,10 @@ def _forward(
     for t, alpha in enumerate(alphas):
         at_end = _only(xp, alpha, final)
         top = xp.max(at_end, axis=1, keepdims=True)
-        top = xp.keep(top, top != _NONE)
+        top = xp.where_or_zero(top, top != _NONE)
         total = xp.log(xp.sum(xp.exp(at_end - top), axis=1)) + top[:, 0]
         losses = xp.where(steps == t + 1, -total, losses)
-    y = xp.keep(losses, losses != math.inf) if zero_infinity else losses
+    y = xp.where_or_zero(losses, losses != math.inf) if zero_infinity else losses
     return y, (emitted, alphas, final, inside, losses)
 
 
@@ -94,15 +94,15 @@ def _vjp(
         ending = xp.expand_dims(steps == t + 1, axis=1)
         beta = xp.where(ending, _only(xp, emitted[t], final), beta)
         share = xp.exp(alphas[t] + beta - emitted[t] + xp.expand_dims(losses, axis=1))
-        share = xp.keep(share, (alphas[t] != _NONE) & (beta != _NONE))
+        share = xp.where_or_zero(share, (alphas[t] != _NONE) & (beta != _NONE))
         # The slope is that of logits behind a log_softmax, as PyTorch defines it.
-        d = xp.exp(lp[t, ...]) - xp.add_along(share, path, 1, (n, classes))
+        d = xp.exp(lp[t, ...]) - xp.add_along_axis(share, path, 1, (n, classes))
         live = xp.broadcast_to(xp.expand_dims(steps > t, axis=1), d.shape)
-        grads.append(xp.keep(d * xp.expand_dims(g, axis=1), live))
+        grads.append(xp.where_or_zero(d * xp.expand_dims(g, axis=1), live))
     grad = xp.stack(grads[::-1], axis=0)
     if zero_infinity:
         finite = xp.reshape(losses != math.inf, (1, n, 1))
-        grad = xp.keep(grad, xp.broadcast_to(finite, grad.shape))
+        grad = xp.where_or_zero(grad, xp.broadcast_to(finite, grad.shape))
     return grad, None, None, None, None
 
 

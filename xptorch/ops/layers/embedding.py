@@ -34,8 +34,8 @@ def _embedding_vjp(
         g = g / shares
     if padding is not None:
         real = xp.expand_dims(index != padding, axis=1)
-        g = xp.keep(g, xp.broadcast_to(real, g.shape))
-    return xp.add_rows(g, index, count), None, None
+        g = xp.where_or_zero(g, xp.broadcast_to(real, g.shape))
+    return xp.segment_sum(g, index, count), None, None
 
 
 def _embedding_reference(

@@ -47,10 +47,10 @@ def _places(xp: Any, x: Any, target: Any, weight: Any, ignore: int | None) -> tu
     if ignore is None:
         return start + target, None if weight is None else xp.take(weight, target, axis=0)
     valid = target != ignore
-    target = xp.keep(target, valid)
+    target = xp.where_or_zero(target, valid)
     if weight is None:
         return start + target, xp.astype(valid, x.dtype)
-    return start + target, xp.keep(xp.take(weight, target, axis=0), valid)
+    return start + target, xp.where_or_zero(xp.take(weight, target, axis=0), valid)
 
 
 def _summed(xp: Any, losses: Any, w: Any, shape: Any, reduction: str) -> tuple[Any, Any]:
@@ -76,7 +76,7 @@ def _cross_entropy_forward(
     xp: Any, a: Any, target: Any, weight: Any, *, ignore: int | None, reduction: str
 ) -> Any:
     x = _classes_last(xp, a)
-    shifted = x - xp.peak(x, 1)
+    shifted = x - xp.softmax_shift(x, 1)
     at, w = _places(xp, x, target, weight, ignore)
     exps = xp.exp(shifted)
     total = row_sums(xp, exps)
@@ -104,7 +104,7 @@ def _nll_forward(
     at, w = _places(xp, x, target, weight, ignore)
     losses = -xp.take(xp.reshape(x, (-1,)), at, axis=0)
     if w is not None:  # an ignored log-probability may be infinite
-        losses = xp.keep(losses * w, w != 0)
+        losses = xp.where_or_zero(losses * w, w != 0)
     y, count = _summed(xp, losses, w, a.shape, reduction)
     return y, (at, w, count)
 
@@ -213,7 +213,7 @@ def _huber_value(xp: Any, d: Any, delta: float) -> Any:
 
 def _limited(xp: Any, d: Any, limit: float) -> Any:
     inside = xp.abs(d) < limit
-    return xp.keep(d, inside) + limit * xp.keep(xp.sign(d), ~inside)
+    return xp.where_or_zero(d, inside) + limit * xp.where_or_zero(xp.sign(d), ~inside)
 
 
 mse = _by_difference("mse", lambda xp, d, _: d * d, lambda xp, d, g, _: d * (2 * g))

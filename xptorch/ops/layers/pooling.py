@@ -88,7 +88,7 @@ def _put(xp: Any, parts: list[Any], how: Geometry, axis: int) -> Any:
     keys, step = how.taps[axis], how.stride[axis]
     shape = list(parts[0].shape)
     shape[axis + 1] = how.padded[axis]
-    out = xp.place(parts[0], tuple(shape), keys[0])
+    out = xp.zeros_with(parts[0], tuple(shape), keys[0])
     met = {0}
     for tap, part in enumerate(parts[1:], 1):
         residue = tap * how.dilation[axis] % step
@@ -103,7 +103,7 @@ def _spread_max(xp: Any, g: Any, x: Any, *, maxima: Any, how: Geometry, lowest: 
     """g (n, c, counts…) at the places of the maxima of x in (n, c, s…)."""
     g = xp.permute_dims(g, LAST[g.ndim])
     for axis, masks in enumerate(_choices(xp, x, maxima, how, lowest)):
-        parts = [g if mask is None else xp.keep(g, mask) for mask in masks]
+        parts = [g if mask is None else xp.where_or_zero(g, mask) for mask in masks]
         g = _put(xp, parts, how, axis)
     return _unpadded(xp, g, how)
 

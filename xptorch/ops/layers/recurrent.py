@@ -176,7 +176,7 @@ def _rnn_back(
     dh, us = _Running(xp, g[1]), []
     for span in _spans(sizes, not reverse):
         d, y = dh.of(span) + g[0][span, :], aux[1][span, :]
-        us.append(xp.keep(d, y > 0) if relu else d * (1 - y * y))
+        us.append(xp.where_or_zero(d, y > 0) if relu else d * (1 - y * y))
         dh.rows = xp.matmul(us[-1], w_hh)
     return _rows(xp, us, not reverse), dh.last()
 

@@ -27,7 +27,7 @@ __all__ = ["log_softmax", "logsumexp", "softmax"]
 
 @dispatchable
 def _softmax_forward(xp: Any, a: Any, *, axis: int) -> Any:
-    e = xp.exp(a - xp.peak(a, axis))
+    e = xp.exp(a - xp.softmax_shift(a, axis))
     e /= total_along(xp, e, axis)
     return e
 
@@ -42,7 +42,7 @@ def _softmax_slope(xp: Any, g: Any, y: Any, axis: int) -> Any:
 
 @dispatchable
 def _log_softmax_forward(xp: Any, a: Any, *, axis: int) -> Any:
-    y = a - xp.peak(a, axis)
+    y = a - xp.softmax_shift(a, axis)
     y -= xp.log(total_along(xp, xp.exp(y), axis))
     return y
 
@@ -66,7 +66,7 @@ _log_softmax = op("log_softmax", _log_softmax_forward, a=_log_softmax_slope)
 
 def _logsumexp_forward(xp: Any, a: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     m = xp.max(a, axis=axis, keepdims=True)
-    m = xp.keep(m, xp.isfinite(m))
+    m = xp.where_or_zero(m, xp.isfinite(m))
     y = xp.log(xp.sum(xp.exp(a - m), axis=axis, keepdims=True)) + m
     if keepdims:
         return y

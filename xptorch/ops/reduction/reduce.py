@@ -83,7 +83,7 @@ def _extreme_back(
     share = xp.sum(xp.astype(hit, dtype=g.dtype), axis=axis, keepdims=True)
     if not keepdims:
         share = xp.reshape(share, shape=g.shape)
-    return xp.keep(spread(xp, g / share, a_shape, axis, keepdims), hit)
+    return xp.where_or_zero(spread(xp, g / share, a_shape, axis, keepdims), hit)
 
 
 _sum = op(

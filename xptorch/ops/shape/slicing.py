@@ -51,7 +51,7 @@ def _step_key(rows: int, cols: int, offset: int, count: int) -> tuple[Any, ...]:
 def _diagonal_back(xp: Any, g: Any, a_shape: tuple[int, ...], offset: int) -> Any:
     *lead, rows, cols = a_shape
     key = _step_key(rows, cols, offset, g.shape[-1])
-    return xp.reshape(xp.place(g, shape=(*lead, rows * cols), key=key), shape=a_shape)
+    return xp.reshape(xp.zeros_with(g, shape=(*lead, rows * cols), key=key), shape=a_shape)
 
 
 _diagonal = op(
@@ -76,7 +76,7 @@ def _windows_forward(xp: Any, a: Any, *, axis: int, size: int, step: int) -> Any
     steps, shape = list(xp.strides(a)), list(a.shape)
     gap, shape[axis] = steps[axis], (shape[axis] - size) // step + 1
     steps[axis] *= step
-    return xp.restride(a, (*shape, size), (*steps, gap), 0)
+    return xp.as_strided(a, (*shape, size), (*steps, gap), 0)
 
 
 _windows = op(
@@ -190,7 +190,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     *lead, n = input._data.shape
     size = n + abs(offset)
     key = _step_key(size, size, offset, n)
-    flat = _engine.OPS["place"](input, shape=(*lead, size * size), key=key)
+    flat = _engine.OPS["zeros_with"](input, shape=(*lead, size * size), key=key)
     placed = flat.reshape((*lead, size, size))
     if b < a:
         placed = placed.transpose(-1, -2)
@@ -340,7 +340,7 @@ def block_diag(*tensors: Tensor) -> Tensor:
     for b in blocks:
         n, m = b._data.shape
         key = (slice(None), slice(left, left + m))
-        rows.append(_engine.OPS["place"](b, shape=(n, width), key=key))
+        rows.append(_engine.OPS["zeros_with"](b, shape=(n, width), key=key))
         left += m
     return cat(rows)
 

@@ -75,7 +75,7 @@ class UntypedStorage:
         """All elements as they lie in memory, in one axis."""
         whole = self._whole
         xp, n = whole._device.xp, whole.numel()
-        return graph.wrap(xp.restride(whole._data, (n,), (1,), 0), whole._device)
+        return graph.wrap(xp.as_strided(whole._data, (n,), (1,), 0), whole._device)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, UntypedStorage) and (self.data_ptr(), self.nbytes()) == (

@@ -36,16 +36,16 @@ def _places(g: Any, xp: Any, shape: Ints, strides: Ints, offset: int) -> Any:
     return element_positions(xp, shape, strides, offset, g.device)
 
 
-def _restride_forward(
+def _as_strided_forward(
     xp: Any, a: Any, *, shape: Ints, strides: Ints, offset: int, home: Ints, part: Any
 ) -> Any:
     steps = zip(a.shape, xp.strides(a), home, strict=True)
     if 0 not in a.shape and any(n > 1 and s != h for n, s, h in steps):
         raise NotImplementedError("as_strided of a tensor whose memory has changed its order")
-    return xp.restride(a, shape, strides, offset)
+    return xp.as_strided(a, shape, strides, offset)
 
 
-def _restride_back(
+def _as_strided_back(
     xp: Any,
     g: Any,
     a_shape: Ints,
@@ -58,7 +58,7 @@ def _restride_back(
     """Gradients added up in memory, then read as the input's elements lie there."""
     count = _extent(a_shape, home)
     taken = _places(g, xp, shape, strides, offset)
-    memory = xp.add_rows(xp.reshape(g, shape=(math.prod(shape),)), taken, count=count)
+    memory = xp.segment_sum(xp.reshape(g, shape=(math.prod(shape),)), taken, count=count)
     whole = xp.take(memory, _places(g, xp, a_shape, home, 0), axis=0)
     if part is not None:  # what lies outside the view that was restrided is no function of it
         inside = _places(g, xp, *part)
@@ -68,7 +68,7 @@ def _restride_back(
     return xp.reshape(whole, shape=a_shape)
 
 
-_restride = op("restride", _restride_forward, view=True, a=_restride_back)
+_as_strided = op("as_strided", _as_strided_forward, view=True, a=_as_strided_back)
 
 
 def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
@@ -105,7 +105,7 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
             f"{start}, and itemsize {size_of} requiring a storage size of {need * size_of} are out "
             f"of bounds for storage of size {have * size_of}"
         )
-    return _restride(base, shape=shape, strides=strides, offset=start, home=home, part=part)
+    return _as_strided(base, shape=shape, strides=strides, offset=start, home=home, part=part)
 
 
 def as_strided_copy(
@@ -149,7 +149,7 @@ def empty_strided(size: Any, stride: Any, **kwargs: Any) -> Tensor:
     requires_grad = kwargs.pop("requires_grad", False)
     memory = creation.empty(_extent(shape, strides), **kwargs)
     xp = memory._device.xp
-    made = graph.wrap(xp.restride(memory._data, shape, strides, 0), memory._device)
+    made = graph.wrap(xp.as_strided(memory._data, shape, strides, 0), memory._device)
     return creation.leaf(made, requires_grad)
 
 
