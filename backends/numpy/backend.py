@@ -9,8 +9,8 @@ from xptorch.backends.numpy.blas import matmul
 from xptorch.backends.numpy.erf import erf32
 from xptorch.backends.numpy.kernels import KERNELS
 from xptorch.backends.numpy.kernels.layout import windows
-from xptorch.backends.numpy.malloc import keep_freed_memory
-from xptorch.backends.numpy.onednn import before
+from xptorch.backends.numpy.malloc import raise_malloc_thresholds
+from xptorch.backends.numpy.onednn import with_fallback
 from xptorch.backends.numpy.parallel import threads
 from xptorch.backends.numpy.scatter import accumulate
 
@@ -22,11 +22,11 @@ class NumpyBackend(Backend):
 
     name = "numpy"
     hint = "pip install numpy"
-    kernels = before(KERNELS)
+    kernels = with_fallback(KERNELS)
 
     def __init__(self) -> None:
         super().__init__(np)
-        keep_freed_memory()
+        raise_malloc_thresholds()
         # Methods cost a fifth of the functions of the same name.
         array = np.ndarray
         self.xp.reshape = _reshape

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 from xptorch.backends.numpy import openblas
-from xptorch.backends.numpy.parallel import share
+from xptorch.backends.numpy.parallel import parallel_for
 
 from xptorch._core.backend import Array
 
@@ -47,7 +47,7 @@ def _batch(a: Array, b: Array, out: Array | None, work: int) -> Array:
     def part(start: int, stop: int) -> None:
         np.matmul(first[start:stop], second[start:stop], out=result[start:stop])
 
-    share(part, len(first), work * EACH)
+    parallel_for(part, len(first), work * EACH)
     return y
 
 
@@ -67,5 +67,5 @@ def _shared(a: Array, b: Array, out: Array | None, work: int) -> Array:
         def part(start: int, stop: int) -> None:
             np.matmul(a, b[:, start:stop], out=out[:, start:stop])
 
-    share(part, count, work * EACH)
+    parallel_for(part, count, work * EACH)
     return out

@@ -15,7 +15,7 @@ import sys
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # of malloc.h
 
 
-def keep_freed_memory() -> None:
+def raise_malloc_thresholds() -> None:
     """Let the C library keep what is freed, up to 2 GiB at its end, for the next array."""
     if not sys.platform.startswith("linux") or os.environ.get("XPTORCH_MALLOC") == "0":
         return

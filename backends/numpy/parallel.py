@@ -19,7 +19,7 @@ from xptorch.backends.numpy import openblas
 _PAYS_FROM = 300_000  # nanoseconds of work
 
 Part = Callable[[int, int], None]
-Run = Callable[[Part, list[int]], list[BaseException | None]]  # like _Team.by_own_threads
+Run = Callable[[Part, list[int]], list[BaseException | None]]  # like _ThreadPool.run_on_own_threads
 
 
 def _available() -> int:
@@ -30,27 +30,27 @@ def _available() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class _Team:
+class _ThreadPool:
     """The threads that wait for parts of work; started with the first of it."""
 
     def __init__(self) -> None:
         self.size = _available()
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Start without workers: after a fork there are none."""
         self.workers: list[SimpleQueue[Any]] = []
         self.busy = threading.Lock()
-        self.run: Run = self.by_own_threads
+        self.run: Run = self.run_on_own_threads
 
     def queues(self, count: int) -> list[SimpleQueue[Any]]:
         while len(self.workers) < count:
             queue: SimpleQueue[Any] = SimpleQueue()
-            threading.Thread(target=_serve, args=(queue,), daemon=True).start()
+            threading.Thread(target=_worker, args=(queue,), daemon=True).start()
             self.workers.append(queue)
         return self.workers[:count]
 
-    def by_own_threads(self, part: Part, bounds: list[int]) -> list[BaseException | None]:
+    def run_on_own_threads(self, part: Part, bounds: list[int]) -> list[BaseException | None]:
         """Run the parts between those bounds, the caller the first one; returns their errors."""
         done: SimpleQueue[Any] = SimpleQueue()
         count = len(bounds) - 2
@@ -63,7 +63,7 @@ class _Team:
         return errors
 
 
-def _serve(queue: SimpleQueue[Any]) -> None:
+def _worker(queue: SimpleQueue[Any]) -> None:
     np.seterr(all="ignore")
     while True:
         part, start, stop, done = queue.get()
@@ -76,39 +76,39 @@ def _serve(queue: SimpleQueue[Any]) -> None:
         del part, done  # nothing is kept while waiting
 
 
-_team = _Team()
+_pool = _ThreadPool()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_team.forget)
+    os.register_at_fork(after_in_child=_pool.reset)
 
 
 def threads(count: int | None = None) -> int:
     """How many threads large work is shared among; sets it (and BLAS's) where a count is given."""
     if count is not None:
-        _team.size = count
+        _pool.size = count
         openblas.set_threads(count)
-    return _team.size
+    return _pool.size
 
 
-def borrow(run: Run) -> None:
+def use_runner(run: Run) -> None:
     """Run parts by a library's threads, that otherwise would compete with ours while they idle."""
-    _team.run = run
+    _pool.run = run
 
 
-def share(part: Part, count: int, nanoseconds: float) -> None:
+def parallel_for(part: Part, count: int, nanoseconds: float) -> None:
     """Call ``part(start, stop)`` for parts of ``range(count)``, on several threads where it pays.
 
     Args:
         nanoseconds: about how long the whole takes on one thread.
     """
-    size = min(_team.size, count)
-    if size < 2 or nanoseconds < _PAYS_FROM or not _team.busy.acquire(blocking=False):
+    size = min(_pool.size, count)
+    if size < 2 or nanoseconds < _PAYS_FROM or not _pool.busy.acquire(blocking=False):
         with openblas.one_thread:
             part(0, count)
         return
     try:
         with openblas.one_thread:
-            for error in _team.run(part, [count * i // size for i in range(size + 1)]):
+            for error in _pool.run(part, [count * i // size for i in range(size + 1)]):
                 if error is not None:
                     raise error
     finally:
-        _team.busy.release()
+        _pool.busy.release()

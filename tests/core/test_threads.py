@@ -18,12 +18,12 @@ import xptorch
 
 @pytest.fixture(params=["our own", "oneDNN's"])
 def two_threads(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    run: Any = parallel._team.by_own_threads
+    run: Any = parallel._pool.run_on_own_threads
     if request.param == "oneDNN's":
         if (found := library.library()) is None:
             pytest.skip("needs the extra onednn")
         run = found.team.run
-    monkeypatch.setattr(parallel._team, "run", run)
+    monkeypatch.setattr(parallel._pool, "run", run)
     before = xptorch.get_num_threads()
     xptorch.set_num_threads(2)
     yield
@@ -63,7 +63,7 @@ def test_every_part_is_done_once(two_threads: None) -> None:
         for i in range(start, stop):
             seen[i] += 1
 
-    parallel.share(part, 7, 1e9)
+    parallel.parallel_for(part, 7, 1e9)
     assert seen == [1] * 7
 
 
@@ -81,7 +81,7 @@ def test_parts_run_side_by_side_on_threads_that_stay(two_threads: None) -> None:
 
     main = threading.current_thread()
     for _ in range(3):
-        parallel.share(part, 2, 1e9)
+        parallel.parallel_for(part, 2, 1e9)
     assert kept == [{1, 2, 3}, {1, 2, 3}]
 
 
@@ -91,7 +91,7 @@ def test_an_error_in_any_part_arrives(two_threads: None) -> None:
             raise ValueError("the last part")
 
     with pytest.raises(ValueError, match="the last part"):
-        parallel.share(part, 7, 1e9)
+        parallel.parallel_for(part, 7, 1e9)
 
 
 def test_an_interrupt_arrives(two_threads: None) -> None:
@@ -101,7 +101,7 @@ def test_an_interrupt_arrives(two_threads: None) -> None:
 
     main = threading.current_thread()
     with pytest.raises(KeyboardInterrupt):
-        parallel.share(part, 2, 1e9)
+        parallel.parallel_for(part, 2, 1e9)
 
 
 def test_shared_work_inside_shared_work_stays_on_its_thread(two_threads: None) -> None:
@@ -110,7 +110,7 @@ def test_shared_work_inside_shared_work_stays_on_its_thread(two_threads: None) -
     def inner(start: int, stop: int) -> None:
         total[0] += stop - start
 
-    parallel.share(lambda start, stop: parallel.share(inner, 4, 1e9), 2, 1e9)
+    parallel.parallel_for(lambda start, stop: parallel.parallel_for(inner, 4, 1e9), 2, 1e9)
     assert total == [8]
 
 

@@ -17,7 +17,7 @@ import xptorch
 from tests.columns import host
 from tests.nn._twins import both, said
 from xptorch import optim
-from xptorch.optim import _apply, optimizer
+from xptorch.optim import _multi_tensor, optimizer
 
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("SGD", {}),
@@ -114,8 +114,8 @@ def test_packs_and_blocks_give_the_same_numbers(
 ) -> None:
     ends = []
     for block, small in ((1 << 16, 0), (1 << 16, 1 << 14), (5, 5), (8, 4)):
-        monkeypatch.setattr(_apply, "_BLOCK", block)
-        monkeypatch.setattr(_apply, "_SMALL", small)
+        monkeypatch.setattr(_multi_tensor, "_BLOCK", block)
+        monkeypatch.setattr(_multi_tensor, "_SMALL", small)
         params = weights(xptorch)
         params[0] = params[0].detach().t().requires_grad_()  # blocks need memory in order
         params += [xptorch.arange(float(n), requires_grad=True) for n in (12, 3, 0, 4)]
@@ -135,7 +135,7 @@ def test_packs_leave_no_trace() -> None:
     """Copies, rebound parameters, loaded states and new groups among packed parameters."""
 
     def trained(small: int, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-        monkeypatch.setattr(_apply, "_SMALL", small)
+        monkeypatch.setattr(_multi_tensor, "_SMALL", small)
         net = xptorch.nn.Sequential(xptorch.nn.Linear(3, 4), xptorch.nn.Linear(4, 2))
         for i, p in enumerate(net.parameters()):
             p.data = xptorch.linspace(-1, 1 + i, p.numel()).reshape(p.shape).clone()
@@ -210,7 +210,7 @@ def test_packs_change_with_who_has_gradients() -> None:
     ends = []
     for small in (0, 1 << 15):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_apply, "_SMALL", small)
+            patch.setattr(_multi_tensor, "_SMALL", small)
             opt, params, step = stepped()
             for some in (params[:3], params[2:], params[:1], [], params, params[::2], params):
                 step(some)

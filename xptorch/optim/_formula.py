@@ -10,7 +10,7 @@ from xptorch._engine import graph
 from xptorch._tensor.tensor import Tensor
 from xptorch.ops.elementwise.complex import view_as_real
 from xptorch.ops.shape import creation
-from xptorch.optim._apply import Packs, Task, apply
+from xptorch.optim._multi_tensor import FlatGroups, ParameterUpdate, apply
 from xptorch.optim.optimizer import Closure, Optimizer
 
 
@@ -81,7 +81,7 @@ def full_state(p: Tensor, value: float = 0.0) -> Tensor:
     return graph.wrap(made, p._device)
 
 
-def advance(step: Tensor) -> float:
+def increment_step(step: Tensor) -> float:
     """Add one to a step count and return it."""
     t: float = step._data.item() + 1
     step._data[...] = t
@@ -117,9 +117,9 @@ class FormulaOptimizer(Optimizer):
             if group.get(name):
                 raise NotImplementedError(f"{type(self).__name__}: {name}=True is not supported")
 
-    def _equip(self) -> None:
-        super()._equip()
-        self._packs: dict[int, Packs] = {}
+    def _initialise_transient(self) -> None:
+        super()._initialise_transient()
+        self._flat_groups: dict[int, FlatGroups] = {}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -149,30 +149,30 @@ class FormulaOptimizer(Optimizer):
 
     def step(self, closure: Closure = None) -> Any:
         loss = self._loss(closure)
-        for group, packs in self._groups():
+        for group, flat_groups in self._groups():
             starts, settings = self._states(group), self._settings(group)
-            tasks: list[Task] = []
+            updates: list[ParameterUpdate] = []
             numbers: dict[str, Any] = {}
             for p, g in self._gradients(group):
                 state = self.state[p]
                 if "step" not in state:
                     state.update(self._scalars(group))
                     state.update({name: full_state(p, start) for name, start in starts.items()})
-                t = advance(state["step"])
+                t = increment_step(state["step"])
                 own = self._numbers(state, group, t)
                 if t != numbers.get("t") or own:
                     numbers = {"t": t, **settings, **own}
-                task = Task(p, g, tuple([state[n] for n in starts]), numbers)
+                item = ParameterUpdate(p, g, tuple([state[n] for n in starts]), numbers)
                 if graph.setup.complex and p.dtype.is_complex:
-                    task = _of_parts(task)
-                tasks.append(task)
-            apply(self.update, tasks, packs)
+                    item = _real_and_imaginary(item)
+                updates.append(item)
+            apply(self.update, updates, flat_groups)
         return loss
 
-    def _groups(self) -> Iterator[tuple[dict[str, Any], Packs]]:
+    def _groups(self) -> Iterator[tuple[dict[str, Any], FlatGroups]]:
         """Each group, and what is known of its small parameters."""
         for i, group in enumerate(self.param_groups):
-            yield group, self._packs.setdefault(i, [])
+            yield group, self._flat_groups.setdefault(i, [])
 
     def _gradients(self, group: dict[str, Any]) -> Iterator[tuple[Tensor, Any]]:
         """Each parameter of a group that has a gradient, and the gradient's array."""
@@ -184,19 +184,19 @@ class FormulaOptimizer(Optimizer):
                 yield p, -g if maximize else g
 
 
-def _of_parts(task: Task) -> Task:
+def _real_and_imaginary(item: ParameterUpdate) -> ParameterUpdate:
     """The task over real and imaginary parts, each a number of its own, as PyTorch takes them.
 
     Raises:
         NotImplementedError: the array library has no views to write through.
     """
-    p, g, states, settings = task
+    p, g, states, settings = item
     parts = view_as_real(p.detach())
     if not p._device.xp.shares_memory(parts._data, p._data):
         raise NotImplementedError(f"{p._device.backend.name}: optimizers of complex parameters")
     graph.bump_version(p)
     slopes = view_as_real(graph.wrap(g, p._device))._data
-    return Task(parts, slopes, tuple([view_as_real(s) for s in states]), settings)
+    return ParameterUpdate(parts, slopes, tuple([view_as_real(s) for s in states]), settings)
 
 
 def lerp(start: Any, end: Any, weight: float) -> Any:

@@ -9,7 +9,7 @@ from xptorch._core import dtype as dtypes
 from xptorch._engine.grad_mode import no_grad
 from xptorch._tensor.tensor import Tensor
 from xptorch.ops.shape import creation
-from xptorch.optim._formula import advance, number, scalar_state
+from xptorch.optim._formula import increment_step, number, scalar_state
 from xptorch.optim.optimizer import Closure, Optimizer, ParamsT
 
 
@@ -101,7 +101,7 @@ class Adafactor(Optimizer):
                 state["col_var"] = creation.zeros_like(g[..., :1, :])
             else:
                 state["variance"] = creation.zeros_like(g)
-        t = advance(state["step"])
+        t = increment_step(state["step"])
         eps1 = dtypes.finfo(p.dtype).eps if group["eps"][0] is None else group["eps"][0]
         lr = number(group["lr"])
         weight = t ** group["beta2_decay"]

@@ -90,7 +90,7 @@ class Optimizer:
 
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
-        self._equip()
+        self._initialise_transient()
         if isinstance(params, Tensor):
             raise TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, "
@@ -106,7 +106,7 @@ class Optimizer:
         for group in groups:
             self.add_param_group(group)
 
-    def _equip(self) -> None:
+    def _initialise_transient(self) -> None:
         """Make what neither pickles nor subclasses bring along."""
         for name in _HOOKS:
             self.__dict__.setdefault(name, OrderedDict())
@@ -123,7 +123,7 @@ class Optimizer:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._equip()
+        self._initialise_transient()
         self.defaults.setdefault("differentiable", False)
 
     def __repr__(self) -> str:

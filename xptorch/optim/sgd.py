@@ -6,7 +6,6 @@ from typing import Any
 
 from xptorch._engine.op import dispatchable
 from xptorch._tensor.tensor import Tensor
-from xptorch.optim._apply import Task, apply
 from xptorch.optim._formula import (
     FormulaOptimizer,
     check_lr,
@@ -15,6 +14,7 @@ from xptorch.optim._formula import (
     full_state,
     number,
 )
+from xptorch.optim._multi_tensor import ParameterUpdate, apply
 from xptorch.optim.optimizer import Closure, ParamsT
 
 
@@ -83,23 +83,23 @@ class SGD(FormulaOptimizer):
 
     def step(self, closure: Closure = None) -> Any:
         loss = self._loss(closure)
-        for group, packs in self._groups():
-            tasks = []
+        for group, flat_groups in self._groups():
+            updates = []
             plain = {"lr": number(group["lr"]), "weight_decay": number(group["weight_decay"])}
             names = ("momentum", "dampening", "nesterov")
             later = plain | {"first": False} | {name: group[name] for name in names}
             first = later | {"first": True}
             for p, g in self._gradients(group):
                 if group["momentum"] == 0:
-                    tasks.append(Task(p, g, (), plain))
+                    updates.append(ParameterUpdate(p, g, (), plain))
                     continue
                 state = self.state[p]
                 known = state.get("momentum_buffer") is not None
                 if not known:
                     state["momentum_buffer"] = full_state(p)
                 numbers = later if known else first
-                tasks.append(Task(p, g, (state["momentum_buffer"],), numbers))
-            apply(momentum_update if group["momentum"] else _plain, tasks, packs)
+                updates.append(ParameterUpdate(p, g, (state["momentum_buffer"],), numbers))
+            apply(momentum_update if group["momentum"] else _plain, updates, flat_groups)
         return loss
 
 

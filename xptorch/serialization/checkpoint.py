@@ -22,8 +22,8 @@ from xptorch._core import device as devices
 from xptorch._core.device import device
 from xptorch.serialization.archive import CheckpointError, Reader, Writer, read_exactly, replaced
 from xptorch.serialization.pickler import Pickler, torch_names
-from xptorch.serialization.storage import STORAGE_CLASSES, Name, Placement, Storage, itemsize
-from xptorch.serialization.unpickler import Known, Machine, Refused
+from xptorch.serialization.storage import STORAGE_CLASSES, Name, Storage, StorageLayout, itemsize
+from xptorch.serialization.unpickler import AllowedGlobal, RestrictedUnpickler, UnpicklingError
 
 FileLike: TypeAlias = str | os.PathLike[str] | IO[bytes]
 MapLocation: TypeAlias = Callable[[Storage, str], Any] | device | str | Mapping[str, str] | None
@@ -82,20 +82,20 @@ class safe_globals:
         _safe.update(self.before)
 
 
-def _find_known(module: str, name: str) -> Known:
+def _find_allowed(module: str, name: str) -> AllowedGlobal:
     """What a global of a file stands for, if it is one of those allowed."""
     full = f"{module}.{name}"
     known = torch_names().get(full)
     if known is not None:
         return known
     if full in _safe:
-        return Known(_safe[full], callable=True, buildable=isinstance(_safe[full], type))
+        return AllowedGlobal(_safe[full], callable=True, buildable=isinstance(_safe[full], type))
     ours = _counterpart(full) if module.split(".")[0] == "torch" else None
     if ours is not None and any(ours is value for value in _safe.values()):
-        return Known(ours, callable=True, buildable=isinstance(ours, type))
+        return AllowedGlobal(ours, callable=True, buildable=isinstance(ours, type))
     if ours is None and module.split(".")[0] == "torch":
-        raise Refused(f"the file asks for {full}, which xptorch does not have")
-    raise Refused(
+        raise UnpicklingError(f"the file asks for {full}, which xptorch does not have")
+    raise UnpicklingError(
         f"the file asks for {full}, which weights_only=True does not allow. If you trust it, "
         f"allow it with serialization.add_safe_globals([{name}]); if you trust the whole file, "
         "load it with weights_only=False, which lets the file run any code"
@@ -117,8 +117,8 @@ def _counterpart(name: str) -> Any:
 # ---- writing
 
 
-def _pickled(obj: Any, protocol: int) -> tuple[bytes, Placement]:
-    storages = Placement()
+def _pickled(obj: Any, protocol: int) -> tuple[bytes, StorageLayout]:
+    storages = StorageLayout()
     for _ in range(4):
         buffer = io.BytesIO()
         storages.start_pass()
@@ -186,7 +186,7 @@ def save(
 
 
 def _write(
-    file: IO[bytes], prefix: str, data: bytes, storages: Placement, no_byteorder: bool
+    file: IO[bytes], prefix: str, data: bytes, storages: StorageLayout, no_byteorder: bool
 ) -> None:
     archive = Writer(file, prefix)
     archive.write("data.pkl", data)
@@ -237,7 +237,9 @@ def load(
         raise RuntimeError("Can not safely load weights when explicit pickle_module is specified")
     if weights_only and pickle_load_args:
         warnings.warn("pickle_load_args only works if `weights_only=False`.", stacklevel=2)
-    run = _machine if weights_only else _unpickler(pickle_module or pickle, pickle_load_args)
+    run = (
+        _restricted_load if weights_only else _unpickler(pickle_module or pickle, pickle_load_args)
+    )
     restore = _restorer(map_location)
     if isinstance(f, str | os.PathLike):
         path = os.fspath(f)
@@ -266,7 +268,7 @@ def _load(file: IO[bytes], label: str, run: Run, restore: Restore, mapped: str |
         return _load_legacy(file, label, run, restore)
     except _RestoreError as e:
         raise e.error from None
-    except Refused as e:
+    except UnpicklingError as e:
         raise pickle.UnpicklingError(f"Cannot load {label}: {e}.") from None
     except CheckpointError:
         raise
@@ -319,20 +321,20 @@ def _load_legacy(file: IO[bytes], label: str, run: Run, restore: Restore) -> Any
     """The format before zip: four pickles one behind the other, then the storages."""
 
     def nothing(*_: Any) -> Any:
-        raise Refused("the file does not start as a checkpoint does")
+        raise UnpicklingError("the file does not start as a checkpoint does")
 
     start = file.tell()
     size = file.seek(0, os.SEEK_END) - start
     file.seek(start)
     try:
-        magic = Machine(nothing, nothing).run(file)
+        magic = RestrictedUnpickler(nothing, nothing).run(file)
     except pickle.UnpicklingError:
         magic = None
     if magic != _MAGIC:
         raise CheckpointError(f"{label} is no checkpoint, or it is damaged or truncated")
-    if Machine(nothing, nothing).run(file) != _LEGACY_VERSION:
+    if RestrictedUnpickler(nothing, nothing).run(file) != _LEGACY_VERSION:
         raise CheckpointError(f"{label} has an unknown version of the format before zip")
-    little = Machine(nothing, nothing).run(file).get("little_endian", True)
+    little = RestrictedUnpickler(nothing, nothing).run(file).get("little_endian", True)
     if little != (sys.byteorder == "little"):
         raise NotImplementedError(f"{label} has the byte order of another kind of machine")
     storages: dict[str, Storage] = {}
@@ -354,14 +356,14 @@ def _load_legacy(file: IO[bytes], label: str, run: Run, restore: Restore) -> Any
         return storages[name]
 
     result = run(file, load_persistent)
-    for name in Machine(nothing, nothing).run(file):
+    for name in RestrictedUnpickler(nothing, nothing).run(file):
         read_exactly(file, 8, label)  # how many elements: known already
         storages[name].fill(read_exactly(file, storages[name].nbytes(), label))
     return result
 
 
-def _machine(file: Any, load_persistent: Callable[[Any], Any]) -> Any:
-    return Machine(_find_known, load_persistent).run(file)
+def _restricted_load(file: Any, load_persistent: Callable[[Any], Any]) -> Any:
+    return RestrictedUnpickler(_find_allowed, load_persistent).run(file)
 
 
 def _unpickler(pickle_module: Any, options: dict[str, Any]) -> Run:
@@ -377,7 +379,9 @@ def _unpickler(pickle_module: Any, options: dict[str, Any]) -> Run:
                     return super().find_class(module, name)
                 ours = _counterpart(f"{module}.{name}")
                 if ours is None:
-                    raise Refused(f"the file asks for {module}.{name}, which xptorch does not have")
+                    raise UnpicklingError(
+                        f"the file asks for {module}.{name}, which xptorch does not have"
+                    )
                 return ours
 
             def persistent_load(self, key: Any) -> Any:

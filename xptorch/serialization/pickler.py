@@ -14,8 +14,8 @@ from xptorch._engine import graph
 from xptorch._tensor.size import Size
 from xptorch._tensor.tensor import Tensor
 from xptorch.nn.parameter import Parameter
-from xptorch.serialization.storage import STORAGE_CLASSES, Name, Placement, Reference, Storage
-from xptorch.serialization.unpickler import Known, Refused
+from xptorch.serialization.storage import STORAGE_CLASSES, Name, Storage, StorageLayout, StorageRef
+from xptorch.serialization.unpickler import AllowedGlobal, UnpicklingError
 
 # ---- what the names in a file stand for
 
@@ -67,7 +67,7 @@ def _rebuild_parameter_with_state(
 
 def _rebuild_from_type_v2(function: Any, cls: Any, args: Any, state: Any) -> Any:
     if function not in _REBUILDERS:
-        raise Refused(f"the pickle rebuilds a tensor by {function!r}")
+        raise UnpicklingError(f"the pickle rebuilds a tensor by {function!r}")
     t = function(*args)
     if isinstance(cls, type) and issubclass(cls, Tensor) and cls is not type(t):
         made = object.__new__(cls)
@@ -82,14 +82,14 @@ def _with_attributes(t: Any, state: Any) -> Any:
         state = {**(state[0] or {}), **(state[1] or {})}
     for name, value in (state or {}).items():
         if name.startswith("_") or hasattr(type(t), name):
-            raise Refused(f"the pickle sets {type(t).__name__}.{name}")
+            raise UnpicklingError(f"the pickle sets {type(t).__name__}.{name}")
         setattr(t, name, value)
     return t
 
 
 def _encode(text: str, encoding: str) -> bytes:
     if encoding != "latin1":
-        raise Refused(f"the pickle encodes text as {encoding}")
+        raise UnpicklingError(f"the pickle encodes text as {encoding}")
     return text.encode("latin1")
 
 
@@ -127,14 +127,14 @@ _REBUILDERS = (_rebuild_tensor, _rebuild_tensor_v2, _rebuild_tensor_v3)
 
 
 @functools.cache
-def torch_names() -> dict[str, Known]:
+def torch_names() -> dict[str, AllowedGlobal]:
     """PyTorch's names that may stand in a file, with what they mean here."""
-    known = {f"torch.{d.name}": Known(d) for d in dtypes.DTYPES.values()}
+    known = {f"torch.{d.name}": AllowedGlobal(d) for d in dtypes.DTYPES.values()}
     for name in STORAGE_CLASSES.values():
-        known[f"torch.{name}"] = Known(Name("torch", name))
-    known["torch.storage.UntypedStorage"] = Known(Name("torch.storage", "UntypedStorage"))
-    known["torch.Tensor"] = Known(Tensor)
-    known["torch.nn.parameter.Parameter"] = Known(Parameter)
+        known[f"torch.{name}"] = AllowedGlobal(Name("torch", name))
+    known["torch.storage.UntypedStorage"] = AllowedGlobal(Name("torch.storage", "UntypedStorage"))
+    known["torch.Tensor"] = AllowedGlobal(Tensor)
+    known["torch.nn.parameter.Parameter"] = AllowedGlobal(Parameter)
     functions: dict[str, Any] = {
         **{f"torch._utils.{f.__name__}": f for f in _REBUILDERS},
         "torch._utils._rebuild_parameter": _rebuild_parameter,
@@ -150,7 +150,7 @@ def torch_names() -> dict[str, Known]:
     for builtins in ("builtins", "__builtin__"):
         for function in (_bytearray, _bytes, _set, _complex):
             functions[f"{builtins}.{function.__name__[1:]}"] = function
-    return known | {name: Known(f, callable=True) for name, f in functions.items()}
+    return known | {name: AllowedGlobal(f, callable=True) for name, f in functions.items()}
 
 
 @functools.cache
@@ -167,12 +167,12 @@ def _our_names() -> dict[int, Name]:
 class Pickler(pickle._Pickler):
     """Pickles with PyTorch's names, and tensors as views of storages."""
 
-    def __init__(self, file: IO[bytes], protocol: int, storages: Placement) -> None:
+    def __init__(self, file: IO[bytes], protocol: int, storages: StorageLayout) -> None:
         super().__init__(file, protocol)
         self.storages = storages
 
     def persistent_id(self, obj: Any) -> Any:
-        return obj.id if isinstance(obj, Reference) else None
+        return obj.id if isinstance(obj, StorageRef) else None
 
     def reducer_override(self, obj: Any) -> Any:
         if _torch_name(obj) is not None:
@@ -192,7 +192,7 @@ class Pickler(pickle._Pickler):
             if not state:
                 return _rebuild_parameter, args
             return _rebuild_parameter_with_state, (*args, state)
-        reference, offset, stride = self.storages.place(t)
+        reference, offset, stride = self.storages.add(t)
         view: Any = (reference, offset, tuple(t.shape), stride, t.requires_grad, OrderedDict())
         function: Any = _rebuild_tensor_v2
         if t.dtype.name not in STORAGE_CLASSES:

@@ -112,7 +112,7 @@ class Storage:
 # ---- to a file
 
 
-class Reference:
+class StorageRef:
     """Stands in the pickle for a storage; `id` is its persistent id."""
 
     def __init__(self, key: int, dtype: str, location: str, nbytes: int) -> None:
@@ -122,7 +122,7 @@ class Reference:
         self.id = ("storage", cls, str(key), location, count)
 
 
-class _Extent:
+class _Span:
     """A stretch of host memory that tensors cover: a storage to be."""
 
     def __init__(self, host: Any, start: int, end: int, key: int) -> None:
@@ -139,7 +139,7 @@ class _Extent:
         return flat.view(np.uint8).data
 
 
-class Placement:
+class StorageLayout:
     """Where the tensors of a file lie: which storage, and where in it.
 
     In a first pass over the object every tensor gets a storage of just its own memory. If some then
@@ -148,30 +148,30 @@ class Placement:
     """
 
     def __init__(self) -> None:
-        self.extents: dict[tuple[str, int, int], _Extent] = {}
+        self.spans: dict[tuple[str, int, int], _Span] = {}
         self.hosts: dict[int, Any] = {}  # of each raw array the NumPy array that is written
         self.alive: list[Any] = []  # whose `id` or address is in use here
 
     def start_pass(self) -> None:
         """Forget which storages are in use."""
-        for extent in self.extents.values():
-            extent.users.clear()
+        for span in self.spans.values():
+            span.users.clear()
 
-    def place(self, t: Tensor) -> tuple[Reference, int, tuple[int, ...]]:
+    def add(self, t: Tensor) -> tuple[StorageRef, int, tuple[int, ...]]:
         """The storage of a tensor, its offset there and its stride, in elements."""
         host = self._host(t._data, t._device)
         item, dtype = host.itemsize, t.dtype.name
         start = host.__array_interface__["data"][0]
-        end = start + _span(host)
+        end = start + _extent_in_bytes(host)
         key = (dtype, start, end)
-        if key not in self.extents:
-            self.extents[key] = _Extent(host, start, end, len(self.extents))
-        extent = self.extents[key]
-        extent.users.add(id(t._data))
+        if key not in self.spans:
+            self.spans[key] = _Span(host, start, end, len(self.spans))
+        span = self.spans[key]
+        span.users.add(id(t._data))
         location = str(t.device) if t.device.type == "cuda" else "cpu"
-        reference = Reference(extent.key, dtype, location, extent.end - extent.start)
+        reference = StorageRef(span.key, dtype, location, span.end - span.start)
         stride = tuple(step // item for step in host.strides)
-        return reference, (start - extent.start) // item, stride
+        return reference, (start - span.start) // item, stride
 
     def _host(self, raw: Any, on: device) -> Any:
         host = self.hosts.get(id(raw))
@@ -186,34 +186,34 @@ class Placement:
     def merge(self) -> bool:
         """Improve the storages after a pass; False if nothing was left to improve."""
         changed = False
-        last: tuple[str, _Extent] | None = None
-        for key, extent in sorted(self.extents.items(), key=lambda item: item[0]):
-            if extent.start == extent.end:
+        last: tuple[str, _Span] | None = None
+        for key, span in sorted(self.spans.items(), key=lambda item: item[0]):
+            if span.start == span.end:
                 continue
-            if last is not None and last[0] == key[0] and extent.start < last[1].end:
-                if extent is not last[1]:
-                    last[1].end = max(last[1].end, extent.end)
-                    last[1].users |= extent.users
-                    self.extents[key] = last[1]
+            if last is not None and last[0] == key[0] and span.start < last[1].end:
+                if span is not last[1]:
+                    last[1].end = max(last[1].end, span.end)
+                    last[1].users |= span.users
+                    self.spans[key] = last[1]
                     changed = True
             else:
-                last = (key[0], extent)
-        for key, extent in list(self.extents.items()):
-            if len(extent.users) == 1 and extent.host.nbytes < extent.end - extent.start:
-                (raw,) = extent.users  # a view with gaps, of which nobody else sees anything
+                last = (key[0], span)
+        for key, span in list(self.spans.items()):
+            if len(span.users) == 1 and span.host.nbytes < span.end - span.start:
+                (raw,) = span.users  # a view with gaps, of which nobody else sees anything
                 self.hosts[raw] = _compact(self.hosts[raw])
-                del self.extents[key]
+                del self.spans[key]
                 changed = True
         return changed
 
     def records(self) -> Iterator[tuple[str, memoryview]]:
         """The storages that the last pass used, by the names of their records."""
-        for extent in dict.fromkeys(self.extents.values()):
-            if extent.users:
-                yield f"data/{extent.key}", extent.memory()
+        for span in dict.fromkeys(self.spans.values()):
+            if span.users:
+                yield f"data/{span.key}", span.memory()
 
 
-def _span(host: Any) -> int:
+def _extent_in_bytes(host: Any) -> int:
     """Bytes from the first to behind the last element."""
     if not host.size:
         return 0

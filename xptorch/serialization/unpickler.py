@@ -23,11 +23,11 @@ _DAMAGE = (
 )
 
 
-class Refused(pickle.UnpicklingError):
+class UnpicklingError(pickle.UnpicklingError):
     """The pickle asks for something that is not allowed."""
 
 
-class Machine:
+class RestrictedUnpickler:
     """Runs one pickle.
 
     Args:
@@ -36,7 +36,7 @@ class Machine:
     """
 
     def __init__(
-        self, find: Callable[[str, str], Known], load_persistent: Callable[[Any], Any]
+        self, find: Callable[[str, str], AllowedGlobal], load_persistent: Callable[[Any], Any]
     ) -> None:
         self.find = find
         self.load_persistent = load_persistent
@@ -60,7 +60,7 @@ class Machine:
                 else:
                     method = getattr(self, f"_op_{op.name.lower()}", None)
                     if method is None:
-                        raise Refused(f"the pickle uses the opcode {op.name}")
+                        raise UnpicklingError(f"the pickle uses the opcode {op.name}")
                     method(arg)
         except _DAMAGE as e:
             raise pickle.UnpicklingError(f"the pickle is damaged: {e!r}") from e
@@ -149,7 +149,7 @@ class Machine:
     def _extend(self, items: Iterable[Any]) -> None:
         target = self.stack[-1]
         if type(target) is not list and not self._is_ours(target):
-            raise Refused(f"the pickle appends to a {type(target).__name__}")
+            raise UnpicklingError(f"the pickle appends to a {type(target).__name__}")
         target.extend(items)
 
     def _op_empty_dict(self, arg: None) -> None:
@@ -169,7 +169,7 @@ class Machine:
     def _set_items(self, items: list[Any]) -> None:
         target = self.stack[-1]
         if not isinstance(target, dict) or (type(target) is not dict and not self._is_ours(target)):
-            raise Refused(f"the pickle sets items of a {type(target).__name__}")
+            raise UnpicklingError(f"the pickle sets items of a {type(target).__name__}")
         for key, value in zip(items[::2], items[1::2], strict=True):
             target[key] = value
 
@@ -179,7 +179,7 @@ class Machine:
     def _op_additems(self, arg: None) -> None:
         items = self._to_mark()
         if type(self.stack[-1]) is not set:
-            raise Refused(f"the pickle adds to a {type(self.stack[-1]).__name__}")
+            raise UnpicklingError(f"the pickle adds to a {type(self.stack[-1]).__name__}")
         self.stack[-1].update(items)
 
     # ---- opcodes: names, calls, objects
@@ -214,12 +214,12 @@ class Machine:
         args, cls = self.stack.pop(), self.stack.pop()
         self._check_callable(cls)
         if not isinstance(cls, type):
-            raise Refused(f"the pickle makes an object of {cls!r}")
+            raise UnpicklingError(f"the pickle makes an object of {cls!r}")
         self.stack.append(cls.__new__(cls, *args))
 
     def _check_callable(self, function: Any) -> None:
         if not any(function is c for c in self.callables):
-            raise Refused(f"the pickle calls {function!r}")
+            raise UnpicklingError(f"the pickle calls {function!r}")
 
     def _is_ours(self, target: Any) -> bool:
         return type(target) in self.buildable
@@ -228,7 +228,7 @@ class Machine:
         state = self.stack.pop()
         target = self.stack[-1]
         if not self._is_ours(target):
-            raise Refused(f"the pickle sets the state of a {type(target).__name__}")
+            raise UnpicklingError(f"the pickle sets the state of a {type(target).__name__}")
         if hasattr(type(target), "__setstate__"):
             target.__setstate__(state)
             return
@@ -237,11 +237,11 @@ class Machine:
             state, slots = state
         for name, value in {**(state or {}), **(slots or {})}.items():
             if isinstance(target, dict) and hasattr(type(target), name):
-                raise Refused(f"the pickle replaces {type(target).__name__}.{name}")
+                raise UnpicklingError(f"the pickle replaces {type(target).__name__}.{name}")
             setattr(target, name, value)
 
 
-class Known:
+class AllowedGlobal:
     """What a global name stands for, and what the pickle may do with it.
 
     Args:

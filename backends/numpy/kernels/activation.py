@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from xptorch.backends.numpy import erf
-from xptorch.backends.numpy.kernels.blocking import by_rows, flat, scratch, takes
+from xptorch.backends.numpy.kernels.blocking import as_vectors, for_row_blocks, is_eligible, scratch
 
 from xptorch._core.backend import Array
 
@@ -28,54 +28,54 @@ def _elementwise(
 ) -> list[Array]:
     """Call ``work(*parts of the results, *parts of the arrays)``; the results look like `a`."""
     results = [np.empty_like(a) for _ in range(outs)]
-    vectors = flat(*results, a, *others)
+    vectors = as_vectors(*results, a, *others)
 
     def part(at: slice) -> None:
         work(*[v[at] for v in vectors])
 
-    by_rows(part, a.size, 1, passes)
+    for_row_blocks(part, a.size, 1, passes)
     return results
 
 
 def gelu_forward(a: Array) -> Any:
-    if not takes(a) or a.dtype != np.float32:
+    if not is_eligible(a) or a.dtype != np.float32:
         return NotImplemented
 
-    def work(y: Array, share: Array, x: Array) -> None:
+    def work(y: Array, parallel_for: Array, x: Array) -> None:
         square = np.square(x, out=y)
-        np.multiply(square, _PHI[0], out=share)
+        np.multiply(square, _PHI[0], out=parallel_for)
         for c in _PHI[1:-1]:
-            share += c
-            share *= square
-        share += _PHI[-1]
-        share *= x
-        np.tanh(share, out=share)
-        share *= 0.5
-        share += 0.5
-        np.multiply(x, share, out=y)
+            parallel_for += c
+            parallel_for *= square
+        parallel_for += _PHI[-1]
+        parallel_for *= x
+        np.tanh(parallel_for, out=parallel_for)
+        parallel_for *= 0.5
+        parallel_for += 0.5
+        np.multiply(x, parallel_for, out=y)
 
-    y, share = _elementwise(work, 22, 2, a)
-    return y, share
+    y, parallel_for = _elementwise(work, 22, 2, a)
+    return y, parallel_for
 
 
 def gelu_vjp(g: Array, needs: Any, a: Array, aux: Array) -> Any:
-    if not takes(a):
+    if not is_eligible(a):
         return NotImplemented
 
-    def work(slope: Array, x: Array, g: Array, share: Array) -> None:
+    def work(slope: Array, x: Array, g: Array, parallel_for: Array) -> None:
         np.square(x, out=slope)
         slope *= -0.5
         np.exp(slope, out=slope)
         slope *= x
         slope *= _NORMAL
-        slope += share
+        slope += parallel_for
         slope *= g
 
     return tuple(_elementwise(work, 11, 1, a, g, aux))
 
 
 def gelu_tanh_forward(a: Array) -> Any:
-    if not takes(a):
+    if not is_eligible(a):
         return NotImplemented
 
     def work(y: Array, t: Array, x: Array) -> None:
@@ -93,7 +93,7 @@ def gelu_tanh_forward(a: Array) -> Any:
 
 
 def gelu_tanh_vjp(g: Array, needs: Any, a: Array, aux: Array) -> Any:
-    if not takes(a):
+    if not is_eligible(a):
         return NotImplemented
 
     def work(slope: Array, x: Array, g: Array, t: Array) -> None:
@@ -113,7 +113,7 @@ def gelu_tanh_vjp(g: Array, needs: Any, a: Array, aux: Array) -> Any:
 
 
 def sigmoid_forward(a: Array) -> Any:
-    if not takes(a):
+    if not is_eligible(a):
         return NotImplemented
     return _elementwise(_sigmoid, 8, 1, a)[0]
 
@@ -126,7 +126,7 @@ def _sigmoid(s: Array, x: Array) -> None:
 
 
 def sigmoid_slope(g: Array, y: Array) -> Any:
-    if not takes(y) or g.dtype != y.dtype:
+    if not is_eligible(y) or g.dtype != y.dtype:
         return NotImplemented
 
     def work(slope: Array, y: Array, g: Array) -> None:
@@ -138,7 +138,7 @@ def sigmoid_slope(g: Array, y: Array) -> Any:
 
 
 def tanh_slope(g: Array, y: Array) -> Any:
-    if not takes(y) or g.dtype != y.dtype:
+    if not is_eligible(y) or g.dtype != y.dtype:
         return NotImplemented
 
     def work(slope: Array, y: Array, g: Array) -> None:
@@ -150,7 +150,7 @@ def tanh_slope(g: Array, y: Array) -> Any:
 
 
 def silu_forward(a: Array) -> Any:
-    if not takes(a):
+    if not is_eligible(a):
         return NotImplemented
 
     def work(y: Array, s: Array, x: Array) -> None:
@@ -162,7 +162,7 @@ def silu_forward(a: Array) -> Any:
 
 
 def silu_vjp(g: Array, needs: Any, y: Array, aux: Array) -> Any:
-    if not takes(y):
+    if not is_eligible(y):
         return NotImplemented
 
     def work(slope: Array, y: Array, g: Array, s: Array) -> None:
@@ -175,7 +175,7 @@ def silu_vjp(g: Array, needs: Any, y: Array, aux: Array) -> Any:
 
 
 def bce_losses(a: Array, target: Array) -> Any:
-    if not takes(a) or (target.shape, target.dtype) != (a.shape, a.dtype):
+    if not is_eligible(a) or (target.shape, target.dtype) != (a.shape, a.dtype):
         return NotImplemented
 
     def work(y: Array, x: Array, t: Array) -> None:
@@ -193,7 +193,7 @@ def bce_losses(a: Array, target: Array) -> Any:
 
 def bce_slope(g: Array, a: Array, target: Array) -> Any:
     alike = all(x.shape == a.shape and x.dtype == a.dtype for x in (target, g if g.ndim else a))
-    if not takes(a) or not alike or g.dtype != a.dtype:
+    if not is_eligible(a) or not alike or g.dtype != a.dtype:
         return NotImplemented
 
     def work(slope: Array, x: Array, t: Array, g: Array = g) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from xptorch.backends.numpy.blas import matmul
-from xptorch.backends.numpy.kernels.blocking import by_rows, scratch
+from xptorch.backends.numpy.kernels.blocking import for_row_blocks, scratch
 
 from xptorch._core.backend import Array
 
@@ -85,7 +85,7 @@ def attention_forward(q: Array, k: Array, v: Array, bias: Any, noise: Any, *, sc
         weights = e if noise is None else np.multiply(e, noises[at], out=scratch(e))
         matmul(weights, vs[at], out=ys[at])
 
-    by_rows(work, heads.count, heads.width, _WORK + heads.depth / 4)
+    for_row_blocks(work, heads.count, heads.width, _WORK + heads.depth / 4)
     return y, p
 
 
@@ -126,5 +126,5 @@ def attention_vjp(
             out = matmul(_turned(d), qs[at], out=to_k[at])
             out *= scale
 
-    by_rows(work, heads.count, heads.width, 6 + heads.depth / 2)
+    for_row_blocks(work, heads.count, heads.width, 6 + heads.depth / 2)
     return *results, None, None

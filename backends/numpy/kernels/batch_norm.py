@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from xptorch.backends.numpy.kernels.layout import copy_last, tiling
-from xptorch.backends.numpy.parallel import share, threads
+from xptorch.backends.numpy.parallel import parallel_for, threads
 from xptorch.backends.numpy.workspace import workspace
 
 from xptorch._core.backend import FIRST, LAST
@@ -133,7 +133,7 @@ def batch_norm_forward(
             rest = np.subtract(part, how.spread(mean), out=centred[: len(part)])
             sizes[i], means[i], squares[i] = n, mean, how.products(rest, rest)
 
-    share(measure, how.count, 1.0 * a.size)
+    parallel_for(measure, how.count, 1.0 * a.size)
     n = a.size // how.channels
     mean = (sizes * means).sum(0) / n
     var = (squares + sizes * (means - mean) ** 2).sum(0) / n
@@ -168,7 +168,7 @@ def _combined(how: _Chunks, terms: list[tuple[Array, Array]], shift: Array | Non
             if constant is not None:
                 out += constant
 
-    share(apply, how.count, 0.7 * len(terms) * y.size)
+    parallel_for(apply, how.count, 0.7 * len(terms) * y.size)
     return y
 
 
@@ -202,7 +202,7 @@ def _slopes(g: Array, x: Array, how: _Chunks, mean: Array, rstd: Array) -> tuple
         for i, where in how.within(start, stop):
             sums[i], products[i] = how.sums(g[where]), how.products(g[where], x[where])
 
-    share(measure, how.count, 0.8 * x.size)
+    parallel_for(measure, how.count, 0.8 * x.size)
     total = sums.sum(0)
     return total, (products.sum(0) - mean * total) * rstd
 

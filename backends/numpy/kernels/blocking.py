@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from xptorch.backends.numpy.parallel import share
+from xptorch.backends.numpy.parallel import parallel_for
 from xptorch.backends.numpy.workspace import workspace
 
 from xptorch._core.backend import Array
@@ -19,7 +19,7 @@ _PASS = 0.1  # nanoseconds for a number in a multiplication of arrays
 SMALL = 1 << 15  # numbers below which the generic functions are as fast
 
 
-def by_rows(work: Callable[[slice], None], rows: int, width: int, passes: float) -> None:
+def for_row_blocks(work: Callable[[slice], None], rows: int, width: int, passes: float) -> None:
     """Call `work` with slices that together are all rows, on several threads where that pays.
 
     Args:
@@ -31,7 +31,7 @@ def by_rows(work: Callable[[slice], None], rows: int, width: int, passes: float)
         for first in range(start, stop, step):
             work(slice(first, min(first + step, stop)))
 
-    share(part, rows, rows * width * passes * _PASS)
+    parallel_for(part, rows, rows * width * passes * _PASS)
 
 
 def scratch(like: Array) -> Array:
@@ -48,7 +48,7 @@ def _aligned(size: int) -> Array:
     return memory[-memory.ctypes.data % 64 :][:size]
 
 
-def summed(found: dict[int, Array]) -> Array:
+def sum_partials(found: dict[int, Array]) -> Array:
     """The sum of what the parts from those starts on gave: in one order, so that it repeats."""
     first, *others = sorted(found)
     result = found[first]
@@ -57,12 +57,12 @@ def summed(found: dict[int, Array]) -> Array:
     return result
 
 
-def takes(x: Array) -> bool:
+def is_eligible(x: Array) -> bool:
     """Whether a kernel is worth it: an array of float32 or float64 that is not small."""
     return x.size > SMALL and x.dtype.kind == "f" and x.dtype.itemsize > 2
 
 
-def flat(out: Array, *arrays: Array) -> list[Array]:
+def as_vectors(out: Array, *arrays: Array) -> list[Array]:
     """Arrays of one shape as vectors, all in the order of the first, which is dense."""
     vectors = [out.ravel(order="K")]
     for x in arrays:

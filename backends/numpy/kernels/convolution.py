@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from xptorch.backends.numpy.blas import matmul
 from xptorch.backends.numpy.kernels import depthwise
-from xptorch.backends.numpy.kernels.blocking import summed
+from xptorch.backends.numpy.kernels.blocking import sum_partials
 from xptorch.backends.numpy.kernels.layout import channels_last, copy_last, repeated, windows
-from xptorch.backends.numpy.parallel import share, threads
+from xptorch.backends.numpy.parallel import parallel_for, threads
 from xptorch.backends.numpy.workspace import workspace
 
 from xptorch._core.backend import FIRST, LAST
@@ -166,7 +166,7 @@ def _correlate(x: Array, w: Array, b: Array | None, how: Geometry) -> Array:
             matmul(columns, matrix, y)
             _add(y, b)
 
-    share(part, plan.groups, plan.time(o))
+    parallel_for(part, plan.groups, plan.time(o))
     return out
 
 
@@ -275,8 +275,8 @@ def convolve_weight(x: Array, g: Array, *, how: Geometry) -> Array:
             found = w if found is None else np.add(found, w, out=found)
         sums[start] = found
 
-    share(part, plan.groups, plan.time(o))
-    w = summed(sums)
+    parallel_for(part, plan.groups, plan.time(o))
+    w = sum_partials(sums)
     d = len(how.kernel)
     if plan.few:
         w = w.reshape(c, *how.kernel, o).transpose(d + 1, *range(d + 1))

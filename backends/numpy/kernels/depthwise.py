@@ -15,9 +15,9 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from xptorch.backends.numpy.kernels.blocking import summed
+from xptorch.backends.numpy.kernels.blocking import sum_partials
 from xptorch.backends.numpy.kernels.layout import channels_last, copy_last
-from xptorch.backends.numpy.parallel import share
+from xptorch.backends.numpy.parallel import parallel_for
 from xptorch.backends.numpy.workspace import workspace
 
 from xptorch._core.backend import LAST
@@ -142,7 +142,7 @@ def correlate(x: Array, w: Array, b: Array | None, how: Geometry) -> Array:
             if b is not None:
                 out[images] += b.reshape(plan.c, outputs)
 
-    share(part, plan.groups, plan.time * outputs)
+    parallel_for(part, plan.groups, plan.time * outputs)
     return out.reshape(*out.shape[:-2], plan.c * outputs)
 
 
@@ -165,7 +165,7 @@ def spread(g: Array, w: Array, how: Geometry) -> Array:
             for to, of in plan.phases:
                 out[images][of] = space[:count][to]
 
-    share(part, plan.groups, plan.time * outputs)
+    parallel_for(part, plan.groups, plan.time * outputs)
     return out
 
 
@@ -190,5 +190,5 @@ def weight(x: Array, g: Array, how: Geometry) -> Array:
                     found[:, j, i] += (ones @ rows).reshape(-1, plan.c).sum(0)
         sums[start] = found
 
-    share(part, plan.groups, plan.time * outputs)
-    return summed(sums).reshape(plan.c * outputs, 1, *how.kernel)
+    parallel_for(part, plan.groups, plan.time * outputs)
+    return sum_partials(sums).reshape(plan.c * outputs, 1, *how.kernel)

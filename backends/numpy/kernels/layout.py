@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from xptorch.backends.numpy.parallel import share
+from xptorch.backends.numpy.parallel import parallel_for
 
 from xptorch._core.backend import LAST, Array, window_count
 
@@ -59,7 +59,7 @@ def channels_last(x: Array) -> Array:
     if x.flags.c_contiguous:
         return x
     out = np.empty(x.shape, x.dtype)
-    share(lambda start, stop: copy_last(out[start:stop], x[start:stop]), len(x), x.size)
+    parallel_for(lambda start, stop: copy_last(out[start:stop], x[start:stop]), len(x), x.size)
     return out
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from xptorch.backends.numpy.blas import EACH, PAYS_FROM
-from xptorch.backends.numpy.parallel import share
+from xptorch.backends.numpy.parallel import parallel_for
 
 from xptorch._core.backend import Array
 
@@ -34,7 +34,7 @@ def linear_forward(a: Array, weight: Array, bias: Any) -> Any:
     result = np.empty((*a.shape[:-1], n_out), a.dtype)
     x, y = a.reshape(-1, n_in), result.reshape(-1, n_out)
 
-    def by_rows(start: int, stop: int) -> None:
+    def for_row_blocks(start: int, stop: int) -> None:
         rows = _cut(len(x), start, stop)
         out = np.matmul(x[rows], weight.T, out=y[rows])
         if bias is not None:
@@ -49,7 +49,7 @@ def linear_forward(a: Array, weight: Array, bias: Any) -> Any:
             np.add(turned, bias[columns], out=y[:, columns])
 
     few = len(x) <= _FEW_ROWS and 2 * len(x) <= n_out
-    share(by_columns if few else by_rows, _UNITS, work * EACH)
+    parallel_for(by_columns if few else for_row_blocks, _UNITS, work * EACH)
     return result
 
 
@@ -74,5 +74,5 @@ def linear_vjp(g: Array, needs: Any, a: Array, weight: Array) -> Any:
         if to_bias is not None:
             np.matmul(ones, g[:, columns], out=to_bias[columns])
 
-    share(part, _UNITS, work * EACH * sum(needs[:2]))
+    parallel_for(part, _UNITS, work * EACH * sum(needs[:2]))
     return to_a, to_weight, to_bias

@@ -11,7 +11,12 @@ import math
 from typing import Any
 
 import numpy as np
-from xptorch.backends.numpy.kernels.blocking import by_rows, scratch, summed, takes
+from xptorch.backends.numpy.kernels.blocking import (
+    for_row_blocks,
+    is_eligible,
+    scratch,
+    sum_partials,
+)
 
 from xptorch._core.backend import Array
 
@@ -39,7 +44,11 @@ def _moments(x: Array, ones: Array, eps: float) -> tuple[Array, Array, bool]:
 
 
 def _handles(a: Array, width: int, *vectors: Any) -> bool:
-    return takes(a) and width >= _NARROW and all(v is None or v.dtype == a.dtype for v in vectors)
+    return (
+        is_eligible(a)
+        and width >= _NARROW
+        and all(v is None or v.dtype == a.dtype for v in vectors)
+    )
 
 
 def layer_norm_forward(
@@ -67,7 +76,7 @@ def layer_norm_forward(
         out *= part
         out += _rank_two(mean[rows] * -rstd[rows], v, 1, constant, scratch(out))
 
-    by_rows(work, *x.shape, 7)
+    for_row_blocks(work, *x.shape, 7)
     return result, (mean, rstd)
 
 
@@ -87,7 +96,7 @@ def rms_norm_forward(a: Array, weight: Any, *, shape: tuple[int, ...], eps: floa
         out = _rank_two(rstd[rows], v, 0, 0, y[rows])
         out *= part
 
-    by_rows(work, *x.shape, 3)
+    for_row_blocks(work, *x.shape, 3)
     return result, rstd
 
 
@@ -146,10 +155,10 @@ def _backward(
         if mean is not None:
             out -= (total * r / width - bend * m)[:, None]
 
-    by_rows(work, *x.shape, 12)
+    for_row_blocks(work, *x.shape, 12)
     if not sums:
         return to_a, None, None
-    return to_a, *summed(sums)
+    return to_a, *sum_partials(sums)
 
 
 def _pair(a: Any, b: Any, like: Array) -> Array:
@@ -185,7 +194,7 @@ def group_norm_forward(a: Array, weight: Any, bias: Any, *, groups: int, eps: fl
             constant = shifts[rows] - mean[rows, None] * scale
         out += constant[:, :, None]
 
-    by_rows(work, *x.shape, 7)
+    for_row_blocks(work, *x.shape, 7)
     return result, (mean, rstd)
 
 
@@ -215,7 +224,7 @@ def group_norm_vjp(g: Array, needs: Any, a: Array, weight: Any, aux: Any, groups
         drift += offset[:, None, None]
         out -= drift
 
-    by_rows(work, n * groups, width, 9)
+    for_row_blocks(work, n * groups, width, 9)
     return to_a, *_group_gradients(needs, sums, products, mean, rstd, c)
 
 

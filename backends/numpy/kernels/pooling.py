@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from xptorch.backends.numpy.kernels.layout import copy_last
-from xptorch.backends.numpy.parallel import share, threads
+from xptorch.backends.numpy.parallel import parallel_for, threads
 from xptorch.backends.numpy.workspace import workspace
 
 from xptorch._core.backend import FIRST, LAST
@@ -74,7 +74,7 @@ def max_pool(x: Array, *, how: Geometry, lowest: float) -> Any:
                 _maximum(y, axis, most[images])
                 y = most[images]
 
-    share(part, groups, 1.2 * n * c * math.prod(how.padded))
+    parallel_for(part, groups, 1.2 * n * c * math.prod(how.padded))
     return maxima[-1].transpose(FIRST[x.ndim]), maxima[:-1]
 
 
@@ -102,7 +102,7 @@ def spread_max(g: Array, x: Array, *, maxima: list[Array], how: Geometry, lowest
                 most = x
             out[images] = back[middle]
 
-    share(part, groups, 3 * n * c * math.prod(how.padded))
+    parallel_for(part, groups, 3 * n * c * math.prod(how.padded))
     return out.transpose(FIRST[x.ndim])
 
 

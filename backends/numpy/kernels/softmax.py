@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from xptorch.backends.numpy.kernels.blocking import by_rows, scratch, takes
+from xptorch.backends.numpy.kernels.blocking import for_row_blocks, is_eligible, scratch
 
 from xptorch._core.backend import Array
 
@@ -16,7 +16,7 @@ _NARROW = 16  # rows of fewer numbers are left to the generic functions
 
 def _handles(axis: int, x: Array, *others: Array) -> bool:
     return (
-        takes(x)
+        is_eligible(x)
         and axis == x.ndim - 1
         and x.shape[-1] >= _NARROW
         and all(y.dtype == x.dtype for y in others)
@@ -54,7 +54,7 @@ def softmax_forward(a: Array, *, axis: int) -> Any:
         _exps(x[rows], e, total)
         e *= (1 / total)[:, None]
 
-    by_rows(work, *x.shape, 9)
+    for_row_blocks(work, *x.shape, 9)
     return result
 
 
@@ -65,12 +65,12 @@ def softmax_slope(g: Array, y: Array, axis: int) -> Any:
     slope, p, to_a = _matrices(g, y, result)
 
     def work(rows: slice) -> None:
-        share, out = p[rows], to_a[rows]
+        parallel_for, out = p[rows], to_a[rows]
         np.copyto(out, slope[rows])
-        out -= np.vecdot(slope[rows], share)[:, None]
-        out *= share
+        out -= np.vecdot(slope[rows], parallel_for)[:, None]
+        out *= parallel_for
 
-    by_rows(work, *p.shape, 4)
+    for_row_blocks(work, *p.shape, 4)
     return result
 
 
@@ -87,7 +87,7 @@ def log_softmax_forward(a: Array, *, axis: int) -> Any:
         np.copyto(out, part)
         out -= (np.log(total) + shift)[:, None]
 
-    by_rows(work, *x.shape, 9)
+    for_row_blocks(work, *x.shape, 9)
     return result
 
 
@@ -103,7 +103,7 @@ def log_softmax_slope(g: Array, y: Array, axis: int) -> Any:
         out *= slope[rows] @ -ones
         out += slope[rows]
 
-    by_rows(work, *logs.shape, 8)
+    for_row_blocks(work, *logs.shape, 8)
     return result
 
 
@@ -124,7 +124,7 @@ def cross_entropy_forward(
         loss += shift
         loss -= x[places[: len(x)], target[rows]]
 
-    by_rows(work, *a.shape, 8)
+    for_row_blocks(work, *a.shape, 8)
     at = places * a.shape[1] + target
     return _reduced(losses, (exps, total, at, None), reduction)
 
@@ -141,7 +141,7 @@ def _reduced(losses: Array, kept: tuple[Any, ...], reduction: str) -> tuple[Arra
 
 def cross_entropy_vjp(g: Array, needs: Any, a_shape: tuple[int, ...], aux: Any) -> Any:
     exps, total, at, w, count = aux
-    if w is not None or len(a_shape) != 2 or not takes(exps):
+    if w is not None or len(a_shape) != 2 or not is_eligible(exps):
         return NotImplemented
     slope = np.asarray(g if count is None else g / count)
     factor = (slope / total)[:, None]
@@ -150,7 +150,7 @@ def cross_entropy_vjp(g: Array, needs: Any, a_shape: tuple[int, ...], aux: Any) 
     def work(rows: slice) -> None:
         np.multiply(exps[rows], factor[rows], out=d[rows])
 
-    by_rows(work, *exps.shape, 2)
+    for_row_blocks(work, *exps.shape, 2)
     flat = d.reshape(-1)
     flat[at] -= slope
     return d, None, None

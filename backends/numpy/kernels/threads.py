@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from xptorch.backends.numpy.parallel import share
+from xptorch.backends.numpy.parallel import parallel_for
 
 
 def run_all(calls: Sequence[Callable[[], None]], nanoseconds: float) -> None:
@@ -12,4 +12,4 @@ def run_all(calls: Sequence[Callable[[], None]], nanoseconds: float) -> None:
         for call in calls[start:stop]:
             call()
 
-    share(part, len(calls), nanoseconds)
+    parallel_for(part, len(calls), nanoseconds)

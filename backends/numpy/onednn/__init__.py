@@ -32,12 +32,12 @@ def kernels() -> Kernels:
     }
 
 
-def before(others: Kernels) -> Kernels:
+def with_fallback(others: Kernels) -> Kernels:
     """Kernels with oneDNN's tried first, if it is installed."""
     if not _installed():
         return others
     return others | {
-        name: _either(f, others[name]) if name in others else f for name, f in kernels().items()
+        name: _try_onednn(f, others[name]) if name in others else f for name, f in kernels().items()
     }
 
 
@@ -49,7 +49,7 @@ def _installed() -> bool:
     return any(f.startswith("onednn_cpu_gomp-") for path in folders for f in os.listdir(path))
 
 
-def _either(first: Callable[..., Any], second: Callable[..., Any]) -> Callable[..., Any]:
+def _try_onednn(first: Callable[..., Any], second: Callable[..., Any]) -> Callable[..., Any]:
     def kernel(*args: Any, **static: Any) -> Any:
         y = first(*args, **static)
         return second(*args, **static) if y is NotImplemented else y

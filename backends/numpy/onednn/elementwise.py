@@ -9,7 +9,7 @@ from ctypes import c_float
 from typing import Any, NamedTuple
 
 import numpy as np
-from xptorch.backends.numpy.kernels.blocking import flat
+from xptorch.backends.numpy.kernels.blocking import as_vectors
 from xptorch.backends.numpy.onednn import library as dnn
 
 from xptorch._core.backend import Array
@@ -47,7 +47,7 @@ def _forward(kind: int, a: Array) -> Any:
     if built is None:
         return NotImplemented
     y = np.empty_like(a)
-    out, x = flat(y, a)
+    out, x = as_vectors(y, a)
     built[0](x, out)
     return y
 
@@ -61,7 +61,7 @@ def _backward(kind: int, g: Array, kept: Array) -> Any:
     if built is None:
         return NotImplemented
     to_a = np.empty_like(kept)
-    out, x, slope = flat(to_a, kept, g)
+    out, x, slope = as_vectors(to_a, kept, g)
     built[1](x, slope, out)
     return to_a
 

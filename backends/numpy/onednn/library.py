@@ -113,7 +113,7 @@ def library() -> _Library | None:
             return None
     except (PackageNotFoundError, OSError, AttributeError, Unsupported):
         return None
-    parallel.borrow(loaded.team.run)
+    parallel.use_runner(loaded.team.run)
     return loaded
 
 

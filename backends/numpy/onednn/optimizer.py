@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 import numpy as np
-from xptorch.backends.numpy.kernels.blocking import flat
+from xptorch.backends.numpy.kernels.blocking import as_vectors
 from xptorch.backends.numpy.onednn import library as dnn
 
 from xptorch._core.backend import Array
@@ -116,7 +116,7 @@ def _vectors(make: Any, g: Array, p: Array, *states: Array) -> list[Any] | None:
     if not p.flags.forc or any(s.strides != p.strides for s in states):
         return None
     built = make(p.size, dnn.threads(2 * p.size))
-    to_p, g, *others = flat(p, g, *states)
+    to_p, g, *others = as_vectors(p, g, *states)
     return built and [built, g, to_p, *others]
 
 

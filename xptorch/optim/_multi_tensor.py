@@ -16,10 +16,10 @@ _BLOCK = 1 << 16  # elements of a pack or block
 _SMALL = 1 << 15  # elements from which copying would cost more than calling
 
 Update = Callable[..., tuple[Any, ...]]
-Packs = list["_Pack"]
+FlatGroups = list["_FlatGroup"]
 
 
-class Task(NamedTuple):
+class ParameterUpdate(NamedTuple):
     """A parameter to update; those that take the same numbers hold the same `settings` object."""
 
     p: Tensor
@@ -32,7 +32,7 @@ class Task(NamedTuple):
         return [self.p._data, *[s._data for s in self.states]]
 
 
-def apply(update: Update, tasks: Sequence[Task], packs: Packs) -> None:
+def apply(update: Update, updates: Sequence[ParameterUpdate], flat_groups: FlatGroups) -> None:
     """Run an update formula on parameters, their gradients and their states.
 
     A formula is a dozen operations, element by element. On a small parameter each costs more than
@@ -46,36 +46,36 @@ def apply(update: Update, tasks: Sequence[Task], packs: Packs) -> None:
         update: ``update(xp, p, g, *states, **settings)`` over arrays, element by element. It
             returns p and the states, which it changes in place where the library can.
     """
-    if len({id(task.p._data) for task in tasks}) < len(tasks):  # one is listed twice
-        for task in tasks:
-            apply(update, [task], [])
+    if len({id(item.p._data) for item in updates}) < len(updates):  # one is listed twice
+        for item in updates:
+            apply(update, [item], [])
         return
-    alike: dict[Any, list[Task]] = {}
+    alike: dict[Any, list[ParameterUpdate]] = {}
     blocks: list[Callable[[], Any]] = []
-    for task in tasks:
-        x, on = task.p._data, task.p._device
+    for item in updates:
+        x, on = item.p._data, item.p._device
         # Another parameter may show the same memory.
         if on.type != "cpu" or not on.xp.owns_memory(x):
-            local.mode.run(_update_whole, update, task)
+            local.mode.run(_update_whole, update, item)
         elif x.size > _BLOCK:
-            if not local.mode.run(_by_kernel, update, task):
-                blocks += _blocks(update, task)
+            if not local.mode.run(_by_kernel, update, item):
+                blocks += _blocks(update, item)
         elif x.size < _SMALL:
-            alike.setdefault((id(task.settings), x.dtype), []).append(task)
+            alike.setdefault((id(item.settings), x.dtype), []).append(item)
         else:
-            local.mode.run(_update_whole, update, task)
-    parts = [part for like in alike.values() for part in _of_a_block(like)]
-    del packs[len(parts) :]
+            local.mode.run(_update_whole, update, item)
+    parts = [part for like in alike.values() for part in _by_block(like)]
+    del flat_groups[len(parts) :]
     for i, part in enumerate(parts):
-        if i == len(packs) or not packs[i].holds(part):
-            packs[i : i + 1] = [_Pack(part)]
-        local.mode.run(packs[i].update, update, part)
+        if i == len(flat_groups) or not flat_groups[i].is_current(part):
+            flat_groups[i : i + 1] = [_FlatGroup(part)]
+        local.mode.run(flat_groups[i].update, update, part)
     if blocks:
         # About what a block takes: a formula with more states does more.
-        cost = 0.1 * (2 + len(tasks[0].states)) ** 2 * _BLOCK
-        local.mode.run(run_all, tasks[0].p._device.xp, blocks, len(blocks) * cost)
-    for task in tasks:
-        graph.bump_version(task.p)
+        cost = 0.1 * (2 + len(updates[0].states)) ** 2 * _BLOCK
+        local.mode.run(run_all, updates[0].p._device.xp, blocks, len(blocks) * cost)
+    for item in updates:
+        graph.bump_version(item.p)
 
 
 @dispatchable
@@ -85,50 +85,50 @@ def run_all(xp: Any, calls: Sequence[Callable[[], None]], nanoseconds: float) ->
         call()
 
 
-def _by_kernel(update: Update, task: Task) -> bool:
+def _by_kernel(update: Update, item: ParameterUpdate) -> bool:
     """Update a parameter by the backend's kernel, if there is one for it: that has own threads."""
-    kernel = task.p._device.xp.kernels.get(update.__name__)
+    kernel = item.p._device.xp.kernels.get(update.__name__)
     if kernel is None:
         return False
-    arrays = [s._data for s in task.states]
-    return kernel(task.p._data, task.g, *arrays, **task.settings) is not NotImplemented
+    arrays = [s._data for s in item.states]
+    return kernel(item.p._data, item.g, *arrays, **item.settings) is not NotImplemented
 
 
-def _update_whole(update: Update, task: Task) -> None:
+def _update_whole(update: Update, item: ParameterUpdate) -> None:
     """Update one parameter at once."""
-    p, g, states, settings = task
+    p, g, states, settings = item
     p._data, *changed = update(p._device.xp, p._data, g, *[s._data for s in states], **settings)
     for state, array in zip(states, changed, strict=True):
         state._data = array
 
 
-def _blocks(update: Update, task: Task) -> Iterator[Callable[[], Any]]:
+def _blocks(update: Update, item: ParameterUpdate) -> Iterator[Callable[[], Any]]:
     """Calls that update a parameter block by block; one call where its memory is not in order."""
-    xp = task.p._device.xp
-    targets = [xp.reshape_view(a, (-1,)) for a in task.targets()]
+    xp = item.p._device.xp
+    targets = [xp.reshape_view(a, (-1,)) for a in item.targets()]
     if any(flat is None for flat in targets):
-        yield partial(_update_whole, update, task)
+        yield partial(_update_whole, update, item)
         return
     p, *states = targets
-    arrays = [p, xp.reshape(task.g, (-1,)), *states]
+    arrays = [p, xp.reshape(item.g, (-1,)), *states]
     for start in range(0, p.size, _BLOCK):
-        yield partial(update, xp, *[a[start : start + _BLOCK] for a in arrays], **task.settings)
+        yield partial(update, xp, *[a[start : start + _BLOCK] for a in arrays], **item.settings)
 
 
-def _of_a_block(tasks: Sequence[Task]) -> Iterator[list[Task]]:
+def _by_block(updates: Sequence[ParameterUpdate]) -> Iterator[list[ParameterUpdate]]:
     """Small parameters, as many at a time as make a block."""
-    pack: list[Task] = []
+    group: list[ParameterUpdate] = []
     size = 0
-    for task in tasks:
-        if size + task.p._data.size > _BLOCK:
-            yield pack
-            pack, size = [], 0
-        pack.append(task)
-        size += task.p._data.size
-    yield pack
+    for item in updates:
+        if size + item.p._data.size > _BLOCK:
+            yield group
+            group, size = [], 0
+        group.append(item)
+        size += item.p._data.size
+    yield group
 
 
-class _Pack:
+class _FlatGroup:
     """Small parameters of one dtype that take the same numbers, updated at once.
 
     Their states lie one behind the other: each state's tensor shows its part of a common memory.
@@ -136,32 +136,32 @@ class _Pack:
     of another: in copies and in files each is on its own.
     """
 
-    def __init__(self, tasks: Sequence[Task]) -> None:
-        states = [s for task in tasks for s in task.states]
+    def __init__(self, updates: Sequence[ParameterUpdate]) -> None:
+        states = [s for item in updates for s in item.states]
         # Memory that others show must stay where it is; then the tasks are done one by one.
         shown = any(s._memory_shared or s._base is not None for s in states)
-        self.packed = len(tasks) > 1 and not shown and len({s._data.dtype for s in states}) <= 1
+        self.packed = len(updates) > 1 and not shown and len({s._data.dtype for s in states}) <= 1
         self.memory: list[Any] = []  # of each kind of state
         if self.packed:
-            columns = zip(*[task.states for task in tasks], strict=True)
+            columns = zip(*[item.states for item in updates], strict=True)
             self.memory = [_moved_together(column) for column in columns]
         self.parts = [s._data for s in states]
 
-    def holds(self, tasks: Sequence[Task]) -> bool:
+    def is_current(self, updates: Sequence[ParameterUpdate]) -> bool:
         """Whether the states of these tasks are where they were left."""
-        parts = [s._data for task in tasks for s in task.states]
+        parts = [s._data for item in updates for s in item.states]
         return len(parts) == len(self.parts) and all(map(operator.is_, parts, self.parts))
 
-    def update(self, update: Update, tasks: Sequence[Task]) -> None:
+    def update(self, update: Update, updates: Sequence[ParameterUpdate]) -> None:
         """Update the parameters."""
         if not self.packed:
-            for task in tasks:
-                _update_whole(update, task)
+            for item in updates:
+                _update_whole(update, item)
             return
-        xp = tasks[0].p._device.xp
-        values = [task.p._data for task in tasks]
-        p, g = xp.concat(values, axis=None), xp.concat([task.g for task in tasks], axis=None)
-        p, *changed = update(xp, p, g, *self.memory, **tasks[0].settings)
+        xp = updates[0].p._device.xp
+        values = [item.p._data for item in updates]
+        p, g = xp.concat(values, axis=None), xp.concat([item.g for item in updates], axis=None)
+        p, *changed = update(xp, p, g, *self.memory, **updates[0].settings)
         for memory, new in zip(self.memory, changed, strict=True):
             if new is not memory:
                 memory[...] = new
