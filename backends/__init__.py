@@ -1,7 +1,7 @@
 """The array libraries, one folder each; and ``torch.backends``: flags of libraries PyTorch calls.
 
-The flags (cudnn, cuda, mkl, mps, …) are kept and answered honestly; only mkldnn's are read. Another
-package that brings a backend derives its class from `Backend`: README.md says how.
+The flags (cudnn, cuda, mkl, mps, …) are stored and reported truthfully; only mkldnn's are read.
+Another package that provides a backend derives its class from `Backend`: see README.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Flags of CUDA's libraries: CuPy computes at full precision, and attention is one function."""
+"""Flags of CUDA's libraries: CuPy computes at full precision; attention has one implementation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class _Matmul:
-    """Precision that PyTorch may give up in matrix products; never given up here."""
+    """Reduced precision that PyTorch allows in matrix products; never used here."""
 
     allow_tf32 = False
     allow_fp16_reduced_precision_reduction = True
@@ -29,50 +29,50 @@ def is_built() -> bool:
 
 
 def flash_sdp_enabled() -> bool:
-    """What `enable_flash_sdp` was told."""
+    """The value set by `enable_flash_sdp`."""
     return _attention["flash"]
 
 
 def enable_flash_sdp(enabled: bool) -> None:
-    """Allow this way of computing attention: every way comes to the same function here."""
+    """Allow this implementation of attention: all of them call the same function here."""
     _attention["flash"] = enabled
 
 
 def mem_efficient_sdp_enabled() -> bool:
-    """What `enable_mem_efficient_sdp` was told."""
+    """The value set by `enable_mem_efficient_sdp`."""
     return _attention["mem_efficient"]
 
 
 def enable_mem_efficient_sdp(enabled: bool) -> None:
-    """Allow this way of computing attention: every way comes to the same function here."""
+    """Allow this implementation of attention: all of them call the same function here."""
     _attention["mem_efficient"] = enabled
 
 
 def math_sdp_enabled() -> bool:
-    """What `enable_math_sdp` was told."""
+    """The value set by `enable_math_sdp`."""
     return _attention["math"]
 
 
 def enable_math_sdp(enabled: bool) -> None:
-    """Allow this way of computing attention: every way comes to the same function here."""
+    """Allow this implementation of attention: all of them call the same function here."""
     _attention["math"] = enabled
 
 
 def cudnn_sdp_enabled() -> bool:
-    """What `enable_cudnn_sdp` was told."""
+    """The value set by `enable_cudnn_sdp`."""
     return _attention["cudnn"]
 
 
 def enable_cudnn_sdp(enabled: bool) -> None:
-    """Allow this way of computing attention: every way comes to the same function here."""
+    """Allow this implementation of attention: all of them call the same function here."""
     _attention["cudnn"] = enabled
 
 
 def preferred_linalg_library(backend: str | None = None) -> str:
-    """The library that solves linear systems: the array library chooses.
+    """The library that solves linear systems: left to the array library.
 
     Raises:
-        NotImplementedError: another is asked for.
+        NotImplementedError: another one is requested.
     """
     if backend not in (None, "default"):
         raise NotImplementedError(f"preferred_linalg_library({backend!r}) is not supported")
@@ -80,7 +80,7 @@ def preferred_linalg_library(backend: str | None = None) -> str:
 
 
 def is_flash_attention_available() -> bool:
-    """False: there is one way of computing attention."""
+    """False: attention has one implementation."""
     return False
 
 
@@ -91,7 +91,7 @@ def sdp_kernel(
     enable_mem_efficient: bool = True,
     enable_cudnn: bool = True,
 ) -> Iterator[Any]:
-    """A block with these ways of computing attention allowed."""
+    """A context in which these implementations of attention are allowed."""
     before = dict(_attention)
     _attention.update(
         flash=enable_flash, math=enable_math, mem_efficient=enable_mem_efficient, cudnn=enable_cudnn

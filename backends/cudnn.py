@@ -1,6 +1,6 @@
-"""Flags of cuDNN, which is not used: they change nothing.
+"""Flags of cuDNN, which is not used: they have no effect.
 
-Convolutions take the same way each time, as ``deterministic`` and not ``benchmark`` would ask.
+Convolutions always use the same algorithm, as with ``deterministic`` set and ``benchmark`` not.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def set_flags(
     _allow_tf32: bool | None = None,
     _fp32_precision: str = "none",
 ) -> tuple[Any, ...]:
-    """Set those that are given; the values before."""
+    """Set the flags that are given; returns the previous values."""
     names = ("enabled", "benchmark", "benchmark_limit", "deterministic", "allow_tf32")
     given = (_enabled, _benchmark, _benchmark_limit, _deterministic, _allow_tf32)
     before = tuple(globals()[name] for name in names)
@@ -57,7 +57,7 @@ def flags(
     allow_tf32: bool = True,
     fp32_precision: str = "none",
 ) -> Iterator[None]:
-    """A block with these flags."""
+    """A context with these flags."""
     before = set_flags(enabled, benchmark, benchmark_limit, deterministic, allow_tf32)
     try:
         yield

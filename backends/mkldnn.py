@@ -1,4 +1,4 @@
-"""oneDNN: whether it is there, and whether the kernels of backends/onednn may use it."""
+"""oneDNN: whether it is available, and whether the kernels in backends/numpy/onednn may use it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ allow_tf32 = True
 
 
 def is_available() -> bool:
-    """Whether oneDNN is installed (the extra `onednn`), loads, and counts right."""
+    """Whether oneDNN is installed (the extra `onednn`), loads, and computes correct results."""
     from xptorch.backends.numpy.onednn.library import library
 
     return library() is not None
@@ -24,7 +24,7 @@ def flags(
     allow_tf32: bool = True,
     fp32_precision: str = "none",
 ) -> Iterator[None]:
-    """A block with these flags."""
+    """A context with these flags."""
     names = ("enabled", "deterministic", "allow_tf32")
     before = {name: globals()[name] for name in names}
     globals().update(enabled=enabled, deterministic=deterministic, allow_tf32=allow_tf32)

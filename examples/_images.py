@@ -1,4 +1,4 @@
-"""Small colour images for the examples: CIFAR-10 from a folder, or stand-ins drawn on the spot."""
+"""Small colour images for the examples: CIFAR-10 from a folder, or generated stand-ins."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SPREAD = np.array([0.2470, 0.2435, 0.2616], np.float32)
 
 
 class Images(NamedTuple):
-    """Images (n, 3, 32, 32) uint8 and labels (n,) int64, the classes, where they are from."""
+    """Images (n, 3, 32, 32) uint8 and labels (n,) int64, the classes, and the source."""
 
     train_images: np.ndarray
     train_labels: np.ndarray
@@ -32,7 +32,7 @@ def normalized(images: np.ndarray) -> np.ndarray:
 
 
 def load_images(folder: Path, train: int, test: int, seed: int) -> Images:
-    """CIFAR-10's python version where the folder has it, else stand-ins; so many of each."""
+    """`train` and `test` images of CIFAR-10 (Python version) if in the folder, else stand-ins."""
     if (folder / "batches.meta").is_file():
         return _cifar(folder, train, test, seed)
     rng = np.random.default_rng(seed)
@@ -45,7 +45,7 @@ def _cifar(folder: Path, train: int, test: int, seed: int) -> Images:
         names = [n.decode() for n in pickle.load(file, encoding="bytes")[b"label_names"]]
     files = [f"data_batch_{i}" for i in range(1, 6)]
     some, rest = _batches(folder, files), _batches(folder, ["test_batch"])
-    # A few of them are taken at random: the first ones may not have all classes alike.
+    # A random subset: the first images may not be balanced over the classes.
     chosen = np.random.default_rng(seed).permutation(len(some[1]))[:train]
     sets = some[0][chosen], some[1][chosen], rest[0][:test], rest[1][:test]
     return Images(*sets, names, f"CIFAR-10 from {folder}")
@@ -62,7 +62,7 @@ def _batches(folder: Path, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _stand_ins(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Shapes of random place, size and colour on random ground, with noise."""
+    """Shapes of random position, size and colour on a random background, with noise."""
     labels = rng.integers(0, len(SHAPES), count)
     masks = np.stack([_drawn(SHAPES[label], rng) for label in labels])[:, None]
     ink, ground = rng.uniform(0, 255, (2, count, 3, 1, 1))
@@ -72,7 +72,7 @@ def _stand_ins(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.nda
 
 
 def _drawn(shape: str, rng: np.random.Generator) -> np.ndarray:
-    """Where a shape is: (32, 32) bool."""
+    """The mask of a shape: (32, 32) bool."""
     size, (y0, x0) = rng.uniform(6, 10), rng.uniform(11, 21, 2)
     y, x = np.mgrid[:32, :32] - np.array([y0, x0])[:, None, None]
     far, box = np.hypot(x, y), np.maximum(abs(x), abs(y))

@@ -5,14 +5,14 @@
     python examples/benchmark.py --device cuda --against torch --rows conv,norm
     python examples/benchmark.py --quick --rows linear --json -
 
-Each library runs in a process of its own, and the two take turns, one segment of a quarter of a
+Each library runs in a separate process, and the two take turns, one segment of a quarter of a
 second each. In one process they would disturb each other: both keep threads that spin while idle,
-and memory settings that one makes speed up the other. Turns cancel slow drifts of the machine. A
-segment gives the median of its calls; the table shows the median and the minimum over segments.
-Peak memory is what a process takes at most for three steps, beyond what the import took.
+and memory settings made by one speed up the other. Turns cancel slow drifts of the machine. A
+segment reports the median of its calls; the table shows the median and minimum over segments. Peak
+memory is the maximum that a process uses during three steps, beyond what the import used.
 
-The rows stand in _benchmark_rows.py. One that a library cannot run (yet) is skipped with a note.
-Nothing is needed but the libraries; with threadpoolctl installed, the BLAS and its core are named.
+The rows are defined in _benchmark_rows.py. One that a library cannot run is skipped with a note.
+Only the libraries are required; with threadpoolctl installed, the BLAS and its core are reported.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from typing import Any, TextIO
 
 from _benchmark_rows import ROWS, Timed
 
-BLOCK = 0.002  # seconds: what lasts shorter is timed several calls at once
+BLOCK = 0.002  # seconds: shorter calls are timed several at once
 IMPORTS = {
     "import beyond numpy's": "import {0}",
     "import and a first tensor beyond numpy's": "import {0}; {0}.zeros(1, device={1!r})",
@@ -57,7 +57,7 @@ print((peak() - before) * 1024)
 HERE = str(Path(__file__).resolve().parent)
 
 
-# ---- timing, in a process for each library
+# ---- timing, in a separate process for each library
 
 
 def block(call: Callable[[], Any], calls: int, synchronize: Callable[[], Any]) -> float:
@@ -71,7 +71,7 @@ def block(call: Callable[[], Any], calls: int, synchronize: Callable[[], Any]) -
 
 
 def segment(row: Timed, seconds: float, synchronize: Callable[[], Any]) -> float:
-    """The median of what a row takes, over at least three blocks and `seconds`."""
+    """The median time of a row, over at least three blocks and `seconds`."""
     time.sleep(0.03)  # by now the other library's idle threads have stopped spinning
     calls = max(1, round(BLOCK / block(row.step, 1, synchronize)))
     end = time.perf_counter() + seconds
@@ -85,7 +85,7 @@ def segment(row: Timed, seconds: float, synchronize: Callable[[], Any]) -> float
 
 
 def build(torch: Any, row: str, device: str) -> Timed:
-    """A row on a device. Only for this is it the default: PyTorch's calls cost more under one."""
+    """Build a row on a device. It is the default only here: PyTorch's calls cost more under one."""
     torch.set_default_device(device)
     try:
         return ROWS[row](torch)
@@ -94,8 +94,8 @@ def build(torch: Any, row: str, device: str) -> Timed:
 
 
 def worker(pipe: Any, library: str, device: str) -> None:
-    """Answer (row, seconds) by the time of one segment or, as text, by why there is none."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent; the worker follows it
+    """Answer (row, seconds) with the time of one segment or, as text, the reason there is none."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends the worker
     try:
         torch = importlib.import_module(library)
         torch.zeros(1, device=device)
@@ -113,7 +113,7 @@ def worker(pipe: Any, library: str, device: str) -> None:
                 for _ in range(3):
                     timed.step()
             pipe.send(segment(timed, seconds, synchronize))
-        except Exception as error:  # a row that fails shall not cost the others
+        except Exception as error:  # a failing row must not stop the others
             pipe.send(f"{type(error).__name__}: {error}")
 
 
@@ -128,11 +128,11 @@ def blas() -> str:
     return ", ".join(pools) or "no BLAS known to threadpoolctl"
 
 
-# ---- turns
+# ---- taking turns
 
 
 class Library:
-    """A library in a process of its own, which times rows on request."""
+    """A library in a separate process, which times rows on request."""
 
     def __init__(self, name: str, device: str) -> None:
         context = multiprocessing.get_context("spawn")
@@ -156,7 +156,7 @@ class Library:
         self.pipe.send(None)
 
     def segment(self, row: str, seconds: float) -> float | str:
-        """The time of one segment of a row, or why there is none."""
+        """The time of one segment of a row, or the reason there is none."""
         if row in IMPORTS:
             return self._alone(TIME_OF.format(IMPORTS[row].format(self.name, self.device)))
         if row in MEMORY:
@@ -168,13 +168,13 @@ class Library:
         return answer
 
     def _alone(self, program: str) -> float | str:
-        """The number that a program prints in a process of its own, or its error."""
+        """The number that a program prints in a separate process, or its error."""
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
         return done.stderr.strip().splitlines()[-1] if done.returncode else float(done.stdout)
 
 
 def measure(row: str, libraries: list[Library], args: argparse.Namespace) -> dict[str, Any]:
-    """Let the libraries take turns at a row; return medians, minima and, of two, their ratios."""
+    """Let the libraries take turns at a row; return medians, minima and, for two, their ratios."""
     segments, seconds = (2, 0.05) if args.quick else (5, 0.25)
     segments = 1 if row in MEMORY else segments  # it hardly varies
     times: dict[str, list[float]] = {library.name: [] for library in libraries}
@@ -194,7 +194,7 @@ def measure(row: str, libraries: list[Library], args: argparse.Namespace) -> dic
 
 
 def text(row: str, value: float) -> str:
-    """Seconds, or bytes where the row is one of memory, for the table."""
+    """Format seconds, or bytes for a memory row, for the table."""
     if row in MEMORY:
         return f"{value / 2**20:8.1f} MiB"
     return f"{value * 1e3:9.2f} ms" if abs(value) >= 1e-3 else f"{value * 1e6:9.2f} us"
@@ -238,7 +238,7 @@ def parse() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure the rows, print them as they come, write the JSON file."""
+    """Measure the rows, print them as they finish, write the JSON file."""
     args = parse()
     out: TextIO = sys.stderr if args.json == "-" else sys.stdout
     libraries = [Library("xptorch", args.device)]

@@ -4,9 +4,9 @@
     python examples/char_gpt.py --backend cupy --steps 3000 --width 256 --layers 6
 
 The text is what `help()` shows of the language: 450,000 letters that come with Python. The net
-reads the letters before each and says which comes next. It prints its loss on text that it has not
-seen, writes a text of its own after --prompt, and draws the losses into --out as char_gpt.png.
-Ctrl-C ends the training and keeps the rest. More steps write better English.
+predicts each letter from those before it. The program prints the loss on unseen text, generates a
+text that continues --prompt, and draws the losses into --out as char_gpt.png. Ctrl-C ends the
+training early; the text and the picture still follow. More steps give better English.
 It needs: pip install "xptorch[examples]"
 """
 
@@ -33,7 +33,7 @@ except ImportError as error:
 
 
 class GPT(nn.Module):
-    """Letters -> scores of the next letter, at each place from the letters up to it."""
+    """Letters -> scores of the next letter at each position, from the letters up to it."""
 
     def __init__(self, letters: int, context: int, width: int, heads: int, layers: int) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class GPT(nn.Module):
 
 
 class Text:
-    """A text as numbers, one for each letter: most of it to train on, the end to test on."""
+    """A text as integers, one for each letter: most of it to train on, the end to test on."""
 
     def __init__(self, text: str, device: torch.device) -> None:
         self.alphabet = sorted(set(text))
@@ -78,7 +78,7 @@ class Text:
 
 
 def batch(numbers: torch.Tensor, count: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pieces of the text from random places, and the letter behind each of their letters."""
+    """Random pieces of the text, and the letter that follows each of their letters."""
     starts = torch.randint(0, len(numbers) - length, (count,)).tolist()
     pieces = torch.stack([numbers[s : s + length + 1] for s in starts])
     return pieces[:, :-1], pieces[:, 1:]
@@ -123,7 +123,7 @@ def train(net: GPT, text: Text, args: argparse.Namespace) -> tuple[list[float], 
 
 @torch.no_grad()
 def write(net: GPT, start: torch.Tensor, count: int, temperature: float) -> list[int]:
-    """Go on with a text by `count` letters, each drawn from what the net expects."""
+    """Continue a text by `count` letters, each sampled from the net's prediction."""
     text = start.unsqueeze(0)
     for _ in range(count):
         scores = net(text[:, -net.context :])[:, -1] / temperature

@@ -4,11 +4,11 @@
     python examples/lstm_series.py --backend cupy        # an NVIDIA GPU
 
 The series is not measured but generated: the Mackey-Glass equation, which describes the number of
-blood cells, and of which two runs that differ a little soon differ altogether. The net reads the
-first 2,000 samples and learns to tell each from those before it. Then it goes on by itself from
-places that it has not seen, each forecast fed back as the next input. It prints its errors beside
-those of the guess that nothing changes, and draws losses and forecasts into --out as
-lstm_series.png. Ctrl-C ends the training and keeps both.
+blood cells, is chaotic: slightly different runs soon diverge. The net is trained on the first 2,000
+samples to predict each from those before it. Then it forecasts the series from unseen positions,
+each forecast fed back as the next input. The program prints its errors beside those of the guess
+that nothing changes, and draws losses and forecasts into --out as lstm_series.png. Ctrl-C ends the
+training early; the rest still follows.
 It needs: pip install "xptorch[examples]"
 """
 
@@ -35,7 +35,7 @@ KNOWN, UNSEEN = 2_000, 600  # samples to learn from, and to forecast
 
 
 class Forecaster(nn.Module):
-    """An LSTM that reads a series and tells the change to the next sample at each step."""
+    """An LSTM that reads a series and predicts the change to the next sample at each step."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Forecaster(nn.Module):
         self.change = nn.Linear(hidden, 1)
 
     def forward(self, series: torch.Tensor, state: Any = None) -> tuple[torch.Tensor, Any]:
-        """(n, l, 1) and the state before it -> the next samples, and the state behind them."""
+        """(n, l, 1) and the state before it -> the next samples, and the state after them."""
         hidden, state = self.lstm(series, state)
         return series + self.change(hidden), state
 
@@ -52,7 +52,7 @@ def mackey_glass(count: int, delay: int = 17, fine: int = 10) -> np.ndarray:
     """x' = 0.2 x(t - delay) / (1 + x(t - delay)^10) - 0.1 x, as (count, 1) float32 around 0."""
     lag, skipped = delay * fine, 200
     x = [1.2] * (lag + 1)
-    for _ in range((count + skipped) * fine):  # Euler's method; the run-in is thrown away
+    for _ in range((count + skipped) * fine):  # Euler's method; the transient is discarded
         late = x[-lag - 1]
         x.append(x[-1] + (0.2 * late / (1 + late**10) - 0.1 * x[-1]) / fine)
     series = np.asarray(x[-count * fine :: fine])

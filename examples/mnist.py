@@ -4,9 +4,9 @@
     python examples/mnist.py --backend cupy              # an NVIDIA GPU
     python examples/mnist.py --backend array_api_strict --epochs 1
 
-It prints the net, the mean loss of every fifth epoch and the accuracy on digits it has not seen,
-and writes two files into --out: mnist.png (loss curve, predictions, confusion matrix) and
-mnist.pt (the weights; PyTorch reads this file, too). Ctrl-C ends the training and keeps both.
+It prints the net, the mean loss of every fifth epoch and the accuracy on unseen digits, and
+writes two files into --out: mnist.png (loss curve, predictions, confusion matrix) and mnist.pt (the
+weights; PyTorch reads this file, too). Ctrl-C ends the training early; both are still written.
 It needs: pip install "xptorch[examples]"
 """
 
@@ -43,7 +43,7 @@ def train(
     with tqdm(total=epochs * len(batches), unit="step", disable=None) as bar:
         try:
             for epoch in range(epochs):
-                # The sum stays on the device: reading it out would make a GPU wait at every step.
+                # The sum stays on the device: reading it would stall a GPU at every step.
                 total, seen = torch.zeros((), device=device), 0
                 for images, labels in batches:
                     optimizer.zero_grad()

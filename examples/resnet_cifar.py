@@ -6,8 +6,8 @@
 
 --data is the folder that https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz unpacks to
 (pickle files: take them from nowhere else). Without it the program draws images of ten kinds of
-shapes, and says so. It prints loss and accuracy of each epoch and writes resnet_cifar.png (both
-curves, and test images with predictions) into --out. Ctrl-C ends the training and draws.
+shapes, and reports it. It prints loss and accuracy of each epoch and writes resnet_cifar.png (both
+curves, and test images with predictions) into --out. Ctrl-C ends the training early and draws.
 It needs: pip install "xptorch[examples]"
 """
 
@@ -35,7 +35,7 @@ except ImportError as error:
 
 
 class Block(nn.Module):
-    """Two convolutions around which the input goes, too: He et al. (2015)."""
+    """Two convolutions with a residual connection: He et al. (2015)."""
 
     def __init__(self, channels: int, features: int, stride: int) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class Block(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = F.relu(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
-        if self.grown:  # fewer pixels, and channels of zeros more: no weights
+        if self.grown:  # fewer pixels, more channels (zeros): no weights
             x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.grown))
         return F.relu(x + y)
 
@@ -84,7 +84,7 @@ def augmented(images: torch.Tensor) -> torch.Tensor:
 
 
 class Epoch(NamedTuple):
-    """What is known after an epoch: mean loss, accuracy in training, accuracy on the test set."""
+    """The results of an epoch: mean loss, accuracy in training, accuracy on the test set."""
 
     loss: float
     trained: float
@@ -140,7 +140,7 @@ def predict(net: nn.Module, data: Images, device: Any) -> np.ndarray:
 
 
 def draw(path: Path, history: list[Epoch], guesses: np.ndarray, data: Images) -> None:
-    """Draw loss, accuracy, and test images with what the net says of them."""
+    """Draw loss, accuracy, and test images with the net's predictions."""
     figure: Any = Figure(figsize=(15, 5), layout="constrained")
     figure.suptitle(data.source)
     left, right = figure.subfigures(1, 2, width_ratios=(1.3, 1))

@@ -8,10 +8,10 @@ the losses side by side, draws both curves into --out, and fails if any of the f
 epoch of batches of 10) differs by more than 1e-4 of its value.
 
 In float32 that depends on the seed. Where two values lie within rounding of each other (a tie in
-max-pooling, a ReLU at 0), the last bit decides which way the training goes: with most seeds PyTorch
-leaves its own curve by some per cent if one changes its weights in the last bit, or the number of
-threads. With the seed used here it does not (24 such changes: 1.2e-6 at most). In float64 such ties
-do not come up, and any seed will do.
+max-pooling, a ReLU at 0), the last bit decides how the training proceeds: with most seeds PyTorch
+deviates from its own curve by some per cent if its weights change in the last bit, or the number of
+threads does. With the seed used here it does not (24 such changes: 1.2e-6 at most). In float64 such
+ties do not occur, and any seed works.
 It needs: pip install "xptorch[examples]" torch
 """
 
@@ -62,7 +62,7 @@ def losses(library: Any, digits: Digits, args: argparse.Namespace) -> np.ndarray
 
 
 def draw(path: Path, theirs: np.ndarray, ours: np.ndarray, difference: np.ndarray) -> None:
-    """Draw both loss curves on top of each other and, below, how far they are apart."""
+    """Draw both loss curves on top of each other and, below, their relative difference."""
     figure = Figure(figsize=(10, 6), layout="constrained")
     top, bottom = figure.subplots(2, sharex=True, height_ratios=(2, 1))
     top.semilogy(theirs, color="tab:orange", linewidth=4, alpha=0.6, label="PyTorch")

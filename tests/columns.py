@@ -1,4 +1,4 @@
-"""The columns of the test table: one array library each, and assertions that stay on its device."""
+"""The columns of the test table: one array library each, and assertions that check its device."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ class Column:
         return devices.resolve(DEVICES.get(self.name, self.name))
 
     def has(self, dtype: str) -> bool:
-        """Whether the library knows the dtype."""
+        """Whether the library has the dtype."""
         return hasattr(self.device.xp, dtype)
 
     def tensor(self, array: Any, requires_grad: bool = False, strided: bool = False) -> Any:
         """A tensor of the column with the values of a NumPy array.
 
         Args:
-            strided: lay the elements out of order and with gaps, where the library has views.
+            strided: store the elements permuted and with gaps, where the library has views.
         """
         on = self.device
         array = np.asarray(array)
         if strided:
-            turned = array.transpose()
-            raw = on.backend.from_host(np.stack([turned, turned], axis=-1), on.index)
+            transposed = array.transpose()
+            raw = on.backend.from_host(np.stack([transposed, transposed], axis=-1), on.index)
             raw = on.xp.permute_dims(raw[..., 0], tuple(reversed(range(array.ndim))))
         else:
             raw = on.backend.from_host(array, on.index)
@@ -53,7 +53,7 @@ class Column:
         return graph.wrap(raw, on).requires_grad_(requires_grad)
 
     def assert_close(self, actual: Any, expected: Any) -> None:
-        """Compare two tensors, or tuples of them, both of which must live on the column's device.
+        """Compare two tensors, or tuples of them, both of which must be on the column's device.
 
         Raises:
             AssertionError: values, dtypes, shapes or structure differ, or a side is an array of

@@ -1,4 +1,4 @@
-"""Fixtures that give a test every array library in turn."""
+"""Fixtures that run a test on every array library in turn."""
 
 from __future__ import annotations
 

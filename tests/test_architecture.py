@@ -1,4 +1,4 @@
-"""The rules of the house: the way imports point, who may know an array library, the seam, sizes."""
+"""Architecture rules: import directions, use of array libraries, the backend interface, sizes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ ROOT = Path(__file__).parent.parent
 LIBRARY = sorted((ROOT / "xptorch").rglob("*.py"))
 BACKENDS = sorted((ROOT / "backends").glob("*/backend.py"))
 
-# The rooms in layers: each may import those before it and its own; `ops` and `_tensor` share one.
+# The packages in layers: each imports only its own layer and earlier ones; `ops` and `_tensor`
+# are in one layer.
 LAYERS = (
     ("_core", "utils.hooks"),
     ("_engine",),
@@ -35,12 +36,12 @@ LAYERS = (
     ("autograd.profiler",),
     ("_program", "__main__"),
 )
-# What points up all the same, and why. (`utils.hooks`, `cuda.amp`, `utils.model_zoo` and
+# Imports that point up nevertheless, and why. (`utils.hooks`, `cuda.amp`, `utils.model_zoo` and
 # `autograd.profiler` have layers of their own above: they are where PyTorch has them.)
 UPWARD = {
     ("_engine.graph", "_tensor.tensor"): "for the type checker: the graph's functions give Tensors",
 }
-# What imports in a circle when it runs, and why.
+# Import cycles at run time, and why.
 CIRCLES = {
     ("backends.mkldnn", "backends.numpy.onednn.library"): (
         "the library heeds PyTorch's flag; the flag's file loads the library to say if it is there"
@@ -79,10 +80,10 @@ def imports(path: Path) -> Iterator[tuple[str, bool]]:
 
 
 def layer(name: str) -> int:
-    """The place of a module, such as `nn.functional.conv`, among the layers."""
+    """The index of the layer of a module, such as `nn.functional.conv`."""
     found = [
-        (len(home), place)
-        for place, homes in enumerate(LAYERS)
+        (len(home), index)
+        for index, homes in enumerate(LAYERS)
         for home in homes
         if name == home or name.startswith(f"{home}.")
     ]
@@ -111,7 +112,7 @@ def test_what_points_up_is_there() -> None:
 
 
 def test_nothing_imports_in_a_circle() -> None:
-    """When it runs: imports inside functions count, those for the type checker do not."""
+    """At run time: imports inside functions count, those for the type checker do not."""
     graph = {
         name: {module_of(full) for full, types_only in imports(path) if not types_only}
         for name, path in MODULES.items()
@@ -142,7 +143,7 @@ def test_only_host_modules_know_an_array_library(path: Path) -> None:
 @pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("backends")])
 def test_backends_know_only_the_core(name: str) -> None:
     ours = {module_of(full) for full, _ in imports(MODULES[name])}
-    assert {room.partition(".")[0] for room in ours} <= {"", "_core", "backends"}
+    assert {imported.partition(".")[0] for imported in ours} <= {"", "_core", "backends"}
 
 
 @pytest.mark.parametrize("path", BACKENDS, ids=lambda p: p.parent.name)
@@ -190,7 +191,7 @@ def test_every_package_is_installed() -> None:
 
 
 def test_tests_do_not_import_each_other() -> None:
-    """A file that is skipped where PyTorch is missing would take those that import it along."""
+    """A file that is skipped where PyTorch is missing would skip those that import it, too."""
     lines = {
         f"{path.name}: {line}"
         for path in (ROOT / "tests").rglob("test_*.py")

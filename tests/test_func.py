@@ -1,4 +1,4 @@
-"""Function transforms and forward mode beside PyTorch's: the same program in both libraries."""
+"""Function transforms and forward mode against PyTorch's: the same program in both libraries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import xptorch
 from xptorch.utils._pytree import tree_leaves, tree_structure
 
 torch = pytest.importorskip("torch")
-# PyTorch compiles its rules for forward mode by what it calls deprecated itself.
+# PyTorch compiles its forward-mode formulas with functions that it deprecates itself.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated"),
     pytest.mark.filterwarnings("ignore:Attempted to insert a get_attr Node"),
@@ -150,7 +150,7 @@ def test_randomness() -> None:
 
 
 def test_vmap_refuses_changes_of_what_it_does_not_map() -> None:
-    for t in (xptorch, torch):  # each sample would see what those before it did
+    for t in (xptorch, torch):  # each sample would see earlier samples' changes
         with pytest.raises(RuntimeError):
             t.vmap(lambda x, y: x.add_(y), in_dims=(None, 0))(a(t, 3), a(t, 2, 3))
 

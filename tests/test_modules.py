@@ -1,4 +1,4 @@
-"""Every module can be imported and every public name be had, on a bare installation, too."""
+"""Every module can be imported and every public name accessed, on a bare installation, too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The modules that a program touches by the way: devices, flags, jit, hub, compile."""
+"""Peripheral modules: devices, flags, jit, hub, compile."""
 
 from __future__ import annotations
 

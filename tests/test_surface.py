@@ -1,4 +1,4 @@
-"""Functions and methods that PyTorch's database does not list: as in PyTorch, call by call."""
+"""Functions and methods outside PyTorch's OpInfo database, compared with PyTorch call by call."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import xptorch
 
 CALLS: dict[str, Callable[[Any], Any]] = {
     "as_strided over a view": lambda t: t.arange(12.0).view(3, 4)[1:].as_strided((2, 2), (1, 2), 3),
-    "as_strided writes through": lambda t: _written(t),
+    "as_strided writes through": lambda t: _write_through(t),
     "fill of an expanded tensor": lambda t: t.ones(1, 3).expand(2, 3).zero_(),
     "invert": lambda t: ~t.ones(2),
     "storage": lambda t: _of_storage(t.arange(6.0)[2:]),
@@ -84,7 +84,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _written(t: Any) -> Any:
+def _write_through(t: Any) -> Any:
     x = t.arange(12.0).requires_grad_()
     v = x * 1
     v.as_strided((2, 2), (1, 2), 3).mul_(5)
@@ -137,7 +137,7 @@ def _plain(value: Any) -> Any:
 
 
 def _about(value: Any) -> Any:
-    """The same, but equal to numbers that are close."""
+    """The same value, whose floats compare equal up to rounding."""
     if isinstance(value, list):
         return [_about(v) for v in value]
     return pytest.approx(value, rel=1e-5, nan_ok=True) if isinstance(value, float) else value
@@ -156,7 +156,7 @@ def test_an_array_made_of_a_tensor_is_a_copy() -> None:
 
 
 class TestViewsOfConvolutions:
-    """Their results lie in memory in another order: a view is a view all the same, or refuses."""
+    """Their results are stored channels last: a view aliases them, or refuses in-place changes."""
 
     @staticmethod
     def result(**options: Any) -> Any:
@@ -175,9 +175,9 @@ class TestViewsOfConvolutions:
         assert flat.all()
 
     def test_of_shared_memory_it_is_to_be_read_only(self) -> None:
-        for share in (lambda y: y.detach(), lambda y: y[0], lambda y: y.numpy(), lambda y: y.data):
+        for alias in (lambda y: y.detach(), lambda y: y[0], lambda y: y.numpy(), lambda y: y.data):
             y = self.result()
-            other = share(y)
+            other = alias(y)
             flat = y.view(2, -1)
             assert flat.all() and other.all()
             for write in (lambda t: t.detach().zero_(), lambda t: t.data.zero_()):

@@ -1,4 +1,4 @@
-"""How this installation was built: it was not, it calls array libraries."""
+"""The build configuration of this installation: none, as it calls array libraries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def show() -> str:
 
 
 def parallel_info() -> str:
-    """How many threads there are to compute with."""
+    """The number of CPUs available for threads."""
     import os
 
     return f"CPUs: {os.cpu_count()}\n"

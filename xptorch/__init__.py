@@ -157,7 +157,7 @@ __version__ = version.xptorch
 _segment_reduce = segment_reduce
 
 
-# what few programs use is loaded when asked for
+# rarely used modules are imported lazily
 _LAZY = {
     "__config__", "_dynamo", "accelerator", "amp", "backends", "compiler", "cpu", "distributed",
     "distributions", "fft", "func", "functional", "hub", "jit", "linalg", "masked", "mps",

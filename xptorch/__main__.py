@@ -1,4 +1,4 @@
-"""``python -m xptorch script.py arguments…``: run a PyTorch program with xptorch for torch."""
+"""``python -m xptorch script.py arguments…``: run a PyTorch program with xptorch as torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Run a PyTorch program with xptorch in torch's place."""
 
 
 def main(arguments: list[str]) -> None:
-    """Run what the command line names, as ``python`` itself would."""
+    """Run the script or module of the command line, as ``python`` itself would."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
         raise SystemExit(0 if arguments else 2)
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> None:
         else:
             _run_script(arguments)
     except Exception as error:
-        error = error.with_traceback(_theirs(error.__traceback__))
+        error = error.with_traceback(_program_traceback(error.__traceback__))
         sys.excepthook(type(error), error, error.__traceback__)
         raise SystemExit(1) from None
 
@@ -41,7 +41,7 @@ def _run_module(arguments: list[str]) -> None:
 
 
 def _run_script(arguments: list[str]) -> None:
-    """Run a file in a module that stays ``__main__``: pickles and workers look their names up."""
+    """Run a file as the module ``__main__``, where pickles and workers look names up."""
     path = os.path.abspath(arguments[0])
     sys.argv, sys.path[0] = arguments, os.path.dirname(os.path.realpath(path))
     try:
@@ -58,7 +58,7 @@ def _run_script(arguments: list[str]) -> None:
     exec(code, vars(module))
 
 
-def _theirs(trace: TracebackType | None) -> TracebackType | None:
+def _program_traceback(trace: TracebackType | None) -> TracebackType | None:
     """The traceback from the program's first frame on."""
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename

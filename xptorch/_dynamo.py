@@ -1,4 +1,4 @@
-"""PyTorch's compiler, which is not here: settings are kept, functions run as they are written."""
+"""PyTorch's compiler, which is not included: settings are stored, functions run uncompiled."""
 
 from __future__ import annotations
 

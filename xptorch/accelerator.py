@@ -44,7 +44,7 @@ def current_device_index() -> int:
 
 
 def set_device_index(device: Any, /) -> None:
-    """Use this device from now on."""
+    """Make this device the current one."""
     _need()
     cuda.set_device(device)
 
@@ -53,7 +53,7 @@ current_device_idx, set_device_idx = current_device_index, set_device_index
 
 
 def device_index(device: int | None, /) -> Any:
-    """A block that uses this device; None changes nothing."""
+    """A context manager that uses this device; None changes nothing."""
     if device is None:
         return nullcontext()
     _need()
@@ -67,7 +67,7 @@ def current_stream(device: Any = None, /) -> Any:
 
 
 def get_device_capability(device: Any = None, /) -> dict[str, Any]:
-    """Which dtypes the device computes with."""
+    """Which dtypes the device supports."""
     _need()
     raise NotImplementedError("accelerator.get_device_capability is not supported")
 
@@ -79,7 +79,7 @@ def synchronize(device: Any = None, /) -> None:
 
 
 def empty_cache() -> None:
-    """Give the memory pool's unused memory back."""
+    """Release the memory pool's unused memory."""
     _need()
     cuda.empty_cache()
 
@@ -91,7 +91,7 @@ def memory_allocated(device_index: Any = None, /) -> int:
 
 
 def max_memory_allocated(device_index: Any = None, /) -> int:
-    """The most that `memory_allocated` has been."""
+    """The maximum of `memory_allocated` so far."""
     _need()
     return cuda.max_memory_allocated(device_index)
 
@@ -103,18 +103,18 @@ def memory_reserved(device_index: Any = None, /) -> int:
 
 
 def max_memory_reserved(device_index: Any = None, /) -> int:
-    """The most that `memory_reserved` has been."""
+    """The maximum of `memory_reserved` so far."""
     _need()
     return cuda.max_memory_reserved(device_index)
 
 
 def reset_peak_memory_stats(device_index: Any = None, /) -> None:
-    """Let `max_memory_allocated` count from now on."""
+    """Restart the measurement of `max_memory_allocated`."""
     _need()
     cuda.reset_peak_memory_stats(device_index)
 
 
 def get_memory_info(device_index: Any = None, /) -> tuple[int, int]:
-    """Bytes free on the device, and in all."""
+    """Bytes free on the device, and in total."""
     _need()
     return cuda.mem_get_info(device_index)

@@ -1,7 +1,7 @@
-"""`compile` and its kin: there is no compiler, so functions run as they are written.
+"""`compile` and related functions: there is no compiler, so functions run uncompiled.
 
-A compiled program computes the same numbers, so leaving it as it is keeps PyTorch's promise in all
-but speed. A compiled module is wrapped as PyTorch wraps it, with its prefix in state dicts.
+A compiled program computes the same values, so running it uncompiled differs only in speed. A
+compiled module is wrapped as PyTorch wraps it, with its prefix in state dicts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _BACKENDS = ("cudagraphs", "inductor", "onnxrt", "openxla", "tvm", "eager", "aot
 
 
 class OptimizedModule(nn.Module):
-    """A module as `compile` gives it back: all but its place in the state dict is its own."""
+    """A module as `compile` returns it: it forwards everything, but adds a state-dict prefix."""
 
     _orig_mod: nn.Module
 
@@ -62,7 +62,7 @@ def compile(
     isolate_recompiles: bool = False,
     shapes_spec: Any = None,
 ) -> Any:
-    """The function or module itself, which runs as it is written; a decorator without `model`.
+    """The function or module itself, which runs uncompiled; a decorator without `model`.
 
     Raises:
         RuntimeError: `mode` or `backend` is none that PyTorch has.
@@ -112,12 +112,12 @@ is_dynamo_compiling = is_exporting = is_compiling
 
 
 def reset() -> None:
-    """Nothing is kept that could be forgotten."""
+    """Changes nothing: there is no compiled code to discard."""
 
 
 cudagraph_mark_step_begin = reset
 
 
 def list_backends(exclude_tags: Any = ("debug", "experimental")) -> list[str]:
-    """None: there is no compiler."""
+    """An empty list: there is no compiler."""
     return []

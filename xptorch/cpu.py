@@ -1,4 +1,4 @@
-"""The CPU in the place of an accelerator: one device, which is always done."""
+"""The CPU in place of an accelerator: one device, whose work is always complete."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def current_device() -> str:
 
 
 def set_device(device: Any) -> None:
-    """There is only one."""
+    """Changes nothing: there is only one device."""
 
 
 def synchronize(device: Any = None) -> None:
-    """Nothing is left to wait for."""
+    """Changes nothing: all work is complete."""

@@ -1,4 +1,4 @@
-"""`torch.functional`: functions of several tensors under their other home."""
+"""`torch.functional`: functions of several tensors, also available in xptorch."""
 
 from xptorch.nn import functional as F
 from xptorch.ops.index.indexing import unravel_index

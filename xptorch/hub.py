@@ -27,7 +27,7 @@ _dir: str | None = None
 
 
 def get_dir() -> str:
-    """Where downloads are kept: ``$TORCH_HOME/hub``, in ~/.cache/torch by default."""
+    """The folder of downloads: ``$TORCH_HOME/hub``, in ~/.cache/torch by default."""
     if _dir is not None:
         return _dir
     cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
@@ -36,7 +36,7 @@ def get_dir() -> str:
 
 
 def set_dir(d: str | os.PathLike[str]) -> None:
-    """Keep downloads there."""
+    """Set the folder of downloads."""
     global _dir
     _dir = os.path.expanduser(d)
 
@@ -89,7 +89,7 @@ def load(
     skip_validation: bool = False,
     **kwargs: Any,
 ) -> Any:
-    """What the function `model` of a repository's hubconf.py gives.
+    """The result of the function `model` in a repository's hubconf.py.
 
     Args:
         repo_or_dir: the repository's folder.
@@ -137,16 +137,16 @@ def help(
 def download_url_to_file(
     url: str, dst: str | os.PathLike[str], hash_prefix: str | None = None, progress: bool = True
 ) -> None:
-    """Download a file; it stands at `dst` only once it is complete and has the right hash.
+    """Download a file; it appears at `dst` only once it is complete and its hash is verified.
 
     Args:
         url: its address.
         dst: where to put it.
-        hash_prefix: how its SHA-256 hash begins.
+        hash_prefix: the first digits of its SHA-256 hash.
         progress: show a bar, where tqdm is installed.
 
     Raises:
-        RuntimeError: the hash is another.
+        RuntimeError: the hash differs.
     """
     target = os.path.expanduser(os.fspath(dst))
     request = urllib.request.Request(url, headers={"User-Agent": "torch.hub"})
@@ -194,7 +194,7 @@ def load_state_dict_from_url(
         model_dir: the folder for it, by default ``get_dir()/checkpoints``.
         map_location: see `load`.
         progress: see `download_url_to_file`.
-        check_hash: hold the file to the hash in its name (name-<hash>.pt).
+        check_hash: compare the file's hash with the one in its name (name-<hash>.pt).
         file_name: its name in the folder, by default that in the address.
         weights_only: see `load`.
     """
@@ -214,6 +214,6 @@ def load_state_dict_from_url(
 
 
 def _holds_one_file(path: str) -> bool:
-    """Whether a zip file is one around a checkpoint, rather than a checkpoint of that format."""
+    """Whether a zip file contains a checkpoint, rather than being a checkpoint of that format."""
     with zipfile.ZipFile(path) as archive:
         return len(archive.namelist()) == 1

@@ -1,7 +1,7 @@
-"""Scripting and tracing: programs run as they are written, in Python.
+"""Scripting and tracing: programs run uncompiled, in Python.
 
-`script` and `trace` give back what they were given: it computes what its compiled form would. What
-needs a compiled program (saving it, its graph or its code) is not here.
+`script` and `trace` return their argument: it computes what its compiled form would. What needs a
+compiled program (saving it, its graph or its code) is not supported.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Error(RuntimeError):
 
 
 class ScriptModule(nn.Module):
-    """A module whose methods would be compiled: here, a module."""
+    """A module whose methods PyTorch would compile: here, an ordinary module."""
 
 
 def script(
@@ -58,9 +58,9 @@ def trace(
     example_kwarg_inputs: dict[str, Any] | None = None,
     _store_inputs: bool = True,
 ) -> Any:
-    """The function or module itself, after a run on the examples that shows that they fit.
+    """The function or module itself, after a run on the examples to check that they fit.
 
-    Its branches stay branches, where a trace would keep those that the examples took.
+    Its branches remain, where a trace would keep only those that the examples took.
     """
     if example_kwarg_inputs is not None:
         func(**example_kwarg_inputs)

@@ -1,7 +1,7 @@
-"""Reductions and normalisations that leave out what a mask hides: `torch.masked`.
+"""Reductions and normalisations that exclude masked-out elements: `torch.masked`.
 
-All take ``mask=``, a tensor that broadcasts to the input: True (or not 0) where elements count.
-Where none counts, reductions give the value that they start from, means and softmaxes NaN.
+All take ``mask=``, a tensor that broadcasts to the input: True (or not 0) where elements are
+included. Where none is, reductions return their identity element, means and softmaxes NaN.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _hidden(input: Tensor, mask: Tensor | None, value: float, name: str) -> Tensor:
-    """The input with one value where the mask hides it."""
+def _fill_masked(input: Tensor, mask: Tensor | None, value: float, name: str) -> Tensor:
+    """The input with `value` where the mask is False."""
     need_tensor(input, name)
     if mask is None:
         return input
-    return comparison.where(_wide(input, mask), input, value)
+    return comparison.where(_expand_mask(input, mask), input, value)
 
 
-def _wide(input: Tensor, mask: Tensor) -> Tensor:
-    """The mask in the input's shape, of bools."""
+def _expand_mask(input: Tensor, mask: Tensor) -> Tensor:
+    """The mask as bool in the input's shape."""
     if mask.ndim > input.ndim:
         raise IndexError(
             "_input_mask expected broadcastable mask (got mask dimensionality higher than of the "
@@ -56,7 +56,7 @@ def _cast(input: Tensor, dtype: Dtype | None) -> Tensor:
 
 
 def _summed(input: Tensor, dtype: Dtype | None) -> Tensor:
-    """Integers and bools add up as int64."""
+    """The input in the dtype of its sum: int64 for integers and bools."""
     return _cast(input, dtype or (None if input.dtype.category >= FLOAT else dtypes.int64))
 
 
@@ -68,8 +68,8 @@ def sum(
     dtype: Dtype | None = None,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """The sum of what the mask shows, over some axes or all."""
-    x = _hidden(_summed(input, dtype), mask, 0, "sum")
+    """The sum of the unmasked elements, over some axes or all."""
+    x = _fill_masked(_summed(input, dtype), mask, 0, "sum")
     return reduce.sum(x, _axes(x, dim), bool(keepdim)) if x.ndim else x.clone()
 
 
@@ -81,8 +81,8 @@ def prod(
     dtype: Dtype | None = None,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """The product of what the mask shows."""
-    x = _hidden(_summed(input, dtype), mask, 1, "prod")
+    """The product of the unmasked elements."""
+    x = _fill_masked(_summed(input, dtype), mask, 1, "prod")
     for axis in sorted(_axes(x, dim), reverse=True):
         x = reduce.prod(x, axis, bool(keepdim))
     return x
@@ -96,7 +96,7 @@ def mean(
     dtype: Dtype | None = None,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """The mean of what the mask shows."""
+    """The mean of the unmasked elements."""
     if dtype is None and input.dtype.category < FLOAT:
         raise ValueError(
             "mean(): Could not infer output dtype. Input dtype must be either a floating point or "
@@ -111,8 +111,8 @@ def _count(x: Tensor, dim: Any, keepdim: bool, mask: Tensor | None) -> Tensor:
     return sum(ones, dim, keepdim=keepdim, mask=mask)
 
 
-def _end(dt: Dtype, name: str, top: bool = False) -> Any:
-    """What any other number beats: the lowest of the dtype for a maximum, the top for a minimum."""
+def _identity(dt: Dtype, name: str, top: bool = False) -> Any:
+    """The identity element: the dtype's lowest value for a maximum, the highest for a minimum."""
     if dt.category == BOOL:
         raise NotImplementedError(f"identity of {name} on {dt} input")
     if dt.category >= FLOAT:
@@ -128,9 +128,9 @@ def amax(
     dtype: Dtype | None = None,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """The maximum of what the mask shows."""
+    """The maximum of the unmasked elements."""
     x = _cast(input, dtype)
-    x = _hidden(x, mask, _end(x.dtype, "amax"), "amax")
+    x = _fill_masked(x, mask, _identity(x.dtype, "amax"), "amax")
     return reduce.amax(x, _axes(x, dim), bool(keepdim))
 
 
@@ -142,9 +142,9 @@ def amin(
     dtype: Dtype | None = None,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """The minimum of what the mask shows."""
+    """The minimum of the unmasked elements."""
     x = _cast(input, dtype)
-    x = _hidden(x, mask, _end(x.dtype, "amin", top=True), "amin")
+    x = _fill_masked(x, mask, _identity(x.dtype, "amin", top=True), "amin")
     return reduce.amin(x, _axes(x, dim), bool(keepdim))
 
 
@@ -156,10 +156,10 @@ def argmax(
     dtype: Dtype | None = None,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """Where the maximum is of what the mask shows, in the dtype of the input."""
+    """The index of the maximum of the unmasked elements, in the dtype of the input."""
     x = _cast(input, dtype)
-    x = _hidden(x, mask, _end(x.dtype, "argmax"), "argmax")
-    return _place(reduce.argmax, x, dim, keepdim)
+    x = _fill_masked(x, mask, _identity(x.dtype, "argmax"), "argmax")
+    return _index_of(reduce.argmax, x, dim, keepdim)
 
 
 def argmin(
@@ -170,14 +170,14 @@ def argmin(
     dtype: Dtype | None = None,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """Where the minimum is of what the mask shows, in the dtype of the input."""
+    """The index of the minimum of the unmasked elements, in the dtype of the input."""
     x = _cast(input, dtype)
-    x = _hidden(x, mask, _end(x.dtype, "argmin", top=True), "argmin")
-    return _place(reduce.argmin, x, dim, keepdim)
+    x = _fill_masked(x, mask, _identity(x.dtype, "argmin", top=True), "argmin")
+    return _index_of(reduce.argmin, x, dim, keepdim)
 
 
-def _place(function: Any, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
-    shown = x if x.ndim else x.reshape(1)  # one element, whatever it is, is the first
+def _index_of(function: Any, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
+    shown = x if x.ndim else x.reshape(1)  # a single element has index 0
     found = function(shown, dim, bool(keepdim) if x.ndim else False)
     return to_dtype(found, x.dtype)
 
@@ -190,15 +190,15 @@ def median(
     dtype: Dtype | None = None,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """The lower median of what the mask shows."""
+    """The lower median of the unmasked elements."""
     x = _cast(input, dtype)
     whole = x.dtype.category < FLOAT
-    if whole and mask is not None and not bool(_wide(x, mask).any(dim).all()):
+    if whole and mask is not None and not bool(_expand_mask(x, mask).any(dim).all()):
         raise ValueError(
             "masked median expects no fully masked out rows if dtype is not floating point"
         )
     wide = to_dtype(x, dtypes.get_default_dtype()) if whole else x
-    found = statistics.nanmedian(_hidden(wide, mask, math.nan, "median"), dim, bool(keepdim))
+    found = statistics.nanmedian(_fill_masked(wide, mask, math.nan, "median"), dim, bool(keepdim))
     return to_dtype(found[0], x.dtype)
 
 
@@ -211,14 +211,14 @@ def norm(
     dtype: Dtype | None = None,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """The norm of what the mask shows."""
+    """The norm of the unmasked elements."""
     start = math.inf if ord == -math.inf else 0
-    x = _hidden(_cast(input, dtype), mask, start, "norm")
+    x = _fill_masked(_cast(input, dtype), mask, start, "norm")
     power = 2.0 if ord is None else float(ord)
     return norms.vector_norm(x, power, _axes(x, dim), bool(keepdim))
 
 
-def _spread(
+def _variance(
     input: Tensor,
     dim: Any,
     correction: Any,
@@ -251,8 +251,8 @@ def var(
     dtype: Dtype | None = None,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """The variance of what the mask shows."""
-    return _spread(input, dim, _correction(unbiased, correction), keepdim, dtype, mask)
+    """The variance of the unmasked elements."""
+    return _variance(input, dim, _correction(unbiased, correction), keepdim, dtype, mask)
 
 
 def std(
@@ -265,32 +265,34 @@ def std(
     dtype: Dtype | None = None,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """The standard deviation of what the mask shows."""
-    return _spread(input, dim, _correction(unbiased, correction), keepdim, dtype, mask).sqrt()
+    """The standard deviation of the unmasked elements."""
+    return _variance(input, dim, _correction(unbiased, correction), keepdim, dtype, mask).sqrt()
 
 
-# ---- of the input's shape
+# ---- functions whose results have the input's shape
 
 
 def softmax(
     input: Tensor, dim: int, *, dtype: Dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
-    """The softmax of what the mask shows, 0 elsewhere."""
-    return softmaxes.softmax(_hidden(_cast(input, dtype), mask, -math.inf, "softmax"), dim)
+    """The softmax of the unmasked elements, 0 elsewhere."""
+    return softmaxes.softmax(_fill_masked(_cast(input, dtype), mask, -math.inf, "softmax"), dim)
 
 
 def log_softmax(
     input: Tensor, dim: int, *, dtype: Dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
     """The logarithm of `softmax`."""
-    return softmaxes.log_softmax(_hidden(_cast(input, dtype), mask, -math.inf, "log_softmax"), dim)
+    return softmaxes.log_softmax(
+        _fill_masked(_cast(input, dtype), mask, -math.inf, "log_softmax"), dim
+    )
 
 
 def softmin(
     input: Tensor, dim: int, *, dtype: Dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
     """The softmax of the negative input."""
-    return softmaxes.softmax(-_hidden(_cast(input, dtype), mask, math.inf, "softmin"), dim)
+    return softmaxes.softmax(-_fill_masked(_cast(input, dtype), mask, math.inf, "softmin"), dim)
 
 
 def normalize(
@@ -302,10 +304,10 @@ def normalize(
     dtype: Dtype | None = None,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """The input divided by its norm along an axis, 0 where the mask hides it."""
+    """The input divided by its norm along an axis, 0 where the mask is False."""
     x = _cast(input, dtype)
     size = norm(x, ord, dim, keepdim=True, mask=mask)
-    return _hidden(x, mask, 0, "normalize") / size.clamp(min=eps)
+    return _fill_masked(x, mask, 0, "normalize") / size.clamp(min=eps)
 
 
 def logsumexp(
@@ -316,9 +318,9 @@ def logsumexp(
     dtype: Dtype | None = None,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """The logarithm of the sum of the exponentials of what the mask shows."""
+    """The logarithm of the sum of the exponentials of the unmasked elements."""
     x = _cast(input, dtype)
-    shown = _hidden(x, mask, _end(x.dtype, "logsumexp"), "logsumexp")
+    shown = _fill_masked(x, mask, _identity(x.dtype, "logsumexp"), "logsumexp")
     return to_dtype(softmaxes.logsumexp(shown, _axes(x, dim), bool(keepdim)), x.dtype)
 
 
@@ -330,25 +332,25 @@ def logaddexp(
     input_mask: Tensor | None = None,
     other_mask: Tensor | None = None,
 ) -> Tensor:
-    """log(exp(input) + exp(other)) of what their masks show."""
-    a = _hidden(_cast(input, dtype), input_mask, -math.inf, "logaddexp")
-    b = _hidden(_cast(other, dtype), other_mask, -math.inf, "logaddexp")
+    """log(exp(input) + exp(other)), each without its masked-out elements."""
+    a = _fill_masked(_cast(input, dtype), input_mask, -math.inf, "logaddexp")
+    b = _fill_masked(_cast(other, dtype), other_mask, -math.inf, "logaddexp")
     return elementary.logaddexp(a, b)
 
 
 def cumsum(
     input: Tensor, dim: int, *, dtype: Dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
-    """Running sums of what the mask shows."""
+    """Cumulative sums of the unmasked elements."""
     return cumulative.cumsum(
-        _hidden(_cast(input, dtype), mask, 0, "cumsum"), dim, dtype=dtype or input.dtype
+        _fill_masked(_cast(input, dtype), mask, 0, "cumsum"), dim, dtype=dtype or input.dtype
     )
 
 
 def cumprod(
     input: Tensor, dim: int, *, dtype: Dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
-    """Running products of what the mask shows."""
+    """Cumulative products of the unmasked elements."""
     return cumulative.cumprod(
-        _hidden(_cast(input, dtype), mask, 1, "cumprod"), dim, dtype=dtype or input.dtype
+        _fill_masked(_cast(input, dtype), mask, 1, "cumprod"), dim, dtype=dtype or input.dtype
     )

@@ -1,4 +1,4 @@
-"""Python's multiprocessing, with PyTorch's `spawn`. Tensors travel by pickle, as copies."""
+"""Python's multiprocessing, with PyTorch's `spawn`. Tensors are sent by pickle, as copies."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class ProcessException(Exception):
 
 
 class ProcessRaisedException(ProcessException):
-    """It raised an exception."""
+    """A process raised an exception."""
 
 
 class ProcessExitedException(ProcessException):
-    """It ended by itself or by a signal."""
+    """A process exited with an error code or by a signal."""
 
     def __init__(self, msg: str, error_index: int, error_pid: int, exit_code: int) -> None:
         super().__init__(msg, error_index, error_pid)
@@ -38,7 +38,7 @@ class ProcessContext:
         self.processes, self._errors = processes, errors
 
     def pids(self) -> list[int]:
-        """The processes' numbers."""
+        """The process IDs."""
         return [int(p.pid) for p in self.processes]
 
     def join(self, timeout: float | None = None) -> bool:
@@ -90,14 +90,14 @@ def spawn(
 
     Args:
         fn: a function at the top level of a module.
-        args: its arguments after the process' number.
+        args: its arguments after the process index.
         nprocs: how many processes.
-        join: wait for them; else give their context back.
+        join: wait for them; else return their context.
         daemon: whether they end with this process.
         start_method: "spawn", "fork" or "forkserver".
 
     Raises:
-        ProcessRaisedException: one raised an exception, which the message shows.
+        ProcessRaisedException: one raised an exception, which the message contains.
         ProcessExitedException: one ended otherwise than by returning.
     """
     context: Any = _multiprocessing.get_context(start_method)
@@ -122,11 +122,11 @@ def get_all_sharing_strategies() -> set[str]:
 
 
 def get_sharing_strategy() -> str:
-    """PyTorch's name for the way that depends on no open files."""
+    """PyTorch's name for the strategy without open file descriptors."""
     return "file_system"
 
 
 def set_sharing_strategy(new_strategy: str) -> None:
-    """Nothing is shared, so that "file_descriptor" and "file_system" come to the same."""
+    """Changes nothing: nothing is shared, so "file_descriptor" and "file_system" are equivalent."""
     if new_strategy not in ("file_descriptor", "file_system"):
         raise AssertionError(f"{new_strategy} is no sharing strategy")

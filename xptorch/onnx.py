@@ -1,4 +1,4 @@
-"""ONNX: not here. The names exist so that programs that could export run as long as they do not."""
+"""ONNX: not supported. The names exist so that programs run as long as they export nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Classes that would take calls over by ``__torch_function__``: it is not called here."""
+"""Classes that override functions by ``__torch_function__``, which is not called here."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ def is_tensor_like(inp: Any) -> bool:
 
 
 def has_torch_function(relevant_args: Any) -> bool:
-    """False: calls are not handed to ``__torch_function__``."""
+    """False: calls are not dispatched to ``__torch_function__``."""
     return False

@@ -1,7 +1,7 @@
-"""Where the time goes: ops, steps of the backward pass, and ranges that you name.
+"""Measures time: of ops, steps of the backward pass, and ranges named by the user.
 
-Every op's array code passes through one function, so that a profile sees it without help from the
-array library; what the host does between the ops shows in the ranges of `record_function`.
+Every op's array code passes through one function, where it is timed without help from the array
+library; host work between the ops is included in the ranges of `record_function`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
 
 
 class ProfilerActivity(Enum):
-    """What to look at."""
+    """What to profile."""
 
     CPU = 0
     XPU = 1
@@ -43,7 +43,7 @@ class ProfilerAction(Enum):
 
 
 def supported_activities() -> set[ProfilerActivity]:
-    """The activities that can be looked at: what the host sees."""
+    """The activities that can be profiled, as timed on the host."""
     return {ProfilerActivity.CPU} | ({ProfilerActivity.CUDA} if cuda.is_available() else set())
 
 
@@ -55,14 +55,14 @@ def kineto_available() -> bool:
 def schedule(
     *, wait: int, warmup: int, active: int, repeat: int = 0, skip_first: int = 0
 ) -> Callable[[int], ProfilerAction]:
-    """Which steps to record: after `wait` and `warmup` steps `active` ones, again and again.
+    """Which steps to record: after `wait` and `warmup` steps `active` ones, repeatedly.
 
     Args:
-        wait: steps to leave out.
-        warmup: steps whose record is thrown away.
+        wait: steps to skip.
+        warmup: steps whose record is discarded.
         active: steps to record.
-        repeat: how often; 0 for ever.
-        skip_first: steps to leave out once, at the beginning.
+        repeat: how often; 0: without end.
+        skip_first: steps to skip once, at the beginning.
     """
     cycle = wait + warmup + active
 
@@ -70,26 +70,26 @@ def schedule(
         step -= skip_first
         if step < 0 or (repeat and step // cycle >= repeat):
             return ProfilerAction.NONE
-        place = step % cycle
-        if place < wait:
+        position = step % cycle
+        if position < wait:
             return ProfilerAction.NONE
-        if place < wait + warmup:
+        if position < wait + warmup:
             return ProfilerAction.WARMUP
-        last = place == cycle - 1
+        last = position == cycle - 1
         return ProfilerAction.RECORD_AND_SAVE if last else ProfilerAction.RECORD
 
     return action
 
 
 class _Span:
-    """One run of an op or range: microseconds since the profile began."""
+    """One run of an op or range: times in microseconds since the profile began."""
 
     def __init__(self, name: str, start: float) -> None:
         self.name, self.start, self.inner, self.duration = name, start, 0.0, 0.0
 
 
 class FunctionEventAvg:
-    """All runs of one name: `count`, and microseconds in all and without what ran inside."""
+    """All runs of one name: `count`, and microseconds in total and without nested runs."""
 
     def __init__(self, key: str) -> None:
         self.key, self.count = key, 0
@@ -97,7 +97,7 @@ class FunctionEventAvg:
 
     @property
     def cpu_time(self) -> float:
-        """Microseconds of a run, on average."""
+        """Average microseconds of a run."""
         return self.cpu_time_total / self.count if self.count else 0.0
 
 
@@ -106,11 +106,11 @@ class EventList(list[FunctionEventAvg]):
 
     @property
     def self_cpu_time_total(self) -> float:
-        """Microseconds in all."""
+        """Total microseconds."""
         return sum(e.self_cpu_time_total for e in self)
 
     def total_average(self) -> FunctionEventAvg:
-        """All of them as one."""
+        """The sum of all entries."""
         total = FunctionEventAvg("Total")
         for e in self:
             total.count += e.count
@@ -125,8 +125,8 @@ class EventList(list[FunctionEventAvg]):
 
         Args:
             sort_by: an attribute, such as "self_cpu_time_total", "cpu_time_total" or "count".
-            row_limit: at most so many rows; negative for all.
-            max_name_column_width: longer names are cut.
+            row_limit: the maximal number of rows; negative for all.
+            max_name_column_width: longer names are truncated.
         """
         key = (sort_by or "").replace("cuda_time", "cpu_time").replace("device_time", "cpu_time")
         rows = sorted(self, key=lambda e: -getattr(e, key)) if key else list(self)
@@ -162,9 +162,9 @@ class profile:
     """A block whose ops are timed.
 
     Args:
-        activities: what to look at; ops are timed on the host, GPUs waited for after each.
+        activities: what to profile; ops are timed on the host, with CUDA synchronised after each.
         schedule: which of the steps, counted by `step`, to record; all by default.
-        on_trace_ready: called with the profile when a recorded stretch ends.
+        on_trace_ready: called with the profile when a series of recorded steps ends.
         record_shapes, profile_memory, with_stack, with_flops, with_modules: not supported.
 
     Example::
@@ -187,12 +187,12 @@ class profile:
         with_modules: bool = False,
         use_cuda: bool | None = None,
     ) -> None:
-        wishes = {
+        options = {
             **{"record_shapes": record_shapes, "profile_memory": profile_memory},
             **{"with_stack": with_stack, "with_flops": with_flops, "with_modules": with_modules},
         }
-        for name, wish in wishes.items():
-            if wish:
+        for name, requested in options.items():
+            if requested:
                 raise NotImplementedError(f"profile({name}=True) is not supported")
         chosen = set(activities or ()) or {ProfilerActivity.CPU}
         self.waits = ProfilerActivity.CUDA in chosen and cuda.is_available()
@@ -209,7 +209,7 @@ class profile:
         self.stop()
 
     def start(self) -> None:
-        """Begin."""
+        """Start profiling."""
         self.zero = time.perf_counter()
         self.action = self.schedule(self.step_num)
         _running.append(self)
@@ -219,7 +219,7 @@ class profile:
         local.mode.run = self._timed
 
     def stop(self) -> None:
-        """End."""
+        """Stop profiling."""
         _running.remove(self)
         if local.mode.run is self._timed:
             local.mode.run = self._before
@@ -264,7 +264,7 @@ class profile:
     def key_averages(
         self, group_by_input_shape: bool = False, group_by_stack_n: int = 0
     ) -> EventList:
-        """The runs, put together by name."""
+        """The runs, aggregated by name."""
         if group_by_input_shape or group_by_stack_n:
             raise NotImplementedError("key_averages: grouping by shape or stack is not supported")
         found: dict[str, FunctionEventAvg] = {}
@@ -276,11 +276,11 @@ class profile:
         return EventList(found.values())
 
     def events(self) -> list[_Span]:
-        """The single runs."""
+        """The individual runs."""
         return self.spans
 
     def export_chrome_trace(self, path: str) -> None:
-        """Write the runs as a trace that chrome://tracing shows."""
+        """Write the runs as a trace for chrome://tracing."""
         events = [
             {"name": s.name, "ph": "X", "ts": s.start, "dur": s.duration, "pid": 0, "tid": 0}
             for s in self.spans
@@ -307,7 +307,7 @@ def _timed(run: Callable[..., Any], by: profile) -> Callable[..., Any]:
 
 
 class record_function:
-    """A block or function that shows in profiles under a name."""
+    """A block or function that appears in profiles under a name."""
 
     def __init__(self, name: str, args: str | None = None) -> None:
         self.name = name

@@ -38,7 +38,7 @@ def get_rng_state() -> Any:
 
 
 def set_rng_state(new_state: Any) -> None:
-    """Set the default generator's state to one that `get_rng_state` gave."""
+    """Set the default generator's state to one that `get_rng_state` returned."""
     default_generator.set_state(new_state)
 
 
@@ -50,11 +50,11 @@ def fork_rng(
     _devices_kw: str = "devices",
     device_type: Any = None,
 ) -> Iterator[None]:
-    """A block after which the default generator goes on as if the block had not been.
+    """A context manager that restores the default generator's state at the end of the block.
 
     Args:
         devices: accepted as in PyTorch; there is one stream, on the host, so it changes nothing.
-        enabled: False makes the block an ordinary one.
+        enabled: False: restore nothing.
         device_type: like `devices`.
     """
     before = default_generator.state_bytes()

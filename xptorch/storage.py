@@ -1,4 +1,4 @@
-"""The memory under tensors."""
+"""The storage classes: the memory of tensors."""
 
 from xptorch.ops.shape.storage import TypedStorage as TypedStorage
 from xptorch.ops.shape.storage import UntypedStorage as UntypedStorage

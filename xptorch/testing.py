@@ -1,4 +1,4 @@
-"""Comparing values in tests, and making tensors for them."""
+"""Comparing values in tests, and creating tensors for them."""
 
 from __future__ import annotations
 
@@ -75,18 +75,18 @@ def assert_close(
         actual: a tensor, a number, an array, or nested sequences and mappings of them.
         expected: the same.
         allow_subclasses: whether tensors of related classes compare.
-        rtol: relative tolerance; by default, with `atol`, what suits the dtype: float16 1e-3,
+        rtol: relative tolerance; by default, with `atol`, depending on the dtype: float16 1e-3,
             float32 1.3e-6, float64 1e-7, others 0.
         atol: absolute tolerance; by default 1e-5, for float64 1e-7, for integers 0.
         equal_nan: whether NaN equals NaN.
         check_device: require the same device.
         check_dtype: require the same dtype.
-        check_layout: no difference: every tensor is strided.
+        check_layout: no effect: every tensor is strided.
         check_stride: require the same strides.
-        msg: the error's text, or a function of the text that it would have.
+        msg: the error message, or a function of the default message.
 
     Raises:
-        AssertionError: they differ; the text says where and by how much.
+        AssertionError: they differ; the message reports where and by how much.
         TypeError: there is no way to compare them.
         ValueError: only one of `rtol` and `atol` was given.
     """
@@ -294,7 +294,7 @@ def make_tensor(
     exclude_zero: bool = False,
     memory_format: Any = None,
 ) -> Tensor:
-    """A tensor of random values, evenly spread over [low, high).
+    """A tensor of random values, uniformly distributed over [low, high).
 
     Args:
         shape: its sizes.
@@ -305,7 +305,7 @@ def make_tensor(
         requires_grad: whether gradients flow to it.
         noncontiguous: leave gaps between its elements in memory.
         exclude_zero: replace 0 by the smallest number of the dtype.
-        memory_format: no difference to its values; not together with `noncontiguous`.
+        memory_format: no effect; not together with `noncontiguous`.
     """
     size = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
     if noncontiguous and memory_format is not None:
@@ -323,7 +323,7 @@ def make_tensor(
     if gaps:
         size = (*size[:-1], 2 * size[-1])
     if dtype.category >= FLOAT:
-        t = _spread(size, dtype, low, high, device)
+        t = _uniform(size, dtype, low, high, device)
     else:
         t = sampling.randint(math.ceil(low), math.ceil(high), size, dtype=dtype, device=device)
     if gaps:
@@ -335,7 +335,7 @@ def make_tensor(
 
 
 def _bounds(dtype: _dtype.dtype, low: Any, high: Any) -> tuple[float, float]:
-    """The range, by default the dtype's usual one, inside what the dtype holds."""
+    """The range, by default the dtype's usual one, clamped to the dtype's limits."""
     usual = {
         BOOL: (0, 2),
         INTEGER: (-9 if dtype.is_signed else 0, 10),
@@ -362,7 +362,7 @@ def _integer_limits(dtype: _dtype.dtype) -> tuple[float, float]:
     return info.min, info.max + 1
 
 
-def _spread(size: Any, dtype: _dtype.dtype, low: float, high: float, device: Any) -> Tensor:
+def _uniform(size: Any, dtype: _dtype.dtype, low: float, high: float, device: Any) -> Tensor:
     if dtype.category == FLOAT:
         return creation.empty(size, dtype=dtype, device=device).uniform_(low, high)
     parts = creation.empty((*size, 2), dtype=dtype.to_real(), device=device).uniform_(low, high)

@@ -1,11 +1,11 @@
-"""Which release this is: PyTorch's first, whose API this has, marked as ours."""
+"""The version: the PyTorch release whose API this package has, with a local suffix."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-__version__ = "2.13.0+xptorch"  # no more dots: programs split it at them
+__version__ = "2.13.0+xptorch"  # no more dots: programs split it at dots
 xptorch = "0.1.0"  # this package's own release, for its build and for `xptorch.__version__`
 debug = False
 cuda: str | None = None
@@ -16,7 +16,7 @@ git_version = "unknown"
 
 
 class TorchVersion(str):
-    """A version that compares, as such, with strings and tuples of numbers."""
+    """A version string that compares as a version with strings and tuples of numbers."""
 
     def _compare(self, other: Any) -> int:
         mine, theirs = _numbers(self), _numbers(other)
@@ -38,7 +38,7 @@ class TorchVersion(str):
 
 
 def _numbers(version: Any) -> tuple[int, ...]:
-    """The numbers of the release: (2, 13, 0) of "2.13.0+x", zeros at the end left out."""
+    """The numbers of the release: (2, 13, 0) of "2.13.0+x", without trailing zeros."""
     if isinstance(version, tuple):
         version = ".".join(map(str, version))
     release = re.split(r"[^0-9.]", str(version).lstrip("v"))[0]

@@ -1,4 +1,4 @@
-"""Intel's GPU, which no backend drives: asking is answered, using raises."""
+"""Intel's GPU, for which there is no backend: queries report that, any use raises an error."""
 
 from __future__ import annotations
 

@@ -10,9 +10,9 @@ from xptorch._core.backend import Array, Backend
 
 
 class ArrayApiStrictBackend(Backend):
-    """The reference implementation of the standard, on one of its make-believe devices.
+    """The reference implementation of the standard, on one of its simulated devices.
 
-    That device is not the library's default one, so an op that forgets `device=` where it makes an
+    That device is not the library's default one, so an op that omits `device=` when it creates an
     array fails here, as it would on a GPU.
     """
 

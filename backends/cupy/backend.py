@@ -10,7 +10,7 @@ from xptorch._core.backend import Array, Backend, window_count
 
 
 class CupyBackend(Backend):
-    """CuPy through array_api_compat, with its own functions where they conform and cost less."""
+    """CuPy through array_api_compat, with CuPy's own functions where they conform and cost less."""
 
     name = "cupy"
     hint = "pip install cupy-cuda13x, or cupy-cuda12x for CUDA 12"
@@ -30,14 +30,14 @@ class CupyBackend(Backend):
             setattr(xp, name, self._on_device(getattr(cupy, name)))
         for name in ("arange", "linspace", "eye", *_LIKE):
             setattr(xp, name, self._on_device(getattr(compat, name)))
-        # The wrapper's clip and sign assign through masks, which waits for the device each time.
+        # The wrapper's clip and sign assign through masks, which synchronizes with the device.
         xp.clip, xp.sign, xp.matmul = _clip(cupy), cupy.sign, cupy.matmul
         xp.reshape, xp.permute_dims = _reshape, _permute_dims
 
     def _on_device(self, function: Callable[..., Array]) -> Callable[..., Array]:
         def make(*args: Any, device: Any = None, **kwargs: Any) -> Array:
             if device is None:
-                device = getattr(args[0], "device", None)  # of the tensor for …_like
+                device = getattr(args[0], "device", None)  # the input array's, for …_like
             if device is None or device.id == self.current_index():
                 return function(*args, **kwargs)
             with device:
@@ -50,7 +50,7 @@ class CupyBackend(Backend):
     def device_count(self) -> int:
         try:
             return int(self.cupy.cuda.runtime.getDeviceCount())
-        except RuntimeError:  # no driver, or none that fits
+        except RuntimeError:  # no driver, or an incompatible one
             return 0
 
     def current_index(self) -> int | None:
@@ -156,8 +156,8 @@ class CupyBackend(Backend):
         )
 
     def index_add(self, x: Array, index: Array, values: Array) -> Array:
-        # atomicAdd knows few types: narrow ones are added in wider ones, and int64 as the same
-        # bits without sign.
+        # atomicAdd supports few types: narrow ones are added in wider ones, and int64 as uint64
+        # with the same bits.
         wide = _WIDER.get(x.dtype.name, x.dtype.name)
         out = x.astype(wide)
         if index.size and values.size:
@@ -181,7 +181,7 @@ class CupyBackend(Backend):
         return self._special(self.special.erfc, x)
 
     def _special(self, function: Any, x: Array) -> Array:
-        half = x.dtype.itemsize == 2  # for which CuPy computes, and answers, in float64
+        half = x.dtype.itemsize == 2  # for these CuPy computes, and returns, float64
         return function(x.astype("float32")).astype(x.dtype) if half else function(x)
 
 
@@ -216,7 +216,7 @@ def _clip(cupy: Any) -> Callable[..., Array]:
 
 
 def _peaks(cupy: Any) -> Any:
-    """Counts this thread's use of memory from now on: CuPy's pool remembers no peak."""
+    """A hook that tracks this thread's memory use once created: CuPy's pool records no peak."""
 
     class Peaks(cupy.cuda.MemoryHook):  # type: ignore[misc]
         name = "xptorch-peaks"

@@ -18,7 +18,7 @@ from xptorch._core.backend import Array, Backend
 
 
 class NumpyBackend(Backend):
-    """NumPy itself: since 2.1 it is the array API, and its own functions cost least."""
+    """NumPy itself: since 2.1 it implements the array API, and its own functions cost least."""
 
     name = "numpy"
     hint = "pip install numpy"
@@ -27,7 +27,7 @@ class NumpyBackend(Backend):
     def __init__(self) -> None:
         super().__init__(np)
         raise_malloc_thresholds()
-        # Methods cost a fifth of the functions of the same name.
+        # Methods cost a fifth of the time of the functions of the same name.
         array = np.ndarray
         self.xp.reshape = _reshape
         self.xp.permute_dims = _permute_dims
@@ -53,7 +53,8 @@ class NumpyBackend(Backend):
         return x
 
     def shares_memory(self, y: Array, x: Array) -> bool:
-        # NumPy points every view at the array that owns the memory; as_strided puts one between.
+        # The base of a NumPy view is the array that owns the memory; as_strided adds an object
+        # in between.
         base = y.base
         if y is x or base is x or (x.base is not None and base is x.base):
             return True
@@ -69,7 +70,7 @@ class NumpyBackend(Backend):
         return x.astype(dtype, copy=False)
 
     def strides(self, x: Array) -> tuple[int, ...]:
-        if not x.size:  # NumPy calls the steps of an empty array 0
+        if not x.size:  # NumPy reports strides of 0 for an empty array
             return super().strides(x)
         item = x.itemsize
         return tuple([s // item for s in x.strides])
@@ -82,7 +83,7 @@ class NumpyBackend(Backend):
         try:
             x[key] = value
         except ValueError:
-            # broadcast_to protects also what lies at one place only
+            # broadcast_to makes an array read-only even where no elements share memory
             if x.flags.writeable or any(
                 n > 1 and not s for n, s in zip(x.shape, x.strides, strict=True)
             ):
@@ -95,7 +96,7 @@ class NumpyBackend(Backend):
         self, x: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int
     ) -> Array:
         y: Any = np.asarray(_Memory(x, shape, tuple(s * x.itemsize for s in strides), offset))
-        if y.dtype != x.dtype:  # dtypes of extensions have no name in the interface
+        if y.dtype != x.dtype:  # extension dtypes have no name in the array interface
             y.dtype = x.dtype
         return y
 
@@ -117,7 +118,7 @@ class NumpyBackend(Backend):
         if windows.strides[d] != c * windows.strides[-1]:
             axes = [*range(2 * d + 1), 2 * d + 1]
             return np.einsum(windows, axes, w, [*taps, 2 * d + 1], [*range(d + 1), 2 * d + 1])
-        # Neighbouring windows lie side by side: with the channels they make one long axis.
+        # Neighbouring windows are contiguous: with the channels they form one long axis.
         rows = windows.transpose(*range(d), *taps, d, 2 * d + 1)
         rows = rows.reshape(*rows.shape[:-2], row * c)
         w = np.broadcast_to(w[..., None, :], (*kernel, row, c)).reshape(*kernel, row * c)
@@ -152,19 +153,19 @@ class NumpyBackend(Backend):
         return out
 
     def relu(self, x: Array) -> Array:
-        # Against a scalar np.maximum is not vectorised; clip with both bounds is.
+        # With a scalar, np.maximum is not vectorised; clip with both bounds is.
         return x.clip(0, np.inf) if x.size > 2048 and x.dtype.kind == "f" else np.maximum(x, 0)
 
     def where_or_zero(self, x: Array, mask: Array) -> Array:
         words = _WORDS.get(x.dtype.itemsize) if x.dtype.kind == "f" else None
         if words is None or x.ndim == 0 or x.shape != mask.shape:
             return np.where(mask, x, x.dtype.type(0))
-        # All bits or none: as exact as `where`, without its branch for each element. The mask tells
-        # the order of memory: x may be one number repeated.
+        # All bits or none: bit-exact like `where`, without its branch for each element. The mask
+        # determines the memory layout: x may be one element broadcast.
         out = np.empty_like(mask, x.dtype)
         bits = out.view(words)
         bits[...] = mask.view(np.int8)
-        if words is np.int64:  # whose product is slow
+        if words is np.int64:  # its multiplication is slow
             np.negative(bits, out=bits)
             bits &= x.view(words)
         else:
@@ -172,7 +173,7 @@ class NumpyBackend(Backend):
         return out
 
     def softmax_shift(self, x: Array, axis: int) -> Array:
-        # The maximum of everything is several times faster, and fits all rows if they are close.
+        # One global maximum is several times faster, and works for all rows if values are close.
         if x.size > 4096:
             high = x.max()
             if high - x.min() < 60.0:
@@ -184,7 +185,7 @@ class NumpyBackend(Backend):
 
 
 class _Memory:
-    """The memory of an array under other strides, for NumPy to take."""
+    """The memory of an array with other strides, exposed through the array interface."""
 
     def __init__(self, x: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int):
         self.base = x
@@ -212,7 +213,7 @@ def _permute_dims(x: Array, axes: tuple[int, ...]) -> Array:
     return x.transpose(axes)
 
 
-# These methods cost half of the functions np.sum and so on.
+# These methods cost half the time of np.sum and related functions.
 _total: Any = np.add.reduce
 _HALF = np.dtype(np.float16)
 _largest: Any = np.maximum.reduce
@@ -221,7 +222,7 @@ _least: Any = np.minimum.reduce
 
 def _sum(x: Array, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Array:
     if x.dtype is _HALF and (dtype is None or dtype is _HALF):
-        # NumPy's loop rounds every sum but those along the last axis: from 2048 on, ones are lost.
+        # Except along the last axis, NumPy rounds every partial sum: from 2048 on, ones are lost.
         return _total(x, axis, np.float32, None, keepdims).astype(_HALF)
     return _total(x, axis, dtype, None, keepdims)
 

@@ -1,8 +1,8 @@
-"""The matrix product: small ones on one thread, large ones shared among our own threads.
+"""The matrix product: small ones on one thread, large ones parallelised over our own threads.
 
-OpenBLAS, which NumPy's wheels bring, shares even small products among all its threads, and one that
-has done its part goes on spinning for the next for some 20 ms. Meanwhile our threads, and on a busy
-machine everybody's, would compete with it for the processor.
+OpenBLAS, which NumPy's wheels bundle, splits even small products over all its threads, and a thread
+that has finished spins for some 20 ms, waiting for the next product. Meanwhile our threads, and on
+a busy machine those of all processes, would compete with it for the processor.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from xptorch.backends.numpy.parallel import parallel_for
 
 from xptorch._core.backend import Array
 
-# Multiplications from which OpenBLAS uses its threads, and from which a second one pays.
+# Multiplications above which OpenBLAS uses its threads, and above which a second thread pays off.
 _SHARED_FROM, PAYS_FROM = 9_216, 16_000_000
-EACH = 0.02  # nanoseconds for a multiplication
+EACH = 0.02  # nanoseconds per multiplication
 
 
 def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
@@ -39,7 +39,7 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
 
 
 def _batch(a: Array, b: Array, out: Array | None, work: int) -> Array:
-    """The products of stacks of matrices in parts of the stacks."""
+    """The batched matrix product, split along the longest batch axis."""
     y = np.empty((*a.shape[:-1], b.shape[-1]), a.dtype) if out is None else out
     axis = max(range(a.ndim - 2), key=a.shape.__getitem__)
     first, second, result = (x.swapaxes(0, axis) for x in (a, b, y))
@@ -52,11 +52,11 @@ def _batch(a: Array, b: Array, out: Array | None, work: int) -> Array:
 
 
 def _shared(a: Array, b: Array, out: Array | None, work: int) -> Array:
-    """The product of matrices in parts of the result's rows or columns."""
+    """The product of two matrices in blocks of the result's rows or columns."""
     rows, columns = a.shape[0], b.shape[1]
     if out is None:
         out = np.empty((rows, columns), a.dtype)
-    if rows >= min(columns, 128):  # parts of the result that lie together, if they are not too thin
+    if rows >= min(columns, 128):  # contiguous blocks of the result, if not too thin
         count = rows
 
         def part(start: int, stop: int) -> None:

@@ -6,14 +6,14 @@ import numpy as np
 
 from xptorch._core.backend import Array
 
-# artanh(erf(x)) / x is so smooth that a polynomial in x² gives it, and NumPy's tanh is its fastest
-# transcendental function: erf to 3e-7. The coefficients are a minimax fit over |x| < 4.3.
+# artanh(erf(x)) / x is so smooth that a polynomial in x² approximates it, and tanh is NumPy's
+# fastest transcendental function: erf to 3e-7. The coefficients are a minimax fit over |x| < 4.3.
 ERF32: tuple[float, ...] = (1.418523531e-07, -5.668478326e-06, 8.763734716e-05, -6.19784721e-04)
 ERF32 += (-1.91830718e-04, 0.1027690557, 1.128379274)
 
 
 def erf32(x: Array) -> Array:
-    """erf of float32 numbers."""
+    """erf of a float32 array."""
     if np.empty_like(x).strides != x.strides:  # not dense
         x = np.array(x, order="C")
     out = np.empty_like(x)

@@ -1,4 +1,4 @@
-"""How many threads OpenBLAS uses, which NumPy's wheels bring."""
+"""The number of threads of OpenBLAS, which NumPy's wheels bundle."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 
 def _thread_functions() -> tuple[Callable[[], int], Callable[[int], object]]:
-    """What tells and sets the count; where NumPy's BLAS is no OpenBLAS of a wheel it stays 1."""
+    """The getter and setter of the count; it stays 1 where NumPy's BLAS is no wheel's OpenBLAS."""
     home = Path(np.__file__).parent
     for folder in (home.parent / "numpy.libs", home / ".dylibs"):
         for path in folder.glob("*openblas*"):
@@ -30,7 +30,7 @@ get_threads, set_threads = _thread_functions()
 
 
 class _OneThread:
-    """A block whose matrix products stay on the thread that asks for them; several may overlap."""
+    """A context in which BLAS products run on the calling thread only; several may overlap."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()

@@ -1,8 +1,8 @@
 """Large work of the numpy backend on several threads.
 
-NumPy lets other threads run while it computes, so parts of an operation can be done by Python
-threads: worth it from about 0.3 ms, since handing a part over costs 50 µs. Meanwhile BLAS keeps to
-one thread, for its threads and ours would take each other's turn.
+NumPy releases the interpreter lock while it computes, so Python threads can compute chunks of an
+operation: worth it from about 0.3 ms, since dispatching a chunk costs 50 µs. Meanwhile BLAS is
+limited to one thread, because its threads and ours would compete for the processor.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Run = Callable[[Part, list[int]], list[BaseException | None]]  # like _ThreadPoo
 
 
 def _available() -> int:
-    """OMP_NUM_THREADS, or as many processors as the process may use."""
+    """OMP_NUM_THREADS, or the number of processors that the process may use."""
     asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     if asked.isdigit() and int(asked) > 0:
         return int(asked)
@@ -31,14 +31,14 @@ def _available() -> int:
 
 
 class _ThreadPool:
-    """The threads that wait for parts of work; started with the first of it."""
+    """The threads that wait for chunks of work; started at the first use."""
 
     def __init__(self) -> None:
         self.size = _available()
         self.reset()
 
     def reset(self) -> None:
-        """Start without workers: after a fork there are none."""
+        """Set up without workers: after a fork there are none."""
         self.workers: list[SimpleQueue[Any]] = []
         self.busy = threading.Lock()
         self.run: Run = self.run_on_own_threads
@@ -51,7 +51,7 @@ class _ThreadPool:
         return self.workers[:count]
 
     def run_on_own_threads(self, part: Part, bounds: list[int]) -> list[BaseException | None]:
-        """Run the parts between those bounds, the caller the first one; returns their errors."""
+        """Run the chunks between the bounds, the caller the first; returns the workers' errors."""
         done: SimpleQueue[Any] = SimpleQueue()
         count = len(bounds) - 2
         for i, queue in enumerate(self.queues(count), 1):
@@ -73,7 +73,7 @@ def _worker(queue: SimpleQueue[Any]) -> None:
             done.put(error)
         else:
             done.put(None)
-        del part, done  # nothing is kept while waiting
+        del part, done  # no references are held while waiting
 
 
 _pool = _ThreadPool()
@@ -82,7 +82,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def threads(count: int | None = None) -> int:
-    """How many threads large work is shared among; sets it (and BLAS's) where a count is given."""
+    """The number of threads for large work; sets it (and BLAS's) where a count is given."""
     if count is not None:
         _pool.size = count
         openblas.set_threads(count)
@@ -90,15 +90,15 @@ def threads(count: int | None = None) -> int:
 
 
 def use_runner(run: Run) -> None:
-    """Run parts by a library's threads, that otherwise would compete with ours while they idle."""
+    """Run chunks on a library's threads, which otherwise would compete with ours while idle."""
     _pool.run = run
 
 
 def parallel_for(part: Part, count: int, nanoseconds: float) -> None:
-    """Call ``part(start, stop)`` for parts of ``range(count)``, on several threads where it pays.
+    """Call ``part(start, stop)`` for chunks of ``range(count)``, on several threads if it pays off.
 
     Args:
-        nanoseconds: about how long the whole takes on one thread.
+        nanoseconds: about how long all of it takes on one thread.
     """
     size = min(_pool.size, count)
     if size < 2 or nanoseconds < _PAYS_FROM or not _pool.busy.acquire(blocking=False):

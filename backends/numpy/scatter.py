@@ -1,4 +1,4 @@
-"""Scatter-add for NumPy, whose own `np.add.at` takes rows one by one."""
+"""Scatter-add for NumPy, whose own `np.add.at` adds rows one by one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 
 from xptorch._core.backend import Array
 
-_NARROW = 32  # columns up to which counting column by column beats sorting rows
-_FEW = 1 << 13  # numbers up to which one call for all of them is the best, slow as it may be
-_BLOCK = 1 << 17  # numbers that stay in the cache
+_NARROW = 32  # columns up to which a bincount per column beats sorting rows
+_FEW = 1 << 13  # elements up to which a single call is fastest, even a slow one
+_BLOCK = 1 << 17  # elements that fit the cache
 
 
 def accumulate(out: Array, index: Array, values: Array) -> Array:
-    """Add ``values[i]`` to ``out[index[i]]`` in place, for all i; `out` lies in one piece."""
+    """Add ``values[i]`` to ``out[index[i]]`` in place, for all i; `out` is contiguous."""
     if index.size == 0 or values.size == 0:
         return out
     if index.min() < 0:
@@ -28,7 +28,7 @@ def accumulate(out: Array, index: Array, values: Array) -> Array:
         for k in range(rows.shape[1]):
             sums[:, k] += np.bincount(index, rows[:, k], len(out))
         return out
-    # Short integers are sorted by radix, several times faster.
+    # 16-bit integers are radix-sorted, several times faster.
     order = np.argsort(index.astype(np.uint16) if len(out) <= 1 << 16 else index, kind="stable")
     ordered = index[order]
     starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
@@ -36,7 +36,7 @@ def accumulate(out: Array, index: Array, values: Array) -> Array:
         sums[ordered[starts]] += np.add.reduceat(rows.take(order, 0), starts, 0, out.dtype)
         return out
     counts = np.diff(starts, append=index.size)
-    # A call for each frequent index, or for all others' k-th rows: about as many of both at most.
+    # A call per frequent index, or one for the k-th rows of all others: about equally many at most.
     often = counts > math.isqrt(index.size) + 16
     for start, count in zip(starts[often].tolist(), counts[often].tolist(), strict=True):
         sums[ordered[start]] += rows.take(order[start : start + count], 0).sum(0, out.dtype)
@@ -54,7 +54,7 @@ def _by_rounds(rows: Array, order: Array, starts: Array, lengths: Array) -> Arra
     """The sums of ``rows[order[start]], rows[order[start + 1]], …`` for each start.
 
     Args:
-        lengths: how many sums there are of 0, 1, 2 … rows; the longest stand first.
+        lengths: how many sums there are of 0, 1, 2 … rows; `starts` has the longest first.
     """
     left = starts.size
     total, more = np.empty((2, left, rows.shape[1]), rows.dtype)

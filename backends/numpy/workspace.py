@@ -1,7 +1,7 @@
-"""Memory that kernels work in, kept from call to call: fresh pages cost more than the work on them.
+"""Workspace memory of kernels, cached between calls: fresh pages cost more than the work on them.
 
-Each thread keeps its own, by a key that says for what; what was not used for longest goes first
-when they come to more than LIMIT bytes a thread.
+Each thread has its own cache, by a key that identifies the use; the least recently used entries are
+dropped first when a thread's cache exceeds LIMIT bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Spaces = tuple[Any, ...]  # arrays, and views of them
 
 
 class _Kept(threading.local):
-    """What this thread keeps: the arrays and their bytes, oldest use first."""
+    """This thread's cache: the arrays and their bytes, least recently used first."""
 
     def __init__(self) -> None:
         self.spaces: OrderedDict[Hashable, tuple[Spaces, int]] = OrderedDict()
@@ -28,9 +28,9 @@ _kept = _Kept()
 
 
 def workspace(key: Hashable, make: Callable[..., Spaces], *args: Any) -> Spaces:
-    """The arrays of ``make(*args)``, of an earlier call where this thread still keeps them.
+    """The arrays of ``make(*args)``, from an earlier call if this thread still caches them.
 
-    Their contents are what the last use left: borders of zeros stay zeros if nobody writes there.
+    Their contents are those of the last use: borders of zeros stay zeros if nothing writes there.
     """
     found = _kept.spaces.get(key)
     if found is not None:

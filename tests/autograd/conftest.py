@@ -1,4 +1,4 @@
-"""Every test here runs with XPTorch and, where installed, with PyTorch: the check of the test."""
+"""Every test here runs with XPTorch and, where installed, with PyTorch, which validates it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradients of complex numbers: ∂L/∂re + i ∂L/∂im, as PyTorch's."""
+"""Gradients of complex tensors: ∂L/∂re + i ∂L/∂im, as PyTorch's."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ torch: Any = pytest.importorskip("torch")
 
 
 def rotate(library: Any, x: Any, angles: Any) -> Any:
-    """Rotary embedding as it is written with complex numbers."""
-    turns = library.polar(library.ones_like(angles), angles)
+    """Rotary position embedding in complex arithmetic."""
+    rotations = library.polar(library.ones_like(angles), angles)
     pairs = library.view_as_complex(x.reshape(*x.shape[:-1], -1, 2))
-    return library.view_as_real(pairs * turns).flatten(-2)
+    return library.view_as_real(pairs * rotations).flatten(-2)
 
 
 def both(function: Any, *shapes: Any) -> tuple[list[Any], list[Any]]:

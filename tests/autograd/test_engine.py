@@ -150,7 +150,7 @@ def test_a_gradient_seen_where_the_tensor_is_no_leaf(torch: Any) -> None:
     assert not x.retains_grad
 
 
-# ---- whose memory a gradient is
+# ---- memory of gradients
 
 
 def test_gradients_share_no_memory(torch: Any) -> None:
@@ -262,7 +262,7 @@ def test_deep_chains(torch: Any) -> None:
         y = y + 1.0
     y.sum().backward()
     assert x.grad.tolist() == [1.0]
-    del y  # a graph this deep also dies without recursion
+    del y  # a graph this deep is also freed without recursion
 
 
 def test_what_nobody_saved_dies_at_once() -> None:
@@ -315,7 +315,7 @@ def test_graphs_die_without_the_garbage_collector() -> None:
         gc.enable()
 
 
-# ---- anomalies
+# ---- anomaly mode
 
 
 def test_anomaly_mode_finds_the_culprit(torch: Any) -> None:

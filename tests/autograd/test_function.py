@@ -102,7 +102,7 @@ def test_several_outputs(torch: Any) -> None:
     (gab,) = torch.autograd.grad(ga.sum(), b)
     assert gab.item() == 2 * 2.0 + 2 * 5.0
     _, p, _ = SumAndProduct.apply(a, b)
-    p.sum().backward()  # zeros come in for the unused sum
+    p.sum().backward()  # the gradient of the unused sum is zeros
     assert (a.grad.item(), b.grad.item()) == (5.0, 2.0)
 
 

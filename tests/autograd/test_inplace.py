@@ -1,4 +1,4 @@
-"""Changes in place, views and versions, as in PyTorch: each test holds for both libraries."""
+"""In-place operations, views and versions, as in PyTorch: each test holds for both libraries."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_a_change_that_does_no_harm(torch: Any) -> None:
     assert x.grad.tolist() == [2.0, 2.0]
     y = x * 2
     z = y.exp()
-    y.data.zero_()  # `data` is for changes that autograd shall not notice
+    y.data.zero_()  # `data` is for changes that autograd must not detect
     z.sum().backward()
 
 

@@ -1,4 +1,4 @@
-"""Random cases for the kernels of images: convolution, pooling, batch norm. See test_kernels.py."""
+"""Random cases for the image kernels: convolution, pooling, batch norm. See test_kernels.py."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CASES: dict[str, Callable[[np.random.Generator, Any], Iterator[Case]]] = {}
 
 
 def cases(name: str) -> Callable[[Any], Any]:
-    """Register a maker of cases for a kernel."""
+    """Register a generator of cases for a kernel."""
 
     def register(make: Any) -> Any:
         CASES[name] = make
@@ -29,7 +29,7 @@ def cases(name: str) -> Callable[[Any], Any]:
 
 
 def geometries(rng: np.random.Generator, count: int, most: int = 3) -> Iterator[Geometry]:
-    """Random convolutions over one to three axes whose windows fit."""
+    """Random convolution geometries over one to three axes whose windows fit."""
     while count:
         d = int(rng.integers(1, 4))
         size, kernel, stride, before, after, dilation = (
@@ -44,7 +44,7 @@ def geometries(rng: np.random.Generator, count: int, most: int = 3) -> Iterator[
 
 
 def images(rng: np.random.Generator, dtype: Any, *shape: int) -> Any:
-    """An array (n, c, s…), its memory in that order, channels last or with steps."""
+    """An array (n, c, s…): contiguous, channels last, or channels last and strided."""
     x = rng.standard_normal(shape).astype(dtype)
     order = rng.integers(3)
     if order == 0 or x.ndim == 2:
@@ -94,7 +94,7 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
 
 
 def batches(rng: np.random.Generator, dtype: Any) -> Iterator[tuple[Any, ...]]:
-    """a, and for each of its channels a weight and a bias, or None."""
+    """a, and a weight and a bias per channel, or None."""
     for shape in (
         (9, 5),  # too small for the kernel
         (9000, 9),
@@ -143,7 +143,7 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
 
 
 def pools(rng: np.random.Generator, dtype: Any) -> Iterator[tuple[Any, Geometry]]:
-    """x, of few different values, infinities and NaNs among them, and the geometry."""
+    """x with few distinct values, infinities and NaNs among them, and the geometry."""
     hows = [*geometries(rng, 40), Geometry((40, 50), (3, 3), (2, 2), ((1, 1), (0, 1)), (1, 1))]
     for how in hows:
         x = images(rng, dtype, int(rng.integers(1, 5)), int(rng.choice([1, 2, 6, 40])), *how.size)
@@ -178,7 +178,7 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
 
 
 def means(rng: np.random.Generator, dtype: Any) -> Iterator[tuple[Any, Geometry, Any]]:
-    """x, the geometry, and what to divide by."""
+    """x, the geometry, and the divisor."""
     for how in geometries(rng, 40):
         how = Geometry(how.size, how.kernel, how.stride, how.padding, (1,) * len(how.size))
         x = images(rng, dtype, int(rng.integers(1, 5)), int(rng.choice([1, 2, 6, 40])), *how.size)

@@ -1,4 +1,4 @@
-"""xptorch.cuda where there is no GPU: questions are answered, wishes refused with a reason."""
+"""xptorch.cuda without a GPU: queries are answered, requests refused with a reason."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_side_streams_are_refused() -> None:
         cuda.Stream()
 
 
-# ---- FloatTensor and its kind
+# ---- legacy tensor types
 
 
 def test_legacy_constructors() -> None:

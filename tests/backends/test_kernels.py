@@ -1,8 +1,8 @@
-"""A backend's kernels against the functions over `xp` that they stand in for, on random cases.
+"""A backend's kernels against the generic functions over `xp` that they replace, on random cases.
 
-Each kernel has a maker of cases: random shapes, strides, options. A case is the arguments of the
-function; the kernel may decline it, but must take some of float32. Results agree to the dtype's
-rounding. Where oneDNN is installed, its kernels are held to the same.
+Each kernel has a generator of cases: random shapes, strides, options. A case is the arguments of
+the function; the kernel may decline it, but must accept some of float32. Results agree to the
+dtype's rounding. Where oneDNN is installed, its kernels must pass the same tests.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from xptorch._engine.op import KERNEL_POINTS
 NUMPY = registry.load("numpy")
 PLAIN = type(NUMPY.xp)(NUMPY.xp, kernels={})
 TOLERANCE = {np.dtype("float32"): 2e-5, np.dtype("float64"): 1e-12}
-# What these save for their VJPs is not unique: it is compared by what those make of it.
+# What these save for their VJPs is not unique: it is compared by what the VJPs compute from it.
 PRIVATE = {"cross_entropy_forward"}
 PRIVATE_TO_ONEDNN = {
     *("gelu_forward", "gelu_tanh_forward", "silu_forward", "max_pool", "lstm_forward"),
     "cross_entropy_forward",
 }
-IN_PLACE = {"adam_update", "momentum_update"}  # the only ones that may write to their inputs
-# These take what oneDNN's forward kept, or no NaN: test_onednn.py drives them.
+IN_PLACE = {"adam_update", "momentum_update"}  # the only ones that may modify their inputs
+# These need what oneDNN's forward saved, or inputs without NaN: test_onednn.py tests them.
 ELSEWHERE = {"gelu_vjp", "gelu_tanh_vjp", "silu_vjp", "max_pool", "spread_max", "lstm_vjp"}
 
 Case = image_kernel_cases.Case
@@ -41,7 +41,7 @@ CASES = dict(image_kernel_cases.CASES)
 
 
 def cases(name: str) -> Callable[[Any], Any]:
-    """Register a maker of cases for a kernel: ``f(rng, dtype)`` yields (arguments, options)."""
+    """Register a generator of cases for a kernel: ``f(rng, dtype)`` yields (arguments, options)."""
 
     def register(make: Any) -> Any:
         CASES[name] = make
@@ -51,7 +51,7 @@ def cases(name: str) -> Callable[[Any], Any]:
 
 
 def layouts(rng: np.random.Generator, dtype: Any) -> Iterator[list[np.ndarray]]:
-    """Two arrays of one shape, large enough for kernels, in different orders in memory."""
+    """Two arrays of one shape, large enough for kernels, in different memory layouts."""
     for shape in ((260, 300), (9, 70, 80), (600, 1024)):
         x, y = rng.normal(size=(2, *shape)).astype(dtype)
         yield [3 * x, y]
@@ -63,7 +63,7 @@ def layouts(rng: np.random.Generator, dtype: Any) -> Iterator[list[np.ndarray]]:
 
 
 def activation_cases(forward: str, backward: str, saves: str = "aux") -> None:
-    """Cases for a function's kernel and its derivative's, which saves `a`, `y` or `aux`, too."""
+    """Cases for an activation's kernel and its VJP's, which takes x and aux, y, or y and aux."""
 
     @cases(forward)
     def inputs(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
@@ -110,7 +110,7 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
 
 
 def normed(rng: np.random.Generator, dtype: Any) -> Iterator[tuple[Any, ...]]:
-    """(rows, gradient, shape, weight, bias); of one, means far from 0."""
+    """(rows, gradient, shape, weight, bias); in some cases with means far from 0."""
     for lead, shape in (((50, 40), (64,)), ((700,), (10, 30)), ((3000,), (256,)), ((9,), (7000,))):
         a, g = rng.normal(size=(2, *lead, *shape)).astype(dtype)
         weight, bias = rng.normal(size=(2, *shape)).astype(dtype)
@@ -168,7 +168,7 @@ def independent_calls(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
 
 
 def grouped(rng: np.random.Generator, dtype: Any) -> Iterator[tuple[Any, ...]]:
-    """(images, gradient, groups, weight, bias); of one, means far from 0."""
+    """(images, gradient, groups, weight, bias); in some cases with means far from 0."""
     for shape, groups in (((8, 12, 25, 20), 3), ((3, 16, 1000), 16), ((40, 6, 20, 20), 1)):
         a, g = rng.normal(size=(2, *shape)).astype(dtype)
         weight, bias = rng.normal(size=(2, shape[1])).astype(dtype)
@@ -215,12 +215,12 @@ softmax_cases("log_softmax_forward", "log_softmax_slope")
 
 
 def classified(rng: np.random.Generator, dtype: Any) -> Iterator[tuple[Any, ...]]:
-    """(logits, targets, weights of classes)."""
+    """(logits, targets, class weights)."""
     for rows, classes, spread in ((500, 100, 3), (3000, 20, 90), (40, 2000, 900)):
         logits = (rng.normal(size=(rows, classes)) * spread).astype(dtype)
         targets = rng.integers(0, classes, rows)
         yield logits, targets, None
-        logits[::3] -= 150  # of these nothing is left without a shift
+        logits[::3] -= 150  # without a shift their exponentials underflow
         yield logits, targets, None
         yield logits, targets, rng.random(classes).astype(dtype)
 
@@ -307,7 +307,7 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
 
 
 def recurrent(name: str, gates: int, states: int, *nothing: None, **static: Any) -> None:
-    """Cases for a layer's kernel and for that of its way back, which gets what the first saved."""
+    """Cases for a layer's kernel and for its backward pass's, which gets what the first saved."""
 
     def inputs(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
         for size, sizes, reverse in ((40, (9,) * 7, False), (33, (1,) * 20, True), (5, (3, 2), 0)):
@@ -349,7 +349,7 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
 
 
 def stepped(rng: np.random.Generator, dtype: Any, states: int) -> Iterator[list[np.ndarray]]:
-    """A parameter, its gradient and states without negative numbers, in various orders."""
+    """A parameter, its gradient and non-negative states, in various memory layouts."""
     for shape in ((300, 70), (64, 32, 3, 5), (40_001,)):
         p, g, *others = rng.normal(size=(2 + states, *shape)).astype(dtype)
         others = [np.abs(x) for x in others]
@@ -384,7 +384,7 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
 
 
 def leaves(x: Any) -> list[Any]:
-    """What nested tuples hold."""
+    """The elements of nested tuples."""
     return [leaf for item in x for leaf in leaves(item)] if isinstance(x, tuple) else [x]
 
 
@@ -428,7 +428,7 @@ def test_onednn_agrees_with_the_generic_function(
 
 
 def compare(kernel: Any, name: str, dtype: str, private: set[str]) -> int:
-    """Hold a kernel to the generic function; how many cases it took."""
+    """Compare a kernel with the generic function; returns how many cases it accepted."""
     taken = 0
     for args, static in CASES[name](np.random.default_rng(7), np.dtype(dtype)):
         before = copy.deepcopy(args)
@@ -461,10 +461,10 @@ def test_workspaces_are_kept_and_bounded() -> None:
     [
         (2, 3, 16, 64),  # few channels
         (2, 9, 16, 17),
-        (3, 64, 32, 32),  # channels that share a set of the cache
+        (3, 64, 32, 32),  # channels that map to the same cache set
         (2, 16, 4, 8, 8),
         (2, 64, 256),
-        (2, 64, 128, 64),  # such channels in a large image
+        (2, 64, 128, 64),  # the same in a large image
         (0, 64, 32, 32),
     ],
 )
@@ -481,19 +481,19 @@ def test_channels_are_copied_to_lie_together(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(
     ("count", "size", "width"),
     [
-        (50, 30, 40),  # few numbers
-        (900, 300, 3),  # few numbers, narrow
+        (50, 30, 40),  # few elements
+        (900, 300, 3),  # few elements, narrow
         (900, 9_000, 3),  # narrow
         (300, 900, 70),
-        (100_000, 900, 70),  # mostly once each
-        (5, 900, 70),  # all of them frequent
+        (100_000, 900, 70),  # most rows occur once
+        (5, 900, 70),  # all rows are frequent
     ],
 )
 @pytest.mark.parametrize("skew", [1, 4])
 def test_rows_are_added_up(count: int, size: int, width: int, skew: int, dtype: str) -> None:
     rng = np.random.default_rng(0)
     index = (count * rng.random(size) ** skew).astype(np.int64)
-    index[::7] -= count  # counted from the end
+    index[::7] -= count  # negative indices
     values = (100 * rng.normal(size=(size, width))).astype(dtype)
     out = np.ones((count, width), dtype)
     expected = out.astype("float64")

@@ -1,4 +1,4 @@
-"""oneDNN in use: what forward and backward share, flags, threads, forks, NaN, failing libraries."""
+"""oneDNN in use: what forward saves for backward, flags, threads, forks, NaN, failing libraries."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FAMILIES = (
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """How often a primitive is executed, in a list of one; any size is worth it, and threads."""
+    """The number of primitive executions, in a list of one; the size thresholds are set to 0."""
     count = [0]
     execute = dnn.Primitive.__call__
 
@@ -54,7 +54,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
 
 def image(*shape: int) -> torch.Tensor:
-    """Random numbers, of which many are equal."""
+    """Random values, many of which are equal."""
     torch.manual_seed(0)
     return (torch.randn(*shape) * 4).round()
 
@@ -83,7 +83,7 @@ LAYERS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
 
 
 def lstm(**options: Any) -> Callable[[Any], Any]:
-    """The LSTM layer of x (steps, n, width): what it gives and the states it ends in, in a row."""
+    """An LSTM layer of x (steps, n, width): its output and final states in one flat vector."""
 
     def function(x: Any) -> Any:
         torch.manual_seed(1)
@@ -104,13 +104,13 @@ LAYERS |= {
 
 
 def derivatives(function: Callable[[Any], Any], x: Any) -> list[Any]:
-    """The result, its gradient, and the gradient's."""
+    """The result, its gradient, and the gradient's gradient."""
     x = x.detach().requires_grad_()
     y = function(x)
     weight = torch.cos(torch.arange(y.numel()).reshape(y.shape))
     (first,) = torch.autograd.grad((y * weight).sum(), x, retain_graph=True)
-    (slope,) = torch.autograd.grad((y * weight).sum(), x, create_graph=True)
-    (second,) = torch.autograd.grad((slope * x).sum(), x)
+    (gradient,) = torch.autograd.grad((y * weight).sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad((gradient * x).sum(), x)
     return [t.detach().numpy() for t in (y, first, second)]
 
 
@@ -146,7 +146,7 @@ def test_backward_takes_what_forward_kept_when_switched_off_between(
 
 
 def lstm_gradients(between: Callable[[], Any], times: int = 1) -> list[Any]:
-    """The mean gradients of an LSTM's input, states and weights; `between` precedes backward."""
+    """The mean gradients of an LSTM's input, states and weights; `between` runs before backward."""
     torch.manual_seed(0)
     layer = torch.nn.LSTM(12, 20)
     given = [torch.randn(s, requires_grad=True) for s in ((9, 5, 12), (1, 5, 20), (1, 5, 20))]
@@ -162,7 +162,7 @@ def lstm_gradients(between: Callable[[], Any], times: int = 1) -> list[Any]:
 
 @pytest.mark.parametrize("times", [1, 3])
 def test_gradients_of_lstm_are_the_same_without(times: int, calls: list[int]) -> None:
-    """The library's backward can be had once only."""
+    """oneDNN's backward can run only once after a forward."""
     mine = lstm_gradients(lambda: None, times)
     assert calls[0] == 2
     with mkldnn.flags(enabled=False):
@@ -178,7 +178,7 @@ def test_threads_may_change_between_forward_and_backward(calls: list[int]) -> No
         for count in (before + 1, before):
             calls[0] = 0
             found = lstm_gradients(lambda count=count: torch.set_num_threads(count))
-            assert calls[0] == 1  # what one of them kept is not for the other
+            assert calls[0] == 1  # what forward saved is for its own thread count only
             for a, b in zip(found, expected, strict=True):
                 np.testing.assert_allclose(a, b, rtol=0, atol=2e-6 * np.abs(b).max())
     finally:
@@ -275,7 +275,7 @@ print(torch.backends.mkldnn.is_available(), loaded())
 
 
 def run(program: str, **environment: str) -> str:
-    """What a program prints in a process of its own."""
+    """The output of a program in a separate process."""
     path = {"PYTHONPATH": ":".join(sys.path)}
     found = subprocess.run(
         [sys.executable, "-c", program],

@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch")
 
 
 def both(compute: Callable[[Any], Any]) -> tuple[Any, Any]:
-    """What a function of the module `torch` gives, here and in PyTorch."""
+    """The results of a function of the module `torch`, here and in PyTorch."""
     return compute(xptorch), compute(torch)
 
 

@@ -127,6 +127,6 @@ def test_our_own_backends_cannot_be_replaced(site: Path) -> None:
 
 
 def test_without_other_packages_entry_points_are_not_read() -> None:
-    """Reading them takes as long as a third of the import."""
+    """Reading them takes about a third of the import's time."""
     program = "import sys; torch.ones(2) + 1; print('importlib.metadata' in sys.modules)"
     assert run(ROOT, program) == "False"

@@ -1,4 +1,4 @@
-"""Threads: how many, work shared among them, errors from them."""
+"""Threads: how many, work parallelised over them, errors raised in them."""
 
 from __future__ import annotations
 
@@ -58,22 +58,22 @@ def test_the_environment_sets_the_count() -> None:
 def test_every_part_is_done_once(two_threads: None) -> None:
     seen = [0] * 7
 
-    def part(start: int, stop: int) -> None:
+    def chunk(start: int, stop: int) -> None:
         assert openblas.get_threads() == 1
         for i in range(start, stop):
             seen[i] += 1
 
-    parallel.parallel_for(part, 7, 1e9)
+    parallel.parallel_for(chunk, 7, 1e9)
     assert seen == [1] * 7
 
 
 def test_parts_run_side_by_side_on_threads_that_stay(two_threads: None) -> None:
-    """Each thread keeps what belongs to it: the kernels' workspaces."""
+    """Thread-local data, such as the kernels' workspaces, outlives a call."""
     own = threading.local()
     met = threading.Barrier(2, timeout=30)
     kept: list[set[int]] = [set(), set()]
 
-    def part(start: int, stop: int) -> None:
+    def chunk(start: int, stop: int) -> None:
         met.wait()
         own.calls = getattr(own, "calls", 0) + 1
         kept[start].add(own.calls)
@@ -81,27 +81,27 @@ def test_parts_run_side_by_side_on_threads_that_stay(two_threads: None) -> None:
 
     main = threading.current_thread()
     for _ in range(3):
-        parallel.parallel_for(part, 2, 1e9)
+        parallel.parallel_for(chunk, 2, 1e9)
     assert kept == [{1, 2, 3}, {1, 2, 3}]
 
 
 def test_an_error_in_any_part_arrives(two_threads: None) -> None:
-    def part(start: int, stop: int) -> None:
+    def chunk(start: int, stop: int) -> None:
         if stop == 7:
             raise ValueError("the last part")
 
     with pytest.raises(ValueError, match="the last part"):
-        parallel.parallel_for(part, 7, 1e9)
+        parallel.parallel_for(chunk, 7, 1e9)
 
 
 def test_an_interrupt_arrives(two_threads: None) -> None:
-    def part(start: int, stop: int) -> None:
+    def chunk(start: int, stop: int) -> None:
         if threading.current_thread() is main:
             raise KeyboardInterrupt
 
     main = threading.current_thread()
     with pytest.raises(KeyboardInterrupt):
-        parallel.parallel_for(part, 2, 1e9)
+        parallel.parallel_for(chunk, 2, 1e9)
 
 
 def test_shared_work_inside_shared_work_stays_on_its_thread(two_threads: None) -> None:

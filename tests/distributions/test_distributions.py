@@ -1,4 +1,4 @@
-"""Every distribution beside PyTorch's: numbers from the same seed, densities, moments, errors."""
+"""Every distribution against PyTorch's: samples from the same seed, densities, moments, errors."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def test_gradients(name: str) -> None:
         loss = (x * library.arange(1.0, x.numel() + 1).reshape(x.shape)).sum()
         (loss + made.log_prob(made.sample()).sum()).backward()
         found.append(p.grad)
-    # PyTorch approximates how beta variates move.
+    # PyTorch approximates the implicit gradients of beta variates.
     same(*found, "gradient", 3e-3 if name in ("Beta", "Dirichlet") else 3e-4)
 
 

@@ -1,4 +1,4 @@
-"""Transforms and constraints beside PyTorch's."""
+"""Transforms and constraints against PyTorch's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The functions that are written out for ops as source."""
+"""The source code that is generated for ops."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def test_tracebacks_show_it() -> None:
     try:
         with pytest.raises(ValueError, match="broken") as raised:
             call(xptorch.ones(1))
-        places = [(e.frame.code.raw.co_filename, e.lineno + 1) for e in raised.traceback]
-        (written,) = [place for place in places if place[0] == "<forward_source(_broken)>"]
-        assert "_mode.run(_forward" in linecache.getline(*written)
+        locations = [(e.frame.code.raw.co_filename, e.lineno + 1) for e in raised.traceback]
+        (generated,) = [at for at in locations if at[0] == "<forward_source(_broken)>"]
+        assert "_mode.run(_forward" in linecache.getline(*generated)
     finally:
         del OPS["_broken"]
 
@@ -51,11 +51,11 @@ OPERATORS = [
 
 @pytest.mark.parametrize(("sign", "function"), OPERATORS)
 def test_an_operator_does_what_its_function_does(sign: Any, function: Any) -> None:
-    """Also where operands are not alike, which is left to the function, errors included."""
+    """Also where the operands' types differ, which the function handles, errors included."""
     floats, wide = xptorch.arange(6.0).reshape(2, 3), xptorch.ones(3, dtype=xptorch.float64)
     whole, truths = xptorch.tensor([1, 2, 3]), xptorch.tensor([True, False, True])
     view = floats[:1]
-    floats += 1  # which the view follows
+    floats += 1  # the view changes, too
     for other in (floats, view, wide, whole, truths, 2, 0.5, True, xptorch.ones(2), None, "x"):
         for one in (floats, view, whole, truths):
             found, expected = attempt(sign, one, other), attempt(function, one, other)
@@ -64,11 +64,11 @@ def test_an_operator_does_what_its_function_does(sign: Any, function: Any) -> No
                 assert xptorch.equal(found.nan_to_num(), expected.nan_to_num())
             else:
                 assert found[0] is expected[0]
-                assert found[1] == expected[1] or found[0] is TypeError  # which Python words
+                assert found[1] == expected[1] or found[0] is TypeError  # whose message is Python's
 
 
 def attempt(function: Any, *args: Any) -> Any:
-    """The result, or the error's type and text."""
+    """The result, or the error's type and message."""
     try:
         return function(*args)
     except Exception as error:
@@ -77,7 +77,7 @@ def attempt(function: Any, *args: Any) -> Any:
 
 def test_an_operator_of_tensors_alike_calls_no_function(monkeypatch: pytest.MonkeyPatch) -> None:
     x = xptorch.ones(2, requires_grad=True)
-    product = x * x  # written
+    product = x * x  # generated code
     monkeypatch.setitem(type(x).__mul__.__globals__, "_otherwise", None)
     (x * product).sum().backward()
     assert x.grad.tolist() == [3.0, 3.0]

@@ -1,4 +1,4 @@
-"""Nets that scenarios build."""
+"""Modules that scenarios build."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def net(torch: Any) -> Any:
-    """Layers, a tied one, a buffer, a parameter of its own, in a nested module."""
+    """Layers, one of them tied; a parameter and buffers in a nested module."""
     nn = torch.nn
 
     class Block(nn.Module):

@@ -1,4 +1,4 @@
-"""Run the same lines on XPTorch and on PyTorch and compare what both say."""
+"""Run the same code on XPTorch and on PyTorch and compare the results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Scenario = Callable[[Any], Any]
 
 
 def both(scenario: Scenario) -> Callable[[], None]:
-    """A test that a scenario, run with either library as `torch`, gives the same answers."""
+    """A test that a scenario returns the same with either library as `torch`."""
 
     def test() -> None:
         torch = pytest.importorskip("torch", reason="PyTorch is the reference")
@@ -30,7 +30,7 @@ def both(scenario: Scenario) -> Callable[[], None]:
 
 
 def near(scenario: Scenario) -> Callable[[], None]:
-    """The same for scenarios that compute: equal up to rounding."""
+    """The same for scenarios that return tensors: equal up to rounding."""
 
     def test() -> None:
         torch = pytest.importorskip("torch", reason="PyTorch is the reference")
@@ -48,7 +48,7 @@ def near(scenario: Scenario) -> Callable[[], None]:
 
 
 def close(scenario: Scenario) -> Callable[[], None]:
-    """The same for scenarios whose plain answers hold numbers: these are equal up to rounding."""
+    """The same, but floats in the plain results are compared up to rounding."""
 
     def test() -> None:
         torch = pytest.importorskip("torch", reason="PyTorch is the reference")
@@ -75,13 +75,13 @@ def shape_of(x: Any) -> Any:
 
 
 def answers(scenario: Scenario, library: types.ModuleType) -> Any:
-    """What a scenario returns, as plain text."""
+    """What a scenario returns, as plain values."""
     library.manual_seed(0)
     return plain(scenario(library))
 
 
 def plain(value: Any) -> Any:
-    """Text, numbers and lists of them, the same for equal answers of both libraries."""
+    """Strings, numbers and lists of them, the same for equal results of both libraries."""
     if hasattr(value, "requires_grad"):
         kind = f"{type(value).__name__} {value.dtype} {value.requires_grad}"
         return [kind.replace("xptorch", "torch"), value.detach().tolist()]
@@ -97,7 +97,7 @@ def plain(value: Any) -> Any:
 
 
 def said(function: Callable[[], Any]) -> Any:
-    """What a function returns, or the type and text of its error; and its warnings."""
+    """What a function returns, or the type and message of its error; and its warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:

@@ -55,7 +55,7 @@ def test_sequential_grows_and_shrinks(torch: Any) -> Any:
     for step in steps:
         outcome = said(step)
         if isinstance(outcome, list) and outcome[0] == "AssertionError":
-            outcome = outcome[:1]  # it names the class by its home, which differs
+            outcome = outcome[:1]  # it names the class's module, which differs
         text = str(outcome)
         for home in ("torch.nn.modules.container.", "torch.nn.container."):
             text = text.replace(home, "")
@@ -128,7 +128,7 @@ def test_module_dict(torch: Any) -> Any:
         *(d, nn.ModuleDict(), list(d.keys()), list(d.values()), list(d.items()), list(d)),
         *(len(d), "a" in d, 3 in d, d["a"], said(lambda: d["z"]), said(lambda: d(1))),
         *(said(lambda x=x: d.update(x)) for x in (3, [(1, 2, 3)], [("x",)], {"x": 3})),
-        said(lambda: d.update([3]))[0],  # PyTorch's text lacks a space
+        said(lambda: d.update([3]))[0],  # PyTorch's message lacks a space
         *(said(lambda: d.__setitem__(3, nn.ReLU())), said(lambda: d.__delitem__("z"))),
         *(said(lambda: nn.ModuleDict({"type": nn.ReLU()})), said(lambda: d.get("z"))),
         *(d.pop("b"), d.update({"c": nn.ReLU()}), d.update([["q", nn.ReLU()]]), d),

@@ -1,4 +1,4 @@
-"""Results of convolutions lie channels last in memory; views of them work as on PyTorch's."""
+"""Results of convolutions are stored channels last; views of them work as in PyTorch."""
 
 from __future__ import annotations
 

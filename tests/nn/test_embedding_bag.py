@@ -70,11 +70,11 @@ def test_gradients_by_frequency_elsewhere(device: str) -> None:
     pytest.importorskip(device)
     indices = xptorch.tensor([0, 1, 1, 2, 5, 5, 5, 2])
     found = []
-    for place in ("cpu", device):
+    for target in ("cpu", device):
         bag = xptorch.nn.EmbeddingBag.from_pretrained(
             xptorch.ones(6, 1), freeze=False, mode="sum", scale_grad_by_freq=True
-        ).to(place)
-        bag(indices.to(place), xptorch.tensor([0, 2], device=place)).sum().backward()
+        ).to(target)
+        bag(indices.to(target), xptorch.tensor([0, 2], device=target)).sum().backward()
         found.append(bag.weight.grad.tolist())
     assert found[0] == found[1]
 

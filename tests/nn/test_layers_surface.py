@@ -1,4 +1,4 @@
-"""Every exported layer looks like PyTorch's: signature, repr, attributes, state, first values."""
+"""Every exported layer is like PyTorch's: signature, repr, attributes, state, initial values."""
 
 from __future__ import annotations
 
@@ -288,7 +288,7 @@ def test_same_seed_same_values(row: str) -> None:
     ours, theirs = _built(row, xptorch), _built(row, torch)
     for (name, a), b in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
         assert str(a.dtype) == f"xp{b.dtype}", name
-        # A normal distribution goes through log and cos, which may differ in the last unit.
+        # A normal distribution goes through log and cos, which may differ in the last place.
         np.testing.assert_array_max_ulp(a.numpy(), b.numpy(), maxulp=2)
     assert [p.requires_grad for p in ours.parameters()] == [
         p.requires_grad for p in theirs.parameters()

@@ -1,4 +1,4 @@
-"""Lazy layers: what they are before and after their first input, and what they say."""
+"""Lazy layers before and after their first input: repr, state, errors."""
 
 from __future__ import annotations
 

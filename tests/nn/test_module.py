@@ -294,7 +294,7 @@ def test_a_parameter_counts_changes_of_its_data() -> None:
 
 
 def test_calls_cost_little() -> None:
-    """A call without hooks goes straight to forward."""
+    """A call without hooks calls forward directly."""
 
     class Probe(xptorch.nn.Module):
         def forward(self, x: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Parametrizations, and the weight and spectral norms that are older than they."""
+"""Parametrizations, and the older weight_norm and spectral_norm."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.nn._twins import both, near, said
 
 
 def kinds(torch: Any) -> dict[str, Any]:
-    """Parametrizations of every sort of mistake, and a few that are right."""
+    """Parametrizations with every kind of mistake, and a few valid ones."""
 
     def make(name: str, forward: Any, right_inverse: Any = None) -> Any:
         members = {"forward": lambda self, *x: forward(*x)}

@@ -1,4 +1,4 @@
-"""Layers and helpers that few programs use: fused, parallel, adaptive, under old names."""
+"""Rarely used layers and helpers: fused, parallel, adaptive, deprecated names."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_data_parallel_over_one_device(torch: Any) -> Any:
     state = parallel.state_dict()
     nn.modules.utils.consume_prefix_in_state_dict_if_present(state, "module.")
     results += [list(state), list(state._metadata)]
-    if torch is xptorch:  # PyTorch wants a GPU
+    if torch is xptorch:  # PyTorch needs a GPU
         assert (nn.parallel.data_parallel(net, x) == net(x)).all()
     return [*results, said(lambda: nn.parallel.DistributedDataParallel(net))]
 
@@ -84,9 +84,9 @@ def test_adaptive_softmax(torch: Any) -> Any:
 def test_fractional_pools(torch: Any) -> Any:
     F, results = torch.nn.functional, []
     x = torch.randn(2, 3, 9, 11).requires_grad_()
-    values, places = F.fractional_max_pool2d(x, (2, 3), output_size=(4, 5), return_indices=True)
+    values, indices = F.fractional_max_pool2d(x, (2, 3), output_size=(4, 5), return_indices=True)
     values.square().sum().backward()
-    results += [values, places, x.grad, F.fractional_max_pool2d(x, 3, output_ratio=(0.5, 0.5))]
+    results += [values, indices, x.grad, F.fractional_max_pool2d(x, 3, output_ratio=(0.5, 0.5))]
     x = torch.randn(3, 7, 8, 9)
     results += [F.fractional_max_pool3d(x, (2, 3, 2), output_size=(3, 1, 4))]
     results += list(F.fractional_max_pool3d_with_indices(x, 2, output_ratio=(0.5, 0.6, 0.7)))

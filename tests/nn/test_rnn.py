@@ -1,4 +1,4 @@
-"""Recurrent layers: what they say, what they check, packed sequences, dropout, given weights."""
+"""Recurrent layers: repr, argument checks, packed sequences, dropout, given weights."""
 
 from __future__ import annotations
 
@@ -301,7 +301,7 @@ def test_outputs_do_not_share_memory(torch: Any) -> Any:
 
 @close
 def test_tied_weights_through_create_graph(torch: Any) -> Any:
-    """The gradients of a fused op's inputs leave out how the inputs depend on each other."""
+    """A fused op's gradients treat its inputs as independent, even where one depends on another."""
     w = torch.randn(3, 3, dtype=torch.float64).requires_grad_()
     x = torch.randn(2, 3, dtype=torch.float64)
     linear = torch.nn.functional.linear

@@ -1,4 +1,4 @@
-"""Transformers: the same numbers as PyTorch's, masks, padding, settings, what they refuse."""
+"""Transformers: the same numbers as PyTorch's, masks, padding, settings, errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is the reference")
 
 @pytest.fixture(autouse=True)
 def _settings() -> Iterator[None]:
-    """In float64, without PyTorch's warnings of where it cannot leave padding out."""
+    """In float64, without PyTorch's warnings that it cannot skip padding (nested tensors)."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*nested.*")
         for library in (torch, xptorch):
@@ -164,6 +164,6 @@ def test_attention_over_nothing(torch: Any) -> Any:
     for n, length in ((0, 2), (3, 0), (0, 0)):
         x, padding = torch.ones(length, n, 4), torch.zeros(n, length).bool()
         for settings in ({}, {"key_padding_mask": padding}, {"need_weights": False}):
-            y, shares = attend(x, x, x, **settings)
-            shapes.append([shape_of(y), None if shares is None else shape_of(shares)])
+            y, weights = attend(x, x, x, **settings)
+            shapes.append([shape_of(y), None if weights is None else shape_of(weights)])
     return shapes

@@ -95,7 +95,7 @@ def test_padded_sequences(torch: Any) -> Any:
 def test_an_empty_generator_warns() -> None:
     with pytest.warns(UserWarning, match="`parameters` is an empty generator"):
         assert xptorch.nn.utils.clip_grad_norm_((p for p in []), 1.0).item() == 0.0
-    assert xptorch.nn.utils.clip_grad_norm_(iter([]), 1.0).item() == 0.0  # PyTorch says nothing
+    assert xptorch.nn.utils.clip_grad_norm_(iter([]), 1.0).item() == 0.0  # PyTorch does not warn
 
 
 def test_gradients_flow_through_padding() -> None:

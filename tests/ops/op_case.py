@@ -1,4 +1,4 @@
-"""What a line of the table of op cases is: inputs, an operation, how to call it."""
+"""A row of the table of op cases: inputs, an operation, how to call it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DOMAINS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], Any]] = {
     "positive": lambda rng, shape: rng.uniform(0.3, 2.7, shape),
     "unit": lambda rng, shape: rng.uniform(0.1, 0.9, shape) * rng.choice([-1, 1], shape),
     "above_one": lambda rng, shape: rng.uniform(1.2, 3.0, shape),
-    # far from where rounding, signs and kinks are
+    # far from rounding boundaries, sign changes and kinks
     "away": lambda rng, shape: (rng.integers(0, 3, shape) + 0.7) * rng.choice([-1, 1], shape),
     "distinct": lambda rng, shape: rng.permutation(_ladder(shape)).reshape(shape),
 }
@@ -37,7 +37,7 @@ class Input:
     fixed: bool = False
 
     def constant(self) -> Input:
-        """The same input, not to be differentiated with respect to."""
+        """The same input, without a gradient with respect to it."""
         return replace(self, fixed=True)
 
     def make(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
@@ -66,7 +66,7 @@ def index(high: int, *shape: int) -> Input:
 
 
 def mask(*shape: int) -> Input:
-    """Truth values."""
+    """Booleans."""
     return Input("positive", shape or (3, 4), "bool")
 
 
@@ -113,13 +113,13 @@ def case(
     note: str = "",
     **static: Any,
 ) -> OpCase:
-    """A line of the table.
+    """A row of the table.
 
     Args:
-        name: the declared op, as in `_engine.OPS`.
-        inputs: a maker for each tensor.
+        name: the declared op, as in `_engine.op.OPS`.
+        inputs: an `Input` for each tensor.
         call: PyTorch's name of the function, or ``f(torch, *tensors, **static)``.
-        note: tells apart the cases of one op.
+        note: distinguishes the cases of one op.
         static: keyword arguments.
     """
     return OpCase(name, inputs, call or name, note, static)

@@ -1,15 +1,15 @@
 """The table that drives the tests of every op: add a line here for a new one.
 
-A case names a declared op (its name in `_engine.OPS`), the inputs, and how to call it: the name of
-a function of PyTorch's (the op's own name unless `call` says otherwise) or a function of the
-library and the inputs, with PyTorch's keyword arguments:
+A case names a declared op (its name in `_engine.op.OPS`), the inputs, and how to call it: the name
+of a function of PyTorch's (the op's own name unless `call` is given) or a function of the library
+and the inputs, with PyTorch's keyword arguments:
 
     case("tanh", real())
     case("sum", real(), note="dim", dim=1, keepdim=True)
     case("negative", real(), call=lambda torch, x: -x)
 
-From each case follow, on every array library: value and dtype for every dtype of the inputs, first
-and second derivative, empty and 0-d inputs, and memory out of order.
+Each case is tested on every array library: value and dtype for every dtype of the inputs, first and
+second derivative, empty and 0-d inputs, and strided inputs.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _repeated(torch: Any, x: Any) -> Any:
 
 
 def _over(what: Any, name: str) -> Callable[..., Any]:
-    """A function whose first argument after the input says what it normalises over."""
+    """A function whose first argument after the input specifies what it normalises over."""
     return lambda torch, x, *rest: getattr(torch.nn.functional, name)(x, what, *rest)
 
 
@@ -433,7 +433,7 @@ NET = [
 
 
 def _recurrent(name: str, *how: Any) -> Callable[..., Any]:
-    """torch.lstm and its kind; `how` packs five rows in sizes of 3 and 2."""
+    """torch.lstm and related functions, with settings `how`; 2-d inputs are packed as 3 and 2."""
 
     def call(torch: Any, x: Any, h: Any, *rest: Any) -> Any:
         h, weights = (h, rest) if name != "lstm" else ((h, rest[0]), rest[1:])
@@ -451,7 +451,7 @@ _GATED = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 
 
 def _weights(gates: int) -> list[Any]:
-    """Of inputs of two features and states of three."""
+    """Weights for inputs of two features and states of three."""
     return [real(3 * gates, 2), real(3 * gates, 3), real(3 * gates), real(3 * gates)]
 
 

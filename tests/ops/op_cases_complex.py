@@ -9,7 +9,7 @@ from tests.ops.op_case import OpCase, away, case, real
 
 
 def of_complex(function: Any) -> Callable[..., Any]:
-    """A function of complex numbers over the pairs along the last axis, and of its result."""
+    """A function of complex numbers, with arguments and result as pairs along the last axis."""
 
     def call(torch: Any, *pairs: Any) -> Any:
         pairs = [single(torch, x) for x in pairs]
@@ -20,7 +20,7 @@ def of_complex(function: Any) -> Callable[..., Any]:
 
 
 def single(torch: Any, x: Any) -> Any:
-    """Not of half precision, of which there are no complex numbers."""
+    """x in float32 if in half precision, of which there are no complex numbers."""
     return x.float() if x.dtype is torch.float16 else x
 
 

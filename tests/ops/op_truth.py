@@ -1,4 +1,4 @@
-"""PyTorch's values of the op cases: from PyTorch where it is installed, else from a file.
+"""PyTorch's results for the op cases: from PyTorch where it is installed, else from a file.
 
 After changing the table of op cases, with PyTorch installed: `python -m tests.ops.op_truth`.
 """
@@ -32,7 +32,7 @@ def _leaves(value: Any) -> list[Any]:
 
 
 def read() -> dict[str, list[np.ndarray]]:
-    """The results that the file holds."""
+    """The results stored in the file."""
     truth: dict[str, list[np.ndarray]] = {}
     with np.load(FILE) as file:
         for key in file.files:  # "name-note/0", "name-note/1" … in order

@@ -1,7 +1,7 @@
 """Convolutions, pools, padding, folding and resizing with their settings, on every array library.
 
 Each line of the table is called as `f(functional, *inputs)` in both libraries: values and first
-derivatives must be PyTorch's, on the CPU the derivatives of these, too.
+derivatives must be PyTorch's, on NumPy second derivatives, too.
 """
 
 from __future__ import annotations
@@ -135,15 +135,15 @@ TABLE = {**CONVOLUTIONS, **POOLS, **OTHERS}
 
 
 def _derivatives(library: Any, name: str, inputs: list[Any], order: int) -> list[Any]:
-    """The value, the first derivatives, and those of a mixture of these."""
+    """The value, the gradients and, for order 2, the gradients of a sum of their squares."""
     with warnings.catch_warnings(action="ignore"):
         y = TABLE[name][0](library.nn.functional, *inputs)
     settings = {"allow_unused": True, "materialize_grads": True}
-    slopes = library.autograd.grad((y * y).sum(), inputs, create_graph=order > 1, **settings)
+    gradients = library.autograd.grad((y * y).sum(), inputs, create_graph=order > 1, **settings)
     if order == 1:
-        return [y, *slopes]
-    mixture = sum(((s * s).sum() for s in slopes), start=(y * 0).sum())
-    return [y, *slopes, *library.autograd.grad(mixture, inputs, **settings)]
+        return [y, *gradients]
+    mixture = sum(((s * s).sum() for s in gradients), start=(y * 0).sum())
+    return [y, *gradients, *library.autograd.grad(mixture, inputs, **settings)]
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -171,7 +171,7 @@ def test_in_blocks(name: str, backend: Column, monkeypatch: pytest.MonkeyPatch) 
     backend.assert_close(run(), whole)
 
 
-# ---- maxima: where they are
+# ---- indices of maxima
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_places_of_maxima(settings: tuple[Any, ...], backend: Column) -> None:
 
 
 def test_gradient_stays_inside(backend: Column) -> None:
-    """Of windows that hold nothing but −∞ it goes to the first element, not to the padding."""
+    """In windows that hold only −∞ it goes to the first element, not to the padding."""
     x = backend.tensor(np.full((1, 1, 4, 4), -np.inf), requires_grad=True)
     xptorch.nn.functional.max_pool2d(x, 3, 2, 1).sum().backward()
     assert host(x.grad).tolist() == [[[[1, 1, 0, 0], [1, 1, 0, 0], [0] * 4, [0] * 4]]]
@@ -205,8 +205,8 @@ def test_unpool(axes: int, backend: Column) -> None:
         F = library.nn.functional
         x = x.reshape(2, 4, *VOLUME.shape[2 : axes + 1], -1)
         pool, unpool = getattr(F, f"max_pool{axes}d"), getattr(F, f"max_unpool{axes}d")
-        y, places = pool(x, 2, return_indices=True)
-        found.append(unpool(y, places, 2, output_size=x.shape[2:]))
+        y, indices = pool(x, 2, return_indices=True)
+        found.append(unpool(y, indices, 2, output_size=x.shape[2:]))
     np.testing.assert_array_equal(host(found[1]), found[0].numpy())
 
 
@@ -224,7 +224,7 @@ def test_images_of_bytes(mode: str, antialias: bool, backend: Column) -> None:
 
 
 def test_channels_stay_last() -> None:
-    """What a convolution leaves is what the next one wants: nothing in between may turn it."""
+    """A convolution returns the layout that the next one needs: no layer between may change it."""
     F = xptorch.nn.functional
     x = F.conv2d(xptorch.tensor(_real(2, 6, 8, 8)), xptorch.tensor(_real(5, 6, 3, 3)), padding=1)
     x = F.avg_pool2d(F.max_pool2d(F.relu(x * 2 + 1), 3, 1, 1), 2)
@@ -251,7 +251,7 @@ def test_change_between_forward_and_backward_is_noticed() -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "complex128"])
 def test_own_kernels_as_the_generic_ones(dtype: str, device: Any) -> None:
-    """What a backend overrides does what the base class does with the standard alone."""
+    """A backend's overrides agree with the base class, which uses the array API standard alone."""
     own, base = device.backend, _backend.Backend
     how = Geometry((6, 7), (3, 2), (1, 2), ((0, 0), (0, 0)), (2, 1))
     steps = (how.kernel, how.stride, how.dilation)

@@ -1,4 +1,4 @@
-"""torch.fft, stft and istft beside what PyTorch's own database covers."""
+"""torch.fft, stft and istft beyond what PyTorch's own test database covers."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def _real(*shape: int) -> np.ndarray:
     return _rng.standard_normal(shape)
 
 
-def _share(*shape: int) -> np.ndarray:
+def _uniform(*shape: int) -> np.ndarray:
     return _rng.uniform(0.1, 0.9, shape)
 
 
@@ -42,7 +42,7 @@ def _allowed(*shape: int) -> np.ndarray:
     return np.tril(np.ones(shape, bool))
 
 
-X, Y, Z, W = _real(4, 6), _real(4, 6), _real(4, 6), _share(6)
+X, Y, Z, W = _real(4, 6), _real(4, 6), _real(4, 6), _uniform(6)
 IMAGES, LABELS = _real(3, 4, 5, 2), _classes(4, 3, 5, 2)
 
 ACTIVATIONS: dict[str, tuple[Any, ...]] = {
@@ -52,7 +52,7 @@ ACTIVATIONS: dict[str, tuple[Any, ...]] = {
     "leaky_relu steep": (lambda F, x: F.leaky_relu(x, 1.5), X),
     "relu in place": (lambda F, x: F.relu(x * 1.0, inplace=True), X),
     "elu_": (lambda F, x: F.elu_(x * 1.0, 1.5), X),
-    "prelu one weight": (lambda F, x, w: F.prelu(x, w), X, _share(1)),
+    "prelu one weight": (lambda F, x, w: F.prelu(x, w), X, _uniform(1)),
     "rrelu": (lambda F, x: F.rrelu(x), X),
     "glu first": (lambda F, x: F.glu(x, 0), X),
     "softmin": (lambda F, x: F.softmin(x, 0), X),
@@ -65,12 +65,12 @@ LOSSES: dict[str, tuple[Any, ...]] = {
         lambda F, x, t, w: F.cross_entropy(x, t, w.detach(), label_smoothing=0.2, ignore_index=1),
         IMAGES,
         LABELS,
-        _share(4),
+        _uniform(4),
     ),
     "cross_entropy soft": (
         lambda F, x, p, w: F.cross_entropy(x, p, w.detach(), label_smoothing=0.1),
         X,
-        _share(4, 6),
+        _uniform(4, 6),
         W,
     ),
     "cross_entropy one": (lambda F, x: F.cross_entropy(x[0], x[0] * 0 + 1 / 6), X),
@@ -81,8 +81,8 @@ LOSSES: dict[str, tuple[Any, ...]] = {
     ),
     "bce weight": (
         lambda F, x, t, w: F.binary_cross_entropy(x, t, w.detach()),
-        _share(4, 6),
-        _share(4, 6),
+        _uniform(4, 6),
+        _uniform(4, 6),
         W,
     ),
     "bce logits": (
@@ -90,20 +90,20 @@ LOSSES: dict[str, tuple[Any, ...]] = {
             x, t, w.detach(), pos_weight=3 * w.detach()
         ),
         X,
-        _share(4, 6),
+        _uniform(4, 6),
         W,
     ),
-    "mse weighted": (lambda F, x, y, w: F.mse_loss(x, y, weight=w), X, Y, _share(4, 6)),
+    "mse weighted": (lambda F, x, y, w: F.mse_loss(x, y, weight=w), X, Y, _uniform(4, 6)),
     "smooth_l1 beta": (lambda F, x, y: F.smooth_l1_loss(x, y, beta=0.4), X, Y),
     "huber sum": (lambda F, x, y: F.huber_loss(x, y, "sum", 0.6), X, Y),
-    "kl_div": (lambda F, x, y: F.kl_div(x, y, reduction="batchmean"), X, _share(4, 6)),
+    "kl_div": (lambda F, x, y: F.kl_div(x, y, reduction="batchmean"), X, _uniform(4, 6)),
     "kl_div log": (lambda F, x, y: F.kl_div(x, y, log_target=True, reduction="sum"), X, Y),
     "poisson": (
         lambda F, x, t: F.poisson_nll_loss(x, t.detach(), full=True),
         X,
-        3 * _share(4, 6),
+        3 * _uniform(4, 6),
     ),
-    "gaussian": (lambda F, x, y, v: F.gaussian_nll_loss(x, y, v, full=True), X, Y, _share(4, 1)),
+    "gaussian": (lambda F, x, y, v: F.gaussian_nll_loss(x, y, v, full=True), X, Y, _uniform(4, 1)),
     "hinge": (lambda F, x, t: F.hinge_embedding_loss(x, t), X, _signs(4, 6)),
     "ranking": (lambda F, x, y, t: F.margin_ranking_loss(x, y, t, 0.3), X, Y, _signs(4, 6)),
     "cosine": (lambda F, x, y, t: F.cosine_embedding_loss(x, y, t, 0.1), X, Y, _signs(4)),
@@ -113,7 +113,7 @@ LOSSES: dict[str, tuple[Any, ...]] = {
     "multilabel soft": (
         lambda F, x, t, w: F.multilabel_soft_margin_loss(x, t, w),
         X,
-        _share(4, 6),
+        _uniform(4, 6),
         W,
     ),
     "multi margin": (
@@ -231,8 +231,8 @@ def _value_and_gradients(library: Any, function: Case, inputs: list[Any]) -> Ite
         y = function(library.nn.functional, *inputs)
     yield y
     wanted = [x for x in inputs if x.requires_grad]
-    slopes = (y * y).sum()
-    yield from library.autograd.grad(slopes, wanted, allow_unused=True, materialize_grads=True)
+    results = (y * y).sum()
+    yield from library.autograd.grad(results, wanted, allow_unused=True, materialize_grads=True)
 
 
 # ---- randomness
@@ -275,7 +275,7 @@ def test_running_statistics(name: str, backend: Column) -> None:
     np.testing.assert_allclose(found[1], found[0], rtol=1e-12)
 
 
-# ---- numbers at the edge
+# ---- extreme values
 
 
 def test_logits_far_apart() -> None:
@@ -287,7 +287,7 @@ def test_logits_far_apart() -> None:
 
 
 def test_softmax_of_rows_far_apart() -> None:
-    """A row far below the others must not vanish."""
+    """A row far below the others must not underflow."""
     x = np.zeros((100, 50), "f4")
     x[7] -= 1000
     y = xptorch.nn.functional.softmax(xptorch.tensor(x), 1)
@@ -349,14 +349,14 @@ def test_older_arguments_warn() -> None:
 
 @pytest.mark.parametrize("name", ["silu", "mish", "softplus", "logsigmoid"])
 def test_slopes_keep_small_values(name: str) -> None:
-    """Where a sigmoid is far below the rounding of 1, its slopes are small, not 0."""
-    slopes = []
+    """Where a sigmoid is far below the rounding of 1, gradients are small, not 0."""
+    results = []
     for library in (torch, xptorch):
         x = library.tensor([-30.0, -20.0, 20.0, 30.0]).requires_grad_()
         y = getattr(library.nn.functional, name)(x)
-        (slope,) = library.autograd.grad(y.sum(), x)
-        slopes.append([*y.tolist(), *slope.tolist()])
-    np.testing.assert_allclose(slopes[1], slopes[0], rtol=1e-5)
+        (gradient,) = library.autograd.grad(y.sum(), x)
+        results.append([*y.tolist(), *gradient.tolist()])
+    np.testing.assert_allclose(results[1], results[0], rtol=1e-5)
 
 
 def test_bce_of_a_confident_answer_still_has_a_slope() -> None:

@@ -1,4 +1,4 @@
-"""Half precision: what one op adds up is added up in float32 and rounded once."""
+"""Half precision: sums within one op accumulate in float32 and are rounded once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Linear algebra beside what PyTorch's own database covers."""
+"""Linear algebra beyond what PyTorch's own test database covers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ torch: Any = pytest.importorskip("torch")
 
 
 def both(function: Any, *shape: int, dtype: str = "float64") -> tuple[list[Any], list[Any]]:
-    """Results and gradients of a random projection of them, in both libraries."""
+    """Results and the gradient of a weighted sum of their magnitudes, in both libraries."""
     rng = np.random.default_rng(4)
     array = rng.standard_normal(shape)
     if dtype == "complex128":
@@ -90,7 +90,7 @@ def test_what_cannot_be_solved_is_told_or_raised() -> None:
     for mine, theirs in zip(_ex(xptorch), _ex(torch), strict=True):
         assert (mine.shape, str(mine.dtype)) == (theirs.shape, f"xp{theirs.dtype}")
         mine, theirs = mine.numpy(), theirs.numpy()
-        if theirs.ndim > 1:  # what is no result: NaN here, what came out there
+        if theirs.ndim > 1:  # without a solution: NaN here, arbitrary in PyTorch
             kept = ~np.isnan(mine)
             assert 0 in mine.shape or kept.any() or np.isnan(mine).all()
             mine, theirs = mine[kept], theirs[kept]
@@ -118,8 +118,8 @@ def _singular(t: Any) -> list[Any]:
             found += t.linalg.lstsq(tall, t.ones(3, 1), rcond=rcond, driver=driver)
     a = t.stack([flat, flat + t.eye(2), t.zeros(2, 2)]).requires_grad_()
     t.linalg.det(a).sum().backward()
-    (slope,) = t.autograd.grad(t.linalg.slogdet(a)[1][1], [a])
-    return [*found, a.grad, slope[1], t.linalg.pinv(t.zeros(0, 0), rtol=t.tensor(0.1))]
+    (gradient,) = t.autograd.grad(t.linalg.slogdet(a)[1][1], [a])
+    return [*found, a.grad, gradient[1], t.linalg.pinv(t.zeros(0, 0), rtol=t.tensor(0.1))]
 
 
 def test_singular_matrices() -> None:

@@ -1,4 +1,4 @@
-"""In which order of memory tensors are made and random numbers drawn: in PyTorch's."""
+"""The memory order of new tensors and of random numbers drawn into them: PyTorch's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ torch: Any = pytest.importorskip("torch", reason="PyTorch is the reference")
 
 
 def _drawn_like(t: Any, x: Any) -> list[Any]:
-    """What is drawn in the order of a tensor's memory, from one seed each."""
+    """Random draws in the memory order of x, each from the same seed."""
     F = t.nn.functional
     draws: list[Callable[[], Any]] = [
         lambda: F.dropout(x, 0.4) != 0,
@@ -32,7 +32,7 @@ def _drawn_like(t: Any, x: Any) -> list[Any]:
 
 
 def _behind_layers(t: Any) -> list[Any]:
-    """Outputs of layers that leave their channels last here, and views of them."""
+    """Outputs of layers, stored channels last here, and views of them."""
     F, found = t.nn.functional, []
     for d in (1, 2, 3):
         x = t.arange(float(2 * 3 * 6**d)).reshape(2, 3, *[6] * d).sin()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import xptorch
-import xptorch.special  # declares ops of its own
+import xptorch.special  # declares more ops
 from tests.columns import Column, host
 from tests.ops.op_case import OpCase
 from tests.ops.op_cases import CASES
@@ -21,9 +21,9 @@ from xptorch._engine import op as _engine
 DTYPES = ("float32", "float64", "float16", "int64", "uint8", "bool")
 NO_GRADIENT_IN_TORCH = ("floor_divide", "standard_gamma", "dirichlet")  # none, or an approximation
 ONCE = ("standard_gamma", "dirichlet")  # differentiable once, as in PyTorch
-# float32 results are too coarse for a numerical derivative; variates move along their distribution
+# float32 is too coarse for a numerical derivative; variates have reparameterised gradients
 COARSE = ("astype", "standard_gamma", "dirichlet")
-IN_MEMORY_ORDER = ("random", "dropout")  # draw along the memory of a copy, laid out by the library
+IN_MEMORY_ORDER = ("random", "dropout")  # draw in the memory order of a copy: the library's choice
 cases = pytest.mark.parametrize("case", CASES, ids=str)
 needs_torch = pytest.mark.skipif(torch is None, reason="PyTorch is the reference")
 
@@ -42,7 +42,7 @@ def test_every_case_names_an_op_once() -> None:
 
 @needs_torch
 def test_truth_file_is_current() -> None:
-    """What is used without PyTorch: `python -m tests.ops.op_truth` writes it."""
+    """It is used without PyTorch: `python -m tests.ops.op_truth` writes it."""
     stored = read()
     assert list(stored) == list(TRUTH)
     for name, arrays in TRUTH.items():
@@ -66,7 +66,7 @@ def test_gradient(case: OpCase, backend: Column) -> None:
     if found is None:
         return
     if case.name not in COARSE:
-        assert_slope(lambda *xs: projection(case, xs), inputs, found, backend)
+        assert_derivative(lambda *xs: projection(case, xs), inputs, found, backend)
     if torch is not None and case.name not in NO_GRADIENT_IN_TORCH:
         theirs = [torch.from_numpy(host(x).copy()).requires_grad_(x.requires_grad) for x in inputs]
         for mine, yours in zip(found, projected_gradients(case, theirs), strict=True):
@@ -92,11 +92,11 @@ def test_second_derivative(case: OpCase, backend: Column) -> None:
         materialize_grads=True,
     )
 
-    def slope(*xs: Any) -> float:
+    def derivative(*xs: Any) -> float:
         grads = projected_gradients(case, xs) or ()
         return sum(float(np.sum(host(g) * host(weights(g)))) for g in grads)
 
-    assert_slope(slope, inputs, second, backend)
+    assert_derivative(derivative, inputs, second, backend)
 
 
 @needs_torch
@@ -115,7 +115,7 @@ def test_shapes(case: OpCase, backend: Column) -> None:
 
 @cases
 def test_reference(case: OpCase, backend: Column) -> None:
-    """A fused op gives what its reference gives."""
+    """A fused op computes what its reference computes."""
     op = _engine.OPS[case.name].op  # type: ignore[attr-defined]
     if op.reference is None:
         return
@@ -202,8 +202,8 @@ def projection(case: OpCase, inputs: Any) -> float:
     return sum(float(np.sum(host(t) * host(weights(t)))) for t in floats)
 
 
-def assert_slope(function: Any, inputs: Any, gradients: Any, backend: Column) -> None:
-    """The gradients' projection is the slope of `function` in a random direction."""
+def assert_derivative(function: Any, inputs: Any, gradients: Any, backend: Column) -> None:
+    """The gradients' projection is the derivative of `function` in a random direction."""
     step, rng = 1e-5, np.random.default_rng(1)
     directions = [rng.standard_normal(tuple(x.shape)) * x.requires_grad for x in inputs]
 
@@ -230,7 +230,7 @@ def assert_as_torch(case: OpCase, backend: Column, arrays: list[np.ndarray], abo
             actual = leaves(case.run(xptorch, *inputs))
             backend.assert_close(actual, [backend.tensor(a) for a in expected])
         elif backend.device.type == "cpu" and not _PECULIAR & set(str(failure).split()):
-            # Elsewhere what depends on values is not checked: that would wait for the device.
+            # Elsewhere value-dependent checks are omitted: they would synchronise the device.
             with pytest.raises(type(failure)):
                 case.run(xptorch, *inputs)
     except BaseException as error:

@@ -198,7 +198,7 @@ def test_draws(torch: Any, method: str, name: str, args: tuple[Any, ...], dtype:
     for n in SIZES:
         ours.manual_seed(n)
         theirs.manual_seed(n)
-        if n % 2:  # leaves half a pair of normal numbers behind
+        if n % 2:  # leaves the second of a pair of normals cached
             same(ours.normal(1), torch.empty(1).normal_(generator=theirs))
         expected = torch.empty(n, dtype=getattr(torch, dtype))
         getattr(expected, name)(*args, generator=theirs)
@@ -257,11 +257,11 @@ def test_gamma_and_dirichlet(torch: Any, dtype: str) -> None:
         shapes = t.linspace(0, 30, 40, dtype=getattr(t, dtype)).reshape(4, 10).requires_grad_()
         y = t._standard_gamma(shapes)
         (y * t.linspace(1, 2, 10, dtype=getattr(t, dtype))).sum().backward()
-        shares = t._sample_dirichlet(t.linspace(0.001, 0.5, 40).to(y.dtype).reshape(4, 10))
-        found.append([y.detach().numpy(), shares.numpy(), shapes.grad.numpy()[1:]])
+        drawn = t._sample_dirichlet(t.linspace(0.001, 0.5, 40).to(y.dtype).reshape(4, 10))
+        found.append([y.detach().numpy(), drawn.numpy(), shapes.grad.numpy()[1:]])
     rounding = 1e-6 if dtype == "float32" else 1e-13
     for mine, theirs, tolerance in zip(*found, (rounding, rounding, 1e-3), strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=tolerance)  # PyTorch approximates the slope
+        np.testing.assert_allclose(mine, theirs, rtol=tolerance)  # PyTorch's gradient is inexact
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2**31, 2**32 + 5, -3])

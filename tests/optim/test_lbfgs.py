@@ -12,7 +12,7 @@ from xptorch import optim
 
 
 def descend(torch: Any, steps: int = 4, **options: Any) -> list[Any]:
-    """Rosenbrock's valley and two more variables: losses, ends, and how often it was looked at."""
+    """Rosenbrock's function and two more variables: losses and solution, evaluations, state."""
     p = torch.tensor([-1.2, 1.0, 0.5], dtype=torch.float64, requires_grad=True)
     q = torch.tensor([[2.0]], dtype=torch.float64, requires_grad=True)
     opt = torch.optim.LBFGS([p, q], **options)

@@ -72,7 +72,7 @@ def rates(opt: Any) -> list[float]:
 
 
 def assert_same(torch: Any, run: Make) -> None:
-    """That a function of a library and its schedulers gives the same numbers for both."""
+    """`run(library, its lr_scheduler module)` returns the same numbers for both libraries."""
     seen = []
     for library in (xptorch, torch):
         module = importlib.import_module(f"{library.__name__}.optim.lr_scheduler")
@@ -209,7 +209,7 @@ def test_a_tensor_rate_keeps_its_identity() -> None:
 
 
 class Decay:
-    """A function with a state of its own."""
+    """A callable with state."""
 
     def __init__(self, rate: float) -> None:
         self.rate = rate

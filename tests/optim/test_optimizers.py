@@ -95,15 +95,15 @@ def test_steps_are_pytorchs(name: str, options: dict[str, Any], dtype: str) -> N
 @pytest.mark.parametrize(("name", "options"), CASES, ids=IDS)
 def test_backends_agree(name: str, options: dict[str, Any], device: Any) -> None:
     ends = []
-    for place in (device, "cpu"):
-        params = [p.detach().to(place).requires_grad_() for p in weights(xptorch)]
+    for target in (device, "cpu"):
+        params = [p.detach().to(target).requires_grad_() for p in weights(xptorch)]
         opt = getattr(optim, name)(params, **options)
         for step in range(3):
             for p, g in zip(params, arrays(seed=step + 1), strict=True):
-                p.grad = xptorch.from_numpy(g).to(place)
+                p.grad = xptorch.from_numpy(g).to(target)
             opt.step()
         ends.append([host(p) for p in params])
-        assert all(p.device == xptorch.device(place) for p in params)
+        assert all(p.device == xptorch.device(target) for p in params)
     for a, b in zip(*ends, strict=True):
         np.testing.assert_allclose(a, b, 1e-5, 1e-6)
 
@@ -117,7 +117,7 @@ def test_packs_and_blocks_give_the_same_numbers(
         monkeypatch.setattr(_multi_tensor, "_BLOCK", block)
         monkeypatch.setattr(_multi_tensor, "_SMALL", small)
         params = weights(xptorch)
-        params[0] = params[0].detach().t().requires_grad_()  # blocks need memory in order
+        params[0] = params[0].detach().t().requires_grad_()  # blocks need contiguous memory
         params += [xptorch.arange(float(n), requires_grad=True) for n in (12, 3, 0, 4)]
         params.append(xptorch.arange(3.0, dtype=xptorch.float64, requires_grad=True))
         opt = getattr(optim, name)(params, **options)
@@ -125,14 +125,14 @@ def test_packs_and_blocks_give_the_same_numbers(
             for i, p in enumerate(params):
                 p.grad = xptorch.full_like(p, 0.5 - step + i).detach()
             if step == 1:
-                params[1].grad = params[5].grad = None  # from now on they count other steps
+                params[1].grad = params[5].grad = None  # their step counts differ afterwards
             opt.step()
         ends.append([p.tolist() for p in params])
     assert all(end == ends[0] for end in ends)
 
 
 def test_packs_leave_no_trace() -> None:
-    """Copies, rebound parameters, loaded states and new groups among packed parameters."""
+    """Copies, rebound parameters, loaded states and new groups among parameters in flat groups."""
 
     def trained(small: int, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         monkeypatch.setattr(_multi_tensor, "_SMALL", small)
@@ -172,7 +172,7 @@ def test_packs_leave_no_trace() -> None:
 
 
 def stepped(count: int = 4) -> tuple[Any, list[Any], Callable[[Any], None]]:
-    """An optimizer after a step, its parameters, and what makes another one for some of them."""
+    """An optimizer after one step, its parameters, and a function that steps some of them."""
     params = [xptorch.linspace(0, 1, 3 + i).requires_grad_() for i in range(count)]
     opt = optim.AdamW(params, lr=0.1)
 
@@ -196,13 +196,13 @@ def test_states_of_small_parameters_lie_together_and_stay() -> None:
 def test_states_that_are_shown_stay_where_they_are() -> None:
     opt, params, step = stepped()
     state = opt.state[params[1]]["exp_avg"]
-    shown = state.numpy()
-    for some in (params[:3], params[1:], params):  # of which each makes another pack
+    aliased = state.numpy()
+    for some in (params[:3], params[1:], params):  # each makes another flat group
         step(some)
-        assert shown.tolist() == state.tolist()
+        assert aliased.tolist() == state.tolist()
     twin = copy.deepcopy(opt)
     step(params)
-    assert shown.tolist() == state.tolist()
+    assert aliased.tolist() == state.tolist()
     assert [float(s["step"]) for s in twin.state.values()] == [3.0, 4.0, 4.0, 3.0]
 
 
@@ -318,7 +318,7 @@ def test_closures(torch: Any) -> Any:
     return losses, w.tolist(), opt.step() is None
 
 
-# ---- what they take
+# ---- options and parameters
 
 
 @both
@@ -485,7 +485,7 @@ def test_state_dict_hooks(torch: Any) -> Any:
 
 
 def carried(value: Any, to: types.ModuleType) -> Any:
-    """A state dict with the tensors of one library in the place of the other's."""
+    """A state dict with its tensors converted to those of the library `to`."""
     if isinstance(value, dict):
         return {k: carried(v, to) for k, v in value.items()}
     if hasattr(value, "numpy"):

@@ -1,4 +1,4 @@
-"""Averages of models, their BatchNorms, and the scheduler that goes with them."""
+"""Averaged models, the update of their BatchNorm statistics, and SWALR."""
 
 from __future__ import annotations
 

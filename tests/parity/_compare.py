@@ -1,4 +1,4 @@
-"""Run a call in both libraries and say where values, errors, memory or gradients differ."""
+"""Run a call in both libraries and report where values, errors, memory or gradients differ."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.parity._convert import find, host, shares_memory, tensors
 
 torch.set_num_threads(1)  # the samples are tiny
 
-# rtol, and atol for results of magnitude 1: sums of large terms are as exact as their largest
+# rtol, and atol for results of magnitude 1: the error of a sum scales with its largest term
 TOLERANCES = {
     "float16": (4e-3, 2e-3),  # PyTorch rounds once, at the end
     "bfloat16": (2e-2, 1e-2),
@@ -32,7 +32,7 @@ TOLERANCES = {
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is not as in PyTorch: `kind` is missing or wrong."""
+    """A difference from PyTorch: `kind` is missing or wrong."""
 
     kind: str
     where: str
@@ -44,7 +44,7 @@ class Finding:
 
 @dataclass
 class Findings:
-    """What the checks of one name gave."""
+    """The results of the checks of one name."""
 
     passed: int = 0
     found: list[Finding] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Findings:
         self.found.append(Finding(kind, where, message))
 
     def distinct(self) -> Iterator[Finding]:
-        """The first finding of each kind and place."""
+        """The first finding of each `kind` and `where`."""
         seen = set()
         for f in self.found:
             if (f.kind, f.where) not in seen:
@@ -63,7 +63,7 @@ class Findings:
 
 @dataclass
 class Outcome:
-    """What a call gave: a value or an error."""
+    """The outcome of a call: a value or an error."""
 
     value: Any = None
     error: Exception | None = None
@@ -73,7 +73,7 @@ class Outcome:
 
 
 def run(library: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Outcome:
-    """Call a function, seeded; warnings other than those meant for users are errors in ours."""
+    """Call a function, seeded; in XPTorch, warnings other than UserWarning are errors."""
     with warnings.catch_warnings(action="ignore"):
         if library is xptorch:
             warnings.simplefilter("error")
@@ -86,7 +86,7 @@ def run(library: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -
 
 
 def same_error(findings: Findings, where: str, sample: Any, ours: Outcome, theirs: Outcome) -> bool:
-    """Note a difference in errors; True where both calls gave a value."""
+    """Record a difference in errors; True where both calls returned a value."""
     if theirs.error is not None:
         if _is_unsupported(theirs.error) or isinstance(ours.error, _classes(theirs.error)):
             return False
@@ -101,8 +101,8 @@ def same_error(findings: Findings, where: str, sample: Any, ours: Outcome, their
     return True
 
 
-# Errors of PyTorch's that XPTorch need not share: kernels that it lacks, numbers for `self` that
-# its C methods refuse, memory that `out` shares (XPTorch does not look at that).
+# Errors of PyTorch's that XPTorch need not raise: kernels that PyTorch lacks, numbers for
+# `self` that its C methods refuse, memory that `out` shares (XPTorch does not check that).
 _NOT_SHARED = ("not implemented for", "descriptor", "single memory location", "not resizable")
 
 

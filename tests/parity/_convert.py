@@ -1,4 +1,4 @@
-"""Carry PyTorch's values and functions over to XPTorch."""
+"""Convert PyTorch's values and functions to XPTorch's."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def to_xptorch(value: Any, memo: dict[int, Any] | None = None) -> Any:
     Raises:
         Unsupported: there is no counterpart.
     """
-    memo = {} if memo is None else memo  # one tensor in two places stays one
+    memo = {} if memo is None else memo  # a tensor that occurs twice stays one
     if isinstance(value, torch.Tensor):
         if id(value) not in memo:
             memo[id(value)] = _tensor(value)
@@ -199,5 +199,5 @@ def host(value: Any) -> np.ndarray:
 
 
 def shares_memory(one: Any, other: Any) -> bool:
-    """Whether two tensors of one library lie in the same memory."""
+    """Whether two tensors of one library may share memory."""
     return np.may_share_memory(host(one), host(other))

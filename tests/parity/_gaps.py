@@ -1,9 +1,9 @@
-"""What is known not to be as in PyTorch: one row for each gap, with its reason.
+"""Known differences from PyTorch: one row for each gap, with its reason.
 
-A row names an entry of PyTorch's databases (an fnmatch pattern), where the difference shows (a
-pattern over "kind place", such as "missing *" or "wrong *float16*"), and why. A row that nothing
-matches any more fails the tests: delete it then. Where the reason is rounding that a difference of
-the processor or the BLAS can turn either way, the row need not match on every machine.
+A row names an entry of PyTorch's databases (an fnmatch pattern), where the difference occurs (a
+pattern over "kind where", such as "missing *" or "wrong *float16*"), and why. A row that nothing
+matches any more fails the tests: delete it then. Where the reason is rounding that depends on the
+processor or the BLAS, the row need not match on every machine.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def gaps_of(name: str) -> list[Gap]:
 
 
 def explain(name: str, found: Iterable[Any]) -> tuple[list[Any], list[Gap]]:
-    """Of what was found: what no row explains, and the rows that explained something."""
+    """The findings that no row explains, and the rows that explain a finding."""
     rows = gaps_of(name)
     used: list[Gap] = []
     unexplained = []
@@ -82,7 +82,7 @@ def _matching(finding: Any, rows: list[Gap]) -> Iterator[Gap]:
 
 
 def judge(name: str, found: list[Any]) -> None:
-    """Fail for what no row explains and for rows that explain nothing."""
+    """Fail for findings that no row explains and for rows that explain none."""
     unexplained, used = explain(name, found)
     first_of_each = {f"{f.kind} {f.where}": f for f in reversed(unexplained)}
     idle = [

@@ -1,7 +1,7 @@
 """Compare one of XPTorch's modules with PyTorch's over PyTorch's own test database.
 
-Under the same seed: parameters to the last unit, repr, state_dict, forward, buffers afterwards,
-gradients of parameters and inputs, errors.
+Under the same seed: parameters to a unit in the last place, repr, state_dict, forward, buffers
+afterwards, gradients of parameters and inputs, errors.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _build(
 
 
 class _Described:
-    """Constructor or forward arguments, as `describe` wants them."""
+    """Constructor or forward arguments, in the form that `describe` takes."""
 
     output_process_fn_grad = None
 

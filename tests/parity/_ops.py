@@ -43,7 +43,7 @@ DTYPES = ("float32", "float64", "int64", "int32", "uint8", "bool", "float16")
 DTYPES += ("complex64", "complex128")
 DOUBLE = ("float64", "complex128")  # whose gradients are compared
 VARIANT_DTYPES = ("float32", "int64")  # enough for what only forwards to the function
-NO_VALUE = ("empty", "resize_")  # names whose results hold arbitrary numbers
+NO_VALUE = ("empty", "resize_")  # names whose results hold arbitrary values
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _check_sample(findings: Findings, form: Variant, dtype: str, sample: Any, or
         where = f"{form.name} {dtype}"
         if not same_error(findings, where, sample, ours, theirs):
             return
-        # what is unique of a result, for instance of eigenvectors all but their signs
+        # the unique part of a result: of eigenvectors, for instance, all but their signs
         theirs.value = sample.output_process_fn_grad(theirs.value)
         ours.value = process(ours.value)
         message = _result_difference(form, ours, ours_in, theirs, theirs_in)
@@ -174,7 +174,7 @@ def _result_difference(
 def _call(library: Any, form: Variant, arguments: Any) -> Outcome:
     first, args, kwargs = arguments
     if form.kind == "inplace" and first.requires_grad:
-        first = first.clone()  # a leaf must not be written to
+        first = first.clone()  # a leaf must not be modified in place
     return run(library, form.theirs if library is torch else form.ours, first, *args, **kwargs)
 
 

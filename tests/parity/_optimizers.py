@@ -79,7 +79,7 @@ def parameters(library: Any, dtype: str) -> list[Any]:
 def train(
     library: Any, kind: Any, dtype: str, kwargs: dict[str, Any], grouped: bool
 ) -> dict[str, Any]:
-    """Six steps on a small problem, saved and loaded in the middle; what can be seen of it."""
+    """Six steps on a small problem, saved and loaded in the middle; the observable results."""
     weights = parameters(library, dtype)
     given: Any = weights
     if grouped:
@@ -118,9 +118,9 @@ def _check_schedulers(findings: Findings, where: str, info: Any, makers: Any) ->
 def schedule(library: Any, kind: Any, makers: list[Any]) -> dict[str, Any]:
     """The learning rates of twelve epochs, and the schedulers' state.
 
-    The loss that a plateau is looked for in is a constant: it is one after eleven epochs. The
-    optimizer's own would not do. After seven epochs L-BFGS depends on the last bit of its inputs:
-    one unit in the last place of a weight changes PyTorch's own loss by 6e-7.
+    ReduceLROnPlateau is passed a constant loss: that is a plateau after eleven epochs. The
+    optimizer's own loss would not do. After seven epochs L-BFGS depends on the last bit of its
+    inputs: one unit in the last place of a weight changes PyTorch's own loss by 6e-7.
     """
     weights = parameters(library, "float64")
     optimizer = kind(weights, lr=0.01)

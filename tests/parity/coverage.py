@@ -1,11 +1,11 @@
 """Which of PyTorch's public names XPTorch has: writes COVERAGE.md beside this file.
 
-    python -m tests.parity.coverage            # says what the page would say
+    python -m tests.parity.coverage            # prints the page
     python -m tests.parity.coverage --write    # writes it
-    python -m tests.parity.coverage --names    # takes PyTorch's names anew, from the installed one
+    python -m tests.parity.coverage --names    # updates names.txt from the installed PyTorch, too
 
-PyTorch's names stand in names.txt, so that the page can be made without PyTorch: a line for each
-module (add a line to add a module).
+PyTorch's names are listed in names.txt, so that the page can be made without PyTorch: a line for
+each module (add a line to add a module).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 PAGE, NAMES = HERE / "COVERAGE.md", HERE / "names.txt"
-# parts of PyTorch that other libraries' names begin with, and its compiler's
+# prefixes of PyTorch's bindings to other libraries, of its compiler and of quantisation
 _FOREIGN = ("cudnn_", "miopen_", "mkldnn_", "fbgemm_", "sym_", "fake_quantize", "quantized_")
 
 
@@ -35,7 +35,7 @@ def find(name: str) -> Any:
 
 
 def public_names(module: Any) -> list[str]:
-    """What a module of PyTorch offers: functions, classes, constants; not what it imports."""
+    """A PyTorch module's public names: functions, classes, constants; not what it imports."""
     listed = getattr(module, "__all__", None)
     found = []
     for name in listed or dir(module):
@@ -51,7 +51,7 @@ def public_names(module: Any) -> list[str]:
 
 
 def take_names() -> str:
-    """The text of names.txt: a line for each module, its names behind a colon."""
+    """The text of names.txt: a line for each module, its names after a colon."""
     return "".join(
         f"{name}: {' '.join(public_names(module))}\n"
         for name in known_names()
@@ -66,7 +66,7 @@ def known_names() -> dict[str, list[str]]:
 
 
 def has(module: Any, name: str) -> bool:
-    """Whether a module has a name that can be used."""
+    """Whether a module has a name, and what the name needs can be imported."""
     try:
         return hasattr(module, name)
     except ImportError:
@@ -74,7 +74,7 @@ def has(module: Any, name: str) -> bool:
 
 
 def missing_names() -> dict[str, list[str] | None]:
-    """By module what XPTorch lacks; None where it has no such module."""
+    """The names that XPTorch lacks, by module; None where it has no such module."""
     found: dict[str, list[str] | None] = {}
     for name, names in known_names().items():
         module = find(name.replace("torch", "xptorch", 1))

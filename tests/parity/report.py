@@ -30,7 +30,7 @@ FAMILIES: dict[str, Any] = {"ops": _ops, "modules": _modules, "optimizers": _opt
 
 
 def judge(family: str, options: dict[str, Any], index: int) -> tuple[str, Findings]:
-    """Check the entry at a place in its database."""
+    """Check the entry at an index of its database."""
     home = FAMILIES[family]
     info = home.database[index]
     try:
@@ -76,7 +76,7 @@ def options() -> argparse.Namespace:
 
 
 def chosen(home: Any, names: str) -> tuple[list[int], list[str]]:
-    """Places of the entries to check, and the names that XPTorch lacks."""
+    """Indices of the entries to check, and the names that XPTorch lacks."""
     wanted = set(filter(None, names.split(",")))
     present, absent = [], []
     for i, info in enumerate(home.database):
@@ -96,14 +96,14 @@ def main() -> int:
     for other in ("modules", "optimizers"):
         if getattr(asked, other) is not None:
             family, names = other, getattr(asked, other)
-    places, absent = chosen(FAMILIES[family], names)
+    indices, absent = chosen(FAMILIES[family], names)
     settings: dict[str, Any] = {"limit": asked.samples} if asked.samples else {}
     if asked.dtypes:
         settings["dtypes"] = tuple(asked.dtypes.split(","))
     work: Callable[[int], tuple[str, Findings]] = partial(judge, family, settings)
     counts: Counter[str] = Counter()
     with multiprocessing.get_context("fork").Pool(asked.j) as pool:
-        results = pool.imap(work, places, chunksize=4) if asked.j > 1 else map(work, places)
+        results = pool.imap(work, indices, chunksize=4) if asked.j > 1 else map(work, indices)
         for name, findings in results:
             counts[show(name, findings, asked.verbose)] += 1
             sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""COVERAGE.md says what is so: no name of PyTorch's is missing that it does not list."""
+"""COVERAGE.md is correct: it lists every name of PyTorch's that is missing."""
 
 from __future__ import annotations
 

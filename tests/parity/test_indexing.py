@@ -17,7 +17,7 @@ KEYS_PER_TEST = 40
 
 
 def random_key(rng: np.random.Generator, shape: tuple[int, ...]) -> list[Any]:
-    """Items of a key for an array of that shape; arrays stand for index tensors and masks."""
+    """Items of a key for an array of that shape; arrays represent index tensors and masks."""
     items: list[Any] = []
     axis = 0
     while axis < len(shape) and rng.random() < 0.85:
@@ -62,7 +62,7 @@ def assert_same(function: Any, about: Any) -> None:
     mine, my_error = outcome(function, xptorch)
     theirs, their_error = outcome(function, torch)
     if their_error is None and my_error is IndexError and not any(t.size for t in theirs):
-        return  # PyTorch does not look at the indices where nothing is taken
+        return  # PyTorch does not check the indices where nothing is taken
     assert my_error is their_error, about
     for a, b in zip(mine, theirs, strict=True):
         assert a.shape == b.shape, about
@@ -101,7 +101,7 @@ def test_setitem(block: int) -> None:
             t = library.tensor(x, requires_grad=True)
             w = t.clone()
             key = built(library, items)
-            # of repeated indices, which value stays is left open: give them one
+            # repeated indices: which value is stored is undefined, so all get the same
             shape = () if one else tuple(t[key].shape)
             v = library.tensor(np.random.default_rng(seed).standard_normal(shape))
             w[key] = v.requires_grad_()

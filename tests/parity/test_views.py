@@ -80,7 +80,7 @@ CHANGES: dict[str, Callable[[Any, Any, float], Any]] = {
 
 
 def run(library: Any, x: np.ndarray, seed: int) -> tuple[list[np.ndarray], list[str]]:
-    """The values of all tensors of a program, and the gradient; and what it did."""
+    """The values of all tensors of a program, and the gradient; and the program's steps."""
     r = random.Random(seed)
     leaf = library.tensor(x, requires_grad=True)
     tensors, steps = [leaf * 1.5], []

@@ -1,4 +1,4 @@
-"""Checkpoints: to PyTorch and back, damage, and files that ask for too much."""
+"""Checkpoints: to PyTorch and back, damaged files, and hostile ones."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ VALUES: dict[str, Any] = {
 
 
 class Plain:
-    """A class that checkpoints do not know."""
+    """A class that is not allowed in checkpoints by default."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -59,7 +59,7 @@ def torch() -> Any:
 
 
 def from_torch(torch: Any, obj: Any, **kwargs: Any) -> Any:
-    """What we read of what PyTorch writes."""
+    """The object that we load from PyTorch's file."""
     file = io.BytesIO()
     torch.save(obj, file, **kwargs)
     file.seek(0)
@@ -67,7 +67,7 @@ def from_torch(torch: Any, obj: Any, **kwargs: Any) -> Any:
 
 
 def to_torch(torch: Any, obj: Any) -> Any:
-    """What PyTorch reads of what we write."""
+    """The object that PyTorch loads from our file."""
     return torch.load(saved(obj), weights_only=True)
 
 
@@ -383,8 +383,8 @@ def test_file_errors(tmp_path: Path) -> None:
 
 def test_damaged_files() -> None:
     whole = saved({"x": xptorch.arange(100.0)}).getvalue()
-    place = whole.index(xptorch.arange(100.0).numpy().tobytes()) + 10
-    flipped = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+    position = whole.index(xptorch.arange(100.0).numpy().tobytes()) + 10
+    flipped = whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :]
     other = io.BytesIO()
     with zipfile.ZipFile(other, "w") as z:
         z.writestr("readme", "a")
@@ -401,7 +401,7 @@ def test_torchscript_is_refused() -> None:
         serialization.load(archive(b"\x80\x02N.", constants=b""))
 
 
-# ---- what a file may ask for
+# ---- what a file may contain
 
 
 def archive(pickled: bytes, storage: bytes = bytes(16), **records: bytes) -> io.BytesIO:

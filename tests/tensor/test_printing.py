@@ -1,4 +1,4 @@
-"""The text of tensors, against texts that PyTorch gave, and against PyTorch itself."""
+"""The repr of tensors, against strings recorded from PyTorch, and against PyTorch itself."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def random_array(rng: np.random.Generator, dtype: str) -> np.ndarray:
 
 
 def comparable(text: str) -> str:
-    """The library's name stands in dtypes, and so shifts the lines on which suffixes begin."""
+    """The text without the library's name in dtypes and the line breaks that the name shifts."""
     text = text.replace("xptorch", "torch")
     return re.sub(r",\s+(dtype|requires_grad|grad_fn|size)", r", \1", text)
 

@@ -1,4 +1,4 @@
-"""Checkpointing: the same gradients, less saved, the same random numbers."""
+"""Checkpointing: the same gradients and random numbers, fewer saved tensors."""
 
 from __future__ import annotations
 

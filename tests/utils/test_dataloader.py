@@ -33,7 +33,7 @@ class Made(data.Dataset[Any]):
 
 
 class Numbers(data.IterableDataset[int]):
-    """Worker `w` gives `w + 2` numbers from 10 w on."""
+    """Worker `w` yields `w + 2` numbers from 10 w on."""
 
     def __iter__(self) -> Iterator[int]:
         info = data.get_worker_info()
@@ -255,7 +255,7 @@ def test_persistent_workers_stay() -> None:
     loader = data.DataLoader(
         Made(lambda i: os.getpid()), num_workers=1, batch_size=None, persistent_workers=True
     )
-    first = next(iter(loader))  # leaves three batches behind, for nobody
+    first = next(iter(loader))  # leaves three batches unread
     assert set(loader) == {first}
     assert len(list(loader)) == 4
 

@@ -22,7 +22,7 @@ class Marked(dict[str, Any]):
 
 
 class AtOnce(list[Any]):
-    """A dataset that gives batches; it counts them."""
+    """A dataset that returns batches; it counts them."""
 
     batches = 0
 
@@ -219,16 +219,16 @@ def test_batch_sampler(torch: Any) -> Any:
 @both
 def test_distributed_sampler(torch: Any) -> Any:
     sampler = torch.utils.data.DistributedSampler
-    shares = [sampler(range(11), 3, r, seed=2) for r in range(3)]
-    first = [list(s) for s in shares]
-    for s in shares:
+    replicas = [sampler(range(11), 3, r, seed=2) for r in range(3)]
+    first = [list(s) for s in replicas]
+    for s in replicas:
         s.set_epoch(1)
     return [
         first,
-        [list(s) for s in shares],
+        [list(s) for s in replicas],
         [list(sampler(range(11), 3, r, shuffle=False, drop_last=True)) for r in range(3)],
         [list(sampler(range(2), 5, r)) for r in range(5)],
-        [len(s) for s in shares],
+        [len(s) for s in replicas],
         said(lambda: sampler(range(3), 2, 2)),
     ]
 
@@ -242,7 +242,7 @@ def test_distributed_sampler_needs_a_process_group() -> None:
 
 
 def samples() -> list[Any]:
-    """Batches of which PyTorch makes something, or an error."""
+    """Batches that PyTorch collates, or raises an error for."""
     return [
         [np.ones(2), np.zeros(2)],
         [np.ones(2), np.ones(2, "int32")],

@@ -1,1 +1,1 @@
-"""What everything stands on: dtypes, devices, the interface to array libraries, threads."""
+"""The foundations: dtypes, devices, the interface to array libraries, threads."""

@@ -2,7 +2,7 @@
 
 A backend is one array library. Its namespace `xp` holds the array API's functions and the few that
 the standard lacks (`unfold`, `index_add`, …: the methods below under "on xp"), each with a generic
-version here that uses the standard alone.
+version here that uses only the standard's functions.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any, ClassVar
 from xptorch._core import erf as _erf
 
 Array = Any  # an array of any library
-Namespace = Any  # its functions
+Namespace = Any  # the functions of a library
 
 
 class _Namespace:
-    """An array library's functions with the seam's in front; looked up once, then attributes."""
+    """An array library's functions, the backend's methods first; each is cached at first use."""
 
     def __init__(self, library: Namespace, **functions: Any) -> None:
         self.__dict__.update(functions, library=library)
@@ -32,17 +32,17 @@ class _Namespace:
 
 
 class Backend:
-    """One array library. Subclasses say what differs; every method here works with the standard.
+    """One array library. Subclasses override what differs; the defaults need only the standard.
 
     Attributes:
         name: the backend's name, such as ``"numpy"``.
-        hint: what to install to have it, for error messages.
-        xp: its namespace: the array API's names, and the methods named in `ON_XP`.
+        hint: what to install to get it, for error messages.
+        xp: its namespace: the array API's functions, and the methods named in `ON_XP`.
     """
 
     name: ClassVar[str]
     hint: ClassVar[str] = ""
-    block: ClassVar[int] = 1 << 20  # elements that large operations should work on at a time
+    block: ClassVar[int] = 1 << 20  # elements that large operations should process at a time
     kernels: ClassVar[Mapping[str, Callable[..., Any]]] = {}  # see `dispatchable` in _engine/op.py
     ON_XP: ClassVar[tuple[str, ...]] = (
         *("shares_memory", "owns_memory", "strides", "address", "reshape_view", "as_strided"),
@@ -60,21 +60,21 @@ class Backend:
     )
 
     def __init__(self, library: Namespace) -> None:
-        seam = {name: getattr(self, name) for name in self.ON_XP}
-        self.xp: Namespace = _Namespace(library, **seam)
+        methods = {name: getattr(self, name) for name in self.ON_XP}
+        self.xp: Namespace = _Namespace(library, **methods)
 
     # ---- devices and host copies
 
     def device_count(self) -> int:
-        """How many devices of this library there are; 0 where none works."""
+        """The number of usable devices of this library; 0 if there is none."""
         return 1
 
     def current_index(self) -> int | None:
-        """The index that a device named without one stands for; None where there is only one."""
+        """The index of a device that is given without one; None where there is only one device."""
         return None
 
     def raw_device(self, index: int | None) -> Any:
-        """What the library's functions take as `device=`."""
+        """The value that the library's functions take as `device=`."""
         return None
 
     def activate(self, index: int | None) -> AbstractContextManager[Any]:
@@ -86,17 +86,17 @@ class Backend:
         return self.xp.asarray(array, device=self.raw_device(index), copy=True)
 
     def to_host(self, x: Array) -> Any:
-        """The array as a NumPy array; shares memory where the library's arrays live on the host."""
+        """The array as a NumPy array; shares memory where the library keeps arrays on the host."""
         raise NotImplementedError(f"{self.name}: to_host")
 
     def synchronize(self, index: int | None = None) -> None:
         """Wait until all work queued on the device is done."""
 
     def memory_stats(self, index: int | None = None, reset_peak: bool = False) -> dict[str, int]:
-        """Bytes: allocated, reserved, peak, free, total; empty where the library does not know.
+        """Bytes: allocated, reserved, peak, free, total; empty where the library reports none.
 
         Args:
-            reset_peak: let `peak` count from now on.
+            reset_peak: restart the measurement of `peak`.
         """
         return {}
 
@@ -105,14 +105,14 @@ class Backend:
         raise NotImplementedError(f"{self.name}: properties of a device")
 
     def empty_cache(self) -> None:
-        """Give unused cached memory back."""
+        """Release unused cached memory."""
 
     def threads(self, count: int | None = None) -> int:
-        """How many threads of the host the library's work is shared among; sets it if told."""
+        """The number of host threads that the library uses; set to `count` if that is given."""
         return 1
 
     def ignore_fp_warnings(self) -> None:
-        """Tell the library not to warn of overflow and 0/0, in the current context."""
+        """Suppress the library's warnings about overflow and 0/0, in the current context."""
 
     # ---- on xp: memory
 
@@ -121,11 +121,11 @@ class Backend:
         return False
 
     def owns_memory(self, x: Array) -> bool:
-        """Whether `x` holds memory of its own that no other array shares."""
+        """Whether `x` owns its memory, rather than sharing that of another array."""
         return False
 
     def strides(self, x: Array) -> tuple[int, ...]:
-        """Steps in elements along each axis; C order where the library does not tell."""
+        """The strides in elements; those of C order where the library does not report them."""
         sizes = [max(s, 1) for s in x.shape]
         return tuple(math.prod(sizes[i + 1 :]) for i in range(len(sizes)))
 
@@ -134,7 +134,7 @@ class Backend:
         raise NotImplementedError(f"{self.name} does not tell where its arrays lie in memory")
 
     def reshape_view(self, x: Array, shape: tuple[int, ...]) -> Array | None:
-        """`x` in another shape without a copy, or None where that cannot be."""
+        """`x` in another shape without a copy, or None where that is impossible."""
         try:
             return self.xp.reshape(x, shape, copy=False)
         except (ValueError, AttributeError):
@@ -155,7 +155,7 @@ class Backend:
         return self.assign(x, key, x[key] + value)
 
     def astype(self, x: Array, dtype: Any) -> Array:
-        """`x` in another dtype, itself if it has it."""
+        """`x` cast to a dtype; `x` itself if it has that dtype already."""
         return self.xp.library.astype(x, dtype, copy=False)
 
     def as_strided(
@@ -163,16 +163,16 @@ class Backend:
     ) -> Array:
         """The memory of `x`, from `offset` on, with those strides in elements: a view if possible.
 
-        Strides count in the memory as `strides` tells it: in C order where it cannot be seen.
+        The strides refer to the memory layout that `strides` reports: C order where it is unknown.
         """
-        places = element_positions(self.xp, shape, strides, offset, x.device)
-        return self.xp.reshape(self.xp.take(self.xp.reshape(x, (-1,)), places, axis=0), shape)
+        positions = element_positions(self.xp, shape, strides, offset, x.device)
+        return self.xp.reshape(self.xp.take(self.xp.reshape(x, (-1,)), positions, axis=0), shape)
 
     def diagonal(self, x: Array, offset: int) -> Array:
         """The diagonals of the last two axes, as the last axis: a view if possible."""
         *lead, rows, cols = x.shape
         count = max(min(rows + min(offset, 0), cols - max(offset, 0)), 0)
-        # Row after row, a step along the diagonal is a row and a column.
+        # In C order, one step along the diagonal is one row and one column.
         start = max(offset, -offset * cols) if count else 0
         flat = self.xp.reshape(x, (*lead, rows * cols))
         return flat[..., start : min(start + count * (cols + 1), rows * cols) : cols + 1]
@@ -200,12 +200,12 @@ class Backend:
         xp, n, c, d = self.xp, windows.shape[0], windows.shape[-1], len(kernel)
         counts = windows.shape[1 : d + 1]
         tiles = tuple(o * k for o, k in zip(counts, kernel, strict=True))
-        if kernel == stride and size == tiles and set(dilation) <= {1}:  # windows side by side
+        if kernel == stride and size == tiles and set(dilation) <= {1}:  # windows tile it
             axes = (0, *[a for i in range(d) for a in (1 + i, 1 + d + i)], 2 * d + 1)
             return xp.reshape(xp.permute_dims(windows, axes), (n, *size, c))
         out = xp.zeros((n, *size, c), dtype=windows.dtype, device=windows.device)
-        places = window_slices(size, kernel, stride, dilation)
-        for (lead, tap), key in zip(_taps(kernel), places, strict=True):
+        positions = window_slices(size, kernel, stride, dilation)
+        for (lead, tap), key in zip(_taps(kernel), positions, strict=True):
             out = self.add_to(out, key, windows[(*lead, *tap)])
         return out
 
@@ -235,7 +235,7 @@ class Backend:
     def zeros_with(self, x: Array, shape: tuple[int, ...], key: Any) -> Array:
         """Zeros of that shape with `x` at the basic indices `key`."""
         zeros = self.xp.zeros(shape, dtype=x.dtype, device=x.device)
-        if None in key:  # the standard takes new axes when reading only
+        if None in key:  # the standard supports new axes only for reading
             key = tuple(k for k in key if k is not None)
             x = self.xp.reshape(x, zeros[key].shape)
         return self.assign(zeros, key, x)
@@ -256,19 +256,19 @@ class Backend:
     def add_along_axis(
         self, values: Array, index: Array, axis: int, shape: tuple[int, ...]
     ) -> Array:
-        """Zeros of that shape with `values` added where `index` points along an axis."""
+        """Zeros of that shape with `values` added at the positions `index` along an axis."""
         xp, flat = self.xp, self.flat_index(index, axis, shape)
         rows = self.segment_sum(xp.reshape(values, (-1,)), flat, math.prod(shape))
         return xp.reshape(rows, shape)
 
     def put_along_axis(self, x: Array, index: Array, values: Array, axis: int) -> Array:
-        """A new array: `x` with `values` where `index` points along an axis."""
+        """A new array: `x` with `values` at the positions `index` along an axis."""
         xp, flat = self.xp, self.flat_index(index, axis, x.shape)
         rows = xp.index_put(xp.reshape(x, (-1,)), flat, xp.reshape(values, (-1,)))
         return xp.reshape(rows, x.shape)
 
     def flat_index(self, index: Array, axis: int, shape: tuple[int, ...]) -> Array:
-        """Where in the flattened `shape` the elements lie that `index` points to along an axis."""
+        """Positions in the flattened `shape` of the elements that `index` selects along an axis."""
         xp, total = self.xp, 0
         for i, n in enumerate(index.shape):
             if i == axis:
@@ -285,9 +285,9 @@ class Backend:
         return self.xp.where(found, rows, x)
 
     def _last_rows(self, x: Array, index: Array, values: Array, total: bool) -> tuple[Array, Array]:
-        """For each row of `x`: is it indexed, and the last (or the sum) of the values it gets.
+        """For each row of `x`: whether it is indexed, and the last (or the sum) of its values.
 
-        Sorted by row, the values of one row are neighbours; doubling steps sum them without the
+        Sorted by row, the values of one row are adjacent; doubling steps sum them without the
         integer-array assignment that the standard lacks.
         """
         xp = self.xp
@@ -314,7 +314,7 @@ class Backend:
     # ---- on xp: elementwise
 
     def where_or_zero(self, x: Array, mask: Array) -> Array:
-        """`x` where `mask`, else 0 (an exact choice: 0 also where `x` is not finite)."""
+        """`x` where `mask`, else 0 (selected, not multiplied: 0 also where `x` is not finite)."""
         return self.xp.where(mask, x, self.xp.zeros_like(x))
 
     def relu(self, x: Array) -> Array:
@@ -322,11 +322,11 @@ class Backend:
         return self.xp.maximum(x, self.xp.zeros_like(x))
 
     def softmax_shift(self, x: Array, axis: int) -> Array:
-        """The maximum along an axis, kept as size 1; or any number as good to shift exp(x) by."""
+        """What to subtract for a stable exp(x): the maximum along an axis, or a value near it."""
         return self.xp.max(x, axis=axis, keepdims=True)
 
     def erf(self, x: Array) -> Array:
-        """The error function, to the last units of the dtype."""
+        """The error function, accurate to the last digits of the dtype."""
         return _erf.erf(self.xp, x)
 
     def erfc(self, x: Array) -> Array:
@@ -337,14 +337,14 @@ class Backend:
 def element_positions(
     xp: Namespace, shape: tuple[int, ...], strides: tuple[int, ...], offset: int, on: Any
 ) -> Array:
-    """Where in memory the elements of an array of that shape and those strides lie, as 1-D."""
+    """The memory offsets, 1-D, of the elements of an array with that shape and those strides."""
     total = xp.full((1,), offset, dtype=xp.int64, device=on)
     for n, step in zip(shape, strides, strict=True):
         total = xp.reshape(total[:, None] + xp.arange(n, device=on) * step, (-1,))
     return total
 
 
-# The axes of (n, c, s…) with the channels moved behind the others, and back.
+# The permutations of (n, c, s…) to channels last, and back to channels first.
 LAST = {2: (0, 1), 3: (0, 2, 1), 4: (0, 2, 3, 1), 5: (0, 2, 3, 4, 1)}
 FIRST = {2: (0, 1), 3: (0, 2, 1), 4: (0, 3, 1, 2), 5: (0, 4, 1, 2, 3)}
 
@@ -360,7 +360,7 @@ def window_slices(
     stride: tuple[int, ...],
     dilation: tuple[int, ...],
 ) -> list[tuple[slice, ...]]:
-    """For each element of the kernel, the slices of (n, s1 … sd, c) that it meets."""
+    """For each element of the kernel, the slices of (n, s1 … sd, c) that it applies to."""
     axes = []
     for s, k, step, gap in zip(size, kernel, stride, dilation, strict=True):
         reach = (window_count(s, k, step, gap) - 1) * step + 1

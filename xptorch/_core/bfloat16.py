@@ -1,8 +1,8 @@
-"""bfloat16 on NumPy, through the package ml_dtypes: numbers of 16 bits with float32's range.
+"""bfloat16 on NumPy, through the package ml_dtypes: 16-bit floats with float32's range.
 
-As in PyTorch, an op on bfloat16 computes in float32 and rounds its result once. Nothing of this is
-in the way of programs without bfloat16: the first such tensor puts a wider step in front of
-`local.mode.run`, through which the engine calls all array code.
+As in PyTorch, an op on bfloat16 computes in float32 and rounds its result once. Programs without
+bfloat16 have no overhead: only the first such tensor wraps `local.mode.run`, through which the
+engine calls all array code, in a function that casts to float32.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from xptorch._core.mode import local, ops_by_forward
 from xptorch._core.registry import BackendError
 
 _raw: Any = None  # NumPy's dtype, once ml_dtypes is loaded
-_NATIVE = ("astype", "to_complex")  # these name the dtype of their result
+_NATIVE = ("astype", "to_complex")  # their arguments specify the result's dtype
 
 
 def activate(on: Any) -> Any:
-    """Make bfloat16 known to a device; its dtype in the array library.
+    """Register bfloat16 with a device; returns its dtype in the array library.
 
     Raises:
         BackendError: ml_dtypes is not installed.
@@ -45,18 +45,18 @@ def activate(on: Any) -> Any:
 
 
 def _wide(narrow: Callable[..., Any]) -> Callable[..., Any]:
-    """`local.mode.run` that computes ops on bfloat16 in float32."""
+    """A `local.mode.run` that computes ops on bfloat16 in float32."""
 
     def run(function: Any, *args: Any, **static: Any) -> Any:
         node = getattr(function, "__self__", None)
-        if hasattr(node, "op"):  # its step of the backward pass
+        if hasattr(node, "op"):  # the backward function of a node
             return _backward(narrow, function, node, *args)
         op = _op_of(function)
         if op is None or op.view or op.name in _NATIVE or not any(map(_is_bfloat16, args[1:])):
             return narrow(function, *args, **static)
         xp, *arrays = args
         first = next(x for x in arrays if getattr(x, "dtype", None) in _FLOATS)
-        wider = {k: xp.float32 if _names(v) else v for k, v in static.items()}
+        wider = {k: xp.float32 if _is_dtype(v) else v for k, v in static.items()}
         y = narrow(function, xp, *[_widened(xp, x) for x in arrays], **wider)
         if not _is_bfloat16(first):
             return y
@@ -67,21 +67,21 @@ def _wide(narrow: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _op_of(function: Any) -> Any:
-    """The op of which this is the forward, None if of none."""
+    """The op whose forward this is, or None."""
     try:
         return ops_by_forward.get(function)
-    except TypeError:  # it has no hash
+    except TypeError:  # not hashable
         return None
 
 
 def _backward(narrow: Any, step: Any, node: Any, xp: Any, g: Any, saved: dict[str, Any]) -> Any:
-    """The gradients of a node, in bfloat16 where that is what its inputs are."""
+    """The gradients of a node, in bfloat16 where its inputs are bfloat16."""
     given = g if isinstance(g, tuple) else (g,)
     coming = any(map(_is_bfloat16, given))
     if node.op.name in _NATIVE or not (coming or any(map(_is_bfloat16, saved.values()))):
         return narrow(step, xp, g, saved)
     wide = tuple([_widened(xp, x) for x in given])
-    kept = {k: xp.float32 if _names(v) else _widened(xp, v) for k, v in saved.items()}
+    kept = {k: xp.float32 if _is_dtype(v) else _widened(xp, v) for k, v in saved.items()}
     grads = narrow(step, xp, wide if isinstance(g, tuple) else wide[0], kept)
     found = []
     for edge, x in zip(node.edges, grads, strict=True):
@@ -103,12 +103,12 @@ _FLOATS = _Floats()
 def _is_bfloat16(x: Any) -> bool:
     if isinstance(x, (list, tuple)):
         return any(map(_is_bfloat16, x))
-    # By class: other libraries' dtypes do not like to be compared with NumPy's.
+    # By class: other libraries' dtypes cannot always be compared with NumPy's.
     return getattr(x, "dtype", None).__class__ is _raw.__class__ and hasattr(x, "shape")
 
 
-def _names(x: Any) -> bool:
-    """Whether a static argument is the dtype itself."""
+def _is_dtype(x: Any) -> bool:
+    """Whether a static argument is the dtype bfloat16 itself."""
     return x.__class__ is _raw.__class__
 
 

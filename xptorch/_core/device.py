@@ -1,6 +1,6 @@
-"""Devices: where a tensor lives, and on which device new ones are made.
+"""Devices: where a tensor is stored, and where new tensors are created by default.
 
-A backend is a device: numpy is ``cpu``, cupy ``cuda``, any other has its own name.
+Each backend is a device type: numpy is ``cpu``, cupy ``cuda``, any other has its own name.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from xptorch._core.registry import backend_names, is_known, load
 
 _DEVICE_OF = {"numpy": "cpu", "cupy": "cuda"}
 _BACKEND_OF = {d: b for b, d in _DEVICE_OF.items()}
-_NAMED_ONLY = ("meta", "mps", "xpu", "hpu", "xla", "mtia")  # PyTorch's, which no backend drives
-_default: list[device] = []  # the stack of `with device(...)`, under it the one set for good
+_NAMED_ONLY = ("meta", "mps", "xpu", "hpu", "xla", "mtia")  # in PyTorch, but without a backend
+_default: list[device] = []  # the global default, then those of `with device(...)`
 
 
 class device:
-    """Where a tensor lives: ``device("cpu")``, ``device("cuda", 1)``, ``device("torch")``.
+    """Where a tensor is stored: ``device("cpu")``, ``device("cuda", 1)``, ``device("torch")``.
 
-    As a context manager it makes itself the default device of the block.
+    As a context manager it is the default device within the block.
 
     Raises:
-        RuntimeError: the text names no device.
+        RuntimeError: the string specifies no device.
     """
 
     __slots__ = ("backend", "dtype_of", "floating", "index", "ndarray", "raw", "type", "xp")
@@ -103,7 +103,7 @@ def _type_name(value: object) -> str:
 
 
 def resolve(spec: Any = None) -> device:
-    """The device that `spec` (None, a name, an index, a device) stands for, its backend loaded."""
+    """The device for `spec` (None, a name, an index, a device), with its backend loaded."""
     if spec is None:
         return _default[-1] if _default else _initial_default()
     d = spec if isinstance(spec, device) else device(spec)
@@ -133,7 +133,7 @@ def _equip(d: device, backend: Backend) -> None:
         if raw is not None and dt is not dtypes.bfloat16:
             d.dtype_of[backend.xp.zeros((1,), dtype=raw, device=d.raw).dtype] = dt
     d.floating = frozenset(r for r, dt in d.dtype_of.items() if dt.is_floating_point)
-    d.xp = backend.xp  # last: its presence says that the device is ready
+    d.xp = backend.xp  # last: its presence marks the device as ready
 
 
 def _initial_default() -> device:
@@ -144,10 +144,10 @@ def _initial_default() -> device:
 
 
 def set_default_device(d: Any) -> None:
-    """New tensors are made on this device from now on; None goes back to ``cpu``."""
+    """Create new tensors on this device by default; None resets the default to ``cpu``."""
     _default[:1] = [resolve("cpu" if d is None else d)]
 
 
 def get_default_device() -> device:
-    """The device on which new tensors are made."""
+    """The device on which new tensors are created by default."""
     return resolve()

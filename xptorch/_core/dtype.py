@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-BOOL, INTEGER, FLOAT, COMPLEX = range(4)  # the categories of promotion, in their order
+BOOL, INTEGER, FLOAT, COMPLEX = range(4)  # the categories of type promotion, in order
 
 
 class dtype:
@@ -87,7 +87,7 @@ def set_default_dtype(d: dtype) -> None:
 
 
 def of_scalar(value: complex) -> dtype:
-    """The dtype that a Python number has as a tensor of its own."""
+    """The dtype of a tensor made from a Python number alone."""
     if isinstance(value, bool):
         return bool_
     if isinstance(value, int):
@@ -96,13 +96,13 @@ def of_scalar(value: complex) -> dtype:
         return _default
     if isinstance(value, complex):
         return _default.to_complex()
-    if getattr(value, "ndim", 1) == 0 and hasattr(value, "item"):  # of an array library
+    if getattr(value, "ndim", 1) == 0 and hasattr(value, "item"):  # a scalar of an array library
         return of_scalar(value.item())
     raise TypeError(f"expected a number, got {type(value).__name__}")
 
 
 def promote_types(type1: dtype, type2: dtype) -> dtype:
-    """The smallest dtype that holds the values of both."""
+    """The smallest dtype that can represent the values of both."""
     if type1 is type2:
         return type1
     low, high = sorted((type1, type2), key=lambda d: (d.category, d.itemsize))
@@ -112,7 +112,7 @@ def promote_types(type1: dtype, type2: dtype) -> dtype:
         return complex128 if wide else high
     if low.category == INTEGER:
         return _promote_integers(low, high)
-    return float32 if low.itemsize == high.itemsize else high  # the two of 16 bits
+    return float32 if low.itemsize == high.itemsize else high  # float16 and bfloat16
 
 
 def _promote_integers(low: dtype, high: dtype) -> dtype:

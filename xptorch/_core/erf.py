@@ -1,4 +1,4 @@
-"""The error function from the functions that the array API has.
+"""The error function, computed with the array API's functions.
 
 Source: W. J. Cody, Rational Chebyshev approximations for the error function, 1969.
 """
@@ -27,7 +27,7 @@ _ONE_OVER_SQRT_PI = 0.56418958354775628695
 
 
 def erf(xp: Any, x: Any) -> Any:
-    """The error function, to the last units of the dtype."""
+    """The error function, accurate to the last digits of the dtype."""
     square = xp.minimum(x * x, xp.full_like(x, 0.25))
     inner = x * _ratio(_NEAR_P, _NEAR_Q, square)
     outer = xp.sign(x) * (1.0 - _tail(xp, xp.abs(x)))

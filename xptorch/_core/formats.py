@@ -1,4 +1,4 @@
-"""`layout` and `memory_format`: names for how tensors lie in memory."""
+"""`layout` and `memory_format`: names of memory layouts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Name:
 
 
 class layout(_Name):
-    """How a tensor stores its elements: `strided` is the only one there is."""
+    """How a tensor stores its elements: `strided` is the only layout."""
 
 
 class memory_format(_Name):

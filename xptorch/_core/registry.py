@@ -1,7 +1,7 @@
-"""Which backends there are, here and in other packages, and how one is loaded.
+"""The registry of backends: which exist, here and in other packages, and how one is loaded.
 
-A built-in backend is a folder of `xptorch.backends`. Another package brings one by an entry point
-of the group ``xptorch.backends``: its name is the backend's, its object the subclass of `Backend`.
+A built-in backend is a folder of `xptorch.backends`. Another package adds one by an entry point of
+the group ``xptorch.backends``: its name is the backend's, its object the subclass of `Backend`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _loaded: dict[str, Backend] = {}
 class BackendError(RuntimeError, AssertionError):
     """A backend is unknown, not installed, or finds no device; the message says what to do.
 
-    It is what PyTorch raises: an AssertionError without CUDA, a RuntimeError without a device.
+    Its types are those of PyTorch's: AssertionError without CUDA, RuntimeError without a device.
     """
 
 
 def backend_names() -> list[str]:
-    """The backends that this installation knows, whether or not their libraries are installed."""
+    """The names of all backends, whether or not their libraries are installed."""
     return sorted({*_built_in(), *_entry_points()})
 
 
@@ -40,7 +40,7 @@ def _built_in() -> set[str]:
 
 
 def _entry_points() -> dict[str, Any]:
-    """What other installed packages bring, by name."""
+    """The backends that other installed packages add, by name."""
     from importlib import metadata  # the import takes 30 ms
 
     return {entry.name: entry for entry in metadata.entry_points(group="xptorch.backends")}
@@ -65,7 +65,7 @@ def works(name: str) -> bool:
 
 
 def _start(name: str) -> Backend | str:
-    """The backend of that name, or what is in its way."""
+    """The backend of that name, or why it cannot be used."""
     if name in _loaded:
         return _loaded[name]
     if not is_known(name):

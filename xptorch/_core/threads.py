@@ -1,4 +1,4 @@
-"""How many threads of the host operations are shared among."""
+"""The number of host threads that operations use."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ __all__ = [
 
 
 def get_num_threads() -> int:
-    """How many threads a large operation on the CPU is shared among.
+    """The number of threads that a large operation on the CPU uses.
 
-    At first OMP_NUM_THREADS, or as many as there are processors that the program may use.
+    Initially OMP_NUM_THREADS, or the number of processors available to the program.
     """
     return registry.load("numpy").threads()
 
 
 def set_num_threads(count: int) -> None:
-    """Share large operations on the CPU among that many threads, matrix products included.
+    """Parallelise large operations on the CPU, matrix products included, over that many threads.
 
     Raises:
         TypeError: `count` is not an int.
@@ -31,12 +31,12 @@ def set_num_threads(count: int) -> None:
 
 
 def get_num_interop_threads() -> int:
-    """How many operations run at once: one, in the order of the program."""
+    """How many operations run at once: one, in program order."""
     return 1
 
 
 def set_num_interop_threads(count: int) -> None:
-    """Operations run one at a time whatever the number, which cannot change a result.
+    """Changes nothing, as operations run one at a time whatever the number.
 
     Raises:
         TypeError: `count` is not an int.

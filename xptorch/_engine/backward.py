@@ -1,4 +1,4 @@
-"""The walk back through the graph, the newest node first: vector-Jacobian products."""
+"""The backward pass through the graph, newest node first: vector-Jacobian products."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from xptorch._engine.grad_mode import switch
 from xptorch._engine.graph import Node, as_tensor, bump_version, gradient_edge, setup, wrap
 
 hooked: dict[int, Callable[[], Any]] = {}  # weak references to the leaves that have hooks
-anomaly: Any = None  # what looks on at every node's gradients under detect_anomaly
+anomaly: Any = None  # checks every node's gradients under detect_anomaly
 
 
 def differentiate(
@@ -37,7 +37,7 @@ def differentiate(
         create_graph: record the computation, so that the gradients can be differentiated.
         retain_graph: keep what the nodes saved.
         store: add the gradients of `inputs` to their `.grad` as well; nothing is returned.
-        within: stop at the inputs: how they depend on each other does not count, hooks are not run.
+        within: stop at the inputs: ignore how they depend on each other, and run no hooks.
     """
     pending: dict[Any, Any] = {}  # gradient so far, of a Node or a leaf
     heap: list[tuple[int, Node]] = []
@@ -64,7 +64,7 @@ def differentiate(
                     pending[edge] = pending[edge] + x
                 else:
                     pending[edge] = local.mode.run(operator.add, pending[edge], x)
-            g = x = gradients = ()  # `_deliver` copies what somebody else still holds
+            g = x = gradients = ()  # `_deliver` copies what is still referenced elsewhere
             if awaited is not None and edges is not roots:
                 for leaf in _complete(edges, awaited):
                     _deliver(leaf, pending, found, store, create_graph)
@@ -82,13 +82,13 @@ def differentiate(
             if hooks is not None:
                 g = hooks.arrived(node, g, create_graph)
             if useful is not None and not any(e in useful for e in edges if e is not None):
-                if captured:  # PyTorch shows what hooks made of it only where the way ends
+                if captured:  # PyTorch returns a hooked gradient only at the end of a path
                     found[node] = g
                 continue
             if hooks is None and anomaly is None:
                 gradients = node.gradients(g, create_graph)
             else:
-                gradients = _watched(node, g, create_graph)
+                gradients = _gradients_with_hooks(node, g, create_graph)
             if not retain_graph:
                 node.free()
         if within:
@@ -107,8 +107,8 @@ def differentiate(
     ]
 
 
-def _watched(node: Node, g: Any, create_graph: bool) -> Sequence[Any]:
-    """A node's gradients where hooks or anomaly detection look on."""
+def _gradients_with_hooks(node: Node, g: Any, create_graph: bool) -> Sequence[Any]:
+    """A node's gradients, with its hooks and anomaly detection."""
     step = node.gradients if node.hooks is None else partial(node.hooks.gradients, node)
     if anomaly is None:
         return step(g, create_graph)
@@ -116,7 +116,7 @@ def _watched(node: Node, g: Any, create_graph: bool) -> Sequence[Any]:
 
 
 def _reachable(roots: Sequence[Any], ends: Collection[Any] = ()) -> set[Node]:
-    """The nodes that `roots` were made by, back to those in `ends` and no further."""
+    """The nodes that `roots` depend on, up to and including those in `ends`."""
     nodes: set[Node] = set()
     stack = [r for r in roots if isinstance(r, Node)]
     while stack:
@@ -129,7 +129,7 @@ def _reachable(roots: Sequence[Any], ends: Collection[Any] = ()) -> set[Node]:
 
 
 def leaves_of(tensors: Sequence[Any]) -> list[Any]:
-    """The leaves that a backward pass from these tensors would give gradients to."""
+    """The leaves that get gradients in a backward pass from these tensors."""
     roots = [gradient_edge(t) for t in tensors if t.requires_grad]
     nodes = _reachable(roots)
     edges = [e for n in nodes for e in n.edges if e is not None and not isinstance(e, Node)]
@@ -137,7 +137,7 @@ def leaves_of(tensors: Sequence[Any]) -> list[Any]:
 
 
 def _leading_to(wanted: set[Any], roots: Sequence[Any], within: bool) -> set[Any]:
-    """The places from which gradients can reach one of the `wanted`."""
+    """The gradient edges from which the backward pass reaches one of the `wanted`."""
     useful = set(wanted)
     # An edge always leads to an older node.
     for node in sorted(_reachable(roots, wanted if within else ()), key=lambda n: n.sequence_nr):
@@ -147,14 +147,14 @@ def _leading_to(wanted: set[Any], roots: Sequence[Any], within: bool) -> set[Any
 
 
 def _edges_to_hooked(roots: Sequence[Any], useful: set[Any] | None) -> dict[Any, int]:
-    """How many gradients each leaf that has hooks will get, so that it is seen when it has all."""
+    """How many gradients each leaf with hooks will get, to detect when it has them all."""
     leaves = {t for t in (r() for r in list(hooked.values())) if t is not None}
     nodes = _reachable(roots) if useful is None else _reachable(roots) & useful
     return Counter(e for n in nodes for e in n.edges if e in leaves)
 
 
 def _complete(edges: Sequence[Any], awaited: dict[Any, int]) -> list[Any]:
-    """The awaited leaves that have all their gradients, now that a node has given its own."""
+    """The awaited leaves that have all their gradients after those of a node were added."""
     done = []
     for edge in edges:
         if edge in awaited:
@@ -165,7 +165,7 @@ def _complete(edges: Sequence[Any], awaited: dict[Any, int]) -> list[Any]:
 
 
 def _filled(node: Node, slots: list[Any], create_graph: bool) -> tuple[Any, ...]:
-    """Gradients of all outputs of a node, zeros for outputs that nobody used."""
+    """Gradients of all outputs of a node, zeros for unused outputs."""
     on = node.device
     filled = []
     for g, like in zip(slots, node.outputs or (), strict=True):
@@ -180,7 +180,7 @@ def _filled(node: Node, slots: list[Any], create_graph: bool) -> tuple[Any, ...]
 def _deliver(
     t: Any, pending: dict[Any, Any], found: dict[Any, Any], store: bool, create_graph: bool
 ) -> None:
-    """Hand a leaf the gradient that has come together for it."""
+    """Run a leaf's hooks on its accumulated gradient, which then goes to `.grad` or `found`."""
     if t not in pending:
         return
     if t._hooks:
@@ -190,7 +190,7 @@ def _deliver(
     if not store:
         found[t] = pending.pop(t)
         return
-    # The user may change .grad in place: nobody else may hold it. Two references are from here.
+    # The user may change .grad in place, so it must not be shared. Two references are from here.
     own = sys.getrefcount(pending[t]) <= 2 and not create_graph
     accumulate(t, pending.pop(t), create_graph, own)
     if t._after_hooks:
@@ -199,7 +199,7 @@ def _deliver(
 
 
 def run_hooks(hooks: Any, g: Any, on: device, create_graph: bool) -> Any:
-    """The gradient after hooks have seen it, each of which may have returned another."""
+    """The gradient after all hooks, each of which may have replaced it."""
     t = g if create_graph else as_tensor(g, on)
     for hook in list(hooks):
         changed = hook(t)
@@ -209,7 +209,7 @@ def run_hooks(hooks: Any, g: Any, on: device, create_graph: bool) -> Any:
 
 
 def checked(hook: Any, changed: Any, before: Any) -> Any:
-    """A gradient that a hook returned, after a look at its type, size and dtype."""
+    """A gradient that a hook returned, after a check of its type, size and dtype."""
     name = getattr(hook, "__name__", type(hook).__name__)
     if not isinstance(changed, setup.tensor):
         raise TypeError(f"expected Variable, but hook returned '{type(changed).__name__}'")
@@ -225,7 +225,7 @@ def accumulate(t: Any, g: Any, create_graph: bool, own: bool) -> None:
     """Add a gradient (an array, a Tensor under create_graph) to a leaf's `.grad`.
 
     Args:
-        own: nobody else refers to the array `g`.
+        own: nothing else refers to the array `g`.
     """
     before, on = t._grad, t._device
     if create_graph:
@@ -235,7 +235,7 @@ def accumulate(t: Any, g: Any, create_graph: bool, own: bool) -> None:
         first = wrap(g if own else on.xp.asarray(g, copy=True), on)
         if g.shape == t._data.shape and g.dtype == t._data.dtype:
             t._grad = first
-        else:  # a mistake in somebody's Function: let the setter say so
+        else:  # an error in a custom Function: the setter raises for it
             t.grad = first
     elif before._requires_grad:
         t.grad = before + wrap(g, on)

@@ -1,7 +1,7 @@
-"""The functions that compute, record and differentiate an op, written out for it as source.
+"""The functions that compute, record and differentiate an op, generated for each op as source code.
 
-They are what one would write by hand for `multiply`, or for `tanh`. Functions for all ops alike
-would go through their inputs, and through a plan of what to save, at every call: a third more time.
+They are what one would write by hand for `multiply`, or for `tanh`. Generic functions for all ops
+would loop over the inputs, and over a plan of what to save, at every call: a third more time.
 ``print(codegen.forward_source(OPS["multiply"].op))`` shows one.
 """
 
@@ -34,23 +34,23 @@ if TYPE_CHECKING:
 
 
 def compiled_lazily(op: Op, source: Callable[[Op], str], **names: Any) -> Callable[..., Any]:
-    """A function of that source, which is written at its first call: programs use few ops.
+    """A function of that source, which is generated at its first call: programs use few ops.
 
     Args:
-        **names: what the source calls by name, besides what all do.
+        **names: globals of the source, besides those common to all ops.
     """
-    function = FunctionType(_unwritten.__code__, names, op.name)
-    names["write"] = partial(_write, function, op, source)
+    function = FunctionType(_placeholder.__code__, names, op.name)
+    names["write"] = partial(_compile, function, op, source)
     return function
 
 
-def _unwritten(*args: Any, **static: Any) -> Any:
-    # Its globals are those that `written` gives.
+def _placeholder(*args: Any, **static: Any) -> Any:
+    # Its globals are `names` in `compiled_lazily`.
     return write()(*args, **static)  # type: ignore[name-defined]  # noqa: F821
 
 
-def _write(function: FunctionType, op: Op, source: Callable[[Op], str]) -> Any:
-    """Give one of an op's functions its own code."""
+def _compile(function: FunctionType, op: Op, source: Callable[[Op], str]) -> Any:
+    """Generate and compile an op's function: its code replaces the placeholder's."""
     text, file = source(op), f"<{source.__name__}({op.name})>"
     linecache.cache[file] = len(text), None, text.splitlines(True), file  # for tracebacks
     names = function.__globals__
@@ -62,11 +62,11 @@ def _write(function: FunctionType, op: Op, source: Callable[[Op], str]) -> Any:
     return function
 
 
-# ---- what the written code calls
+# ---- called by the generated code
 
 
 def _explain(error: Exception, arrays: Sequence[Any]) -> None:
-    """Raise PyTorch's error where the array library's says that shapes do not broadcast."""
+    """Raise PyTorch's error if the array library's was about shapes that do not broadcast."""
     try:
         broadcast(*[x.shape for x in arrays if hasattr(x, "shape")])
     except RuntimeError as better:
@@ -74,19 +74,19 @@ def _explain(error: Exception, arrays: Sequence[Any]) -> None:
 
 
 def _new_counter(t: Any) -> list[int]:
-    """A version counter for a tensor that has had none."""
+    """A version counter for a tensor that has none yet."""
     counter: list[int] = [0]
     t._version_counter = counter
     return counter
 
 
 def _several(ys: Sequence[Any], on: device) -> tuple[Any, ...]:
-    """The outputs of an op that has more than one, as tensors."""
+    """The outputs of an op that has several, as tensors."""
     return tuple([wrap(on.xp.asarray(y), on) for y in ys])
 
 
 def _give_places(outs: Sequence[Any], node: Node) -> None:
-    """Let each of several outputs stand in the graph for its slot of the node."""
+    """Set the gradient edge of each of several outputs to its output slot of the node."""
     node.outputs = [(t._data.shape, t._data.dtype) for t in outs]
     for i, t in enumerate(outs):
         if t.dtype.is_floating_point or t.dtype.is_complex:
@@ -124,7 +124,7 @@ _NAMES = {
     "_different": different_devices,
     "_explain": _explain,
     "_new_counter": _new_counter,
-    "_constant": [0],  # the version of a number
+    "_constant": [0],  # the version counter of Python numbers
     "_numbers": {bool, complex, float, int},
     "_several": _several,
     "_give_places": _give_places,
@@ -136,7 +136,7 @@ _NAMES = {
 
 
 def forward_source(op: Op) -> str:
-    """The text of an op's function. `a_data` is an input's array; `_names` belong to no input."""
+    """The source of an op's function: `a_data` is the array of input `a`; `_…` is internal."""
     return "\n".join(_call(op)) + "\n"
 
 
@@ -149,9 +149,9 @@ def _call(op: Op) -> Iterator[str]:
 
 
 def operator_source(op: Op) -> str:
-    """The text of what ``a * b`` calls: its op, or `_otherwise` where it takes more than that.
+    """The source of what ``a * b`` calls: the op itself, or `_otherwise` in all but the usual case.
 
-    Most operands are two tensors of one floating dtype on one device, and need none of promotion.
+    Usually both operands are tensors of one floating dtype on one device: no type promotion.
     """
     return "\n".join(_operator(op)) + "\n"
 
@@ -173,12 +173,12 @@ def _operator(op: Op) -> Iterator[str]:
         yield f"    if {name}._base is not None:"
         yield f"        _refresh({name})"
         yield f"    {name}_needs_grad = {name}._requires_grad"
-    # The function has the words for what goes wrong.
+    # `_otherwise` raises the error if shapes do not broadcast.
     yield from _compute(op, "_operator", [f"return _otherwise({a}, {b})"])
 
 
 def _compute(op: Op, forward: str, rescue: Sequence[str]) -> Iterator[str]:
-    """The output, recorded, from the inputs' arrays; `rescue` if they do not broadcast."""
+    """Compute the output from the inputs' arrays, and record it; `rescue` on broadcast errors."""
     arrays = ", ".join(f"{n}_data" for n in op.inputs)
     static = "".join(f", {n}={n}" for n in op.static_names)
     yield "    _mode = _local.mode"
@@ -207,7 +207,7 @@ def _compute(op: Op, forward: str, rescue: Sequence[str]) -> Iterator[str]:
 
 
 def _unpack(op: Op) -> Iterator[str]:
-    """The inputs' device and arrays, and which of them want gradients."""
+    """The inputs' device and arrays, and which of them need gradients."""
     if len(op.inputs) == 1:
         yield f"    _on = {op.inputs[0]}._device"
         yield from _unpack_tensor(op.inputs[0], bool(op.differentiable_mask), "    ")
@@ -215,7 +215,7 @@ def _unpack(op: Op) -> Iterator[str]:
     for i, name in enumerate(op.inputs):
         where = "_where" if i else "_on"
         yield f'    {where} = getattr({name}, "_device", None)'
-        yield f"    if {where} is None:"  # a number, or None for an input left out
+        yield f"    if {where} is None:"  # a number, or None for an omitted input
         yield f"        {name}_data, {name}_needs_grad = {name}, False"
         yield "    else:"
         if i:
@@ -234,16 +234,16 @@ def _unpack_tensor(name: str, differentiable: bool, indent: str) -> Iterator[str
         yield f"{indent}{name}_needs_grad = {name}._requires_grad"
 
 
-def _wanting(op: Op, mask: int) -> str:
-    """The condition that one of the inputs in the bit mask wants a gradient."""
+def _any_needs_grad(op: Op, mask: int) -> str:
+    """The condition that one of the inputs in the bit mask needs a gradient."""
     return " or ".join(f"{n}_needs_grad" for i, n in enumerate(op.inputs) if mask >> i & 1)
 
 
 def _record(op: Op) -> Iterator[str]:
-    """The node, and in it what the VJPs of the inputs that want gradients name."""
+    """Create the node and save in it what the VJPs of the inputs that need gradients use."""
     named = [(n, op.differentiable_mask >> i & 1) for i, n in enumerate(op.inputs)]
     edges = [f"{n}._node or {n} if {n}_needs_grad else None" if has else "None" for n, has in named]
-    yield f"    if ({_wanting(op, op.differentiable_mask)}) and _mode.enabled:"
+    yield f"    if ({_any_needs_grad(op, op.differentiable_mask)}) and _mode.enabled:"
     yield "        _node = _new(_Node)"
     yield "        _node.op = _op"
     yield "        _node.sequence_nr = next(_sequence_counter)"
@@ -255,7 +255,7 @@ def _record(op: Op) -> Iterator[str]:
     for name, kind, index, mask in op.saves:
         indent = " " * 8
         if mask != op.differentiable_mask:
-            yield f"        if {_wanting(op, mask)}:"
+            yield f"        if {_any_needs_grad(op, mask)}:"
             indent += " " * 4
         for line in _save(name, kind, op.inputs[index]):
             yield indent + line
@@ -276,7 +276,7 @@ def _record(op: Op) -> Iterator[str]:
 
 
 def _save(name: str, kind: str, source: str) -> Iterator[str]:
-    """One array, with its version, so that a change in place is noticed; or a fact of an array."""
+    """Save an array, with its version to detect in-place changes; or an array's shape or dtype."""
     if kind == "input":
         yield f'_saved["{name}"] = {name}_data'
         counter = f"{name}._version_counter or _new_counter({name})"
@@ -296,7 +296,7 @@ def _save(name: str, kind: str, source: str) -> Iterator[str]:
 
 
 def backward_source(op: Op) -> str:
-    """The text of the function that gives the gradients of all inputs, None for those unwanted."""
+    """The source of the function that returns all inputs' gradients, None where not needed."""
     return "\n".join(_backward(op)) + "\n"
 
 
@@ -305,10 +305,10 @@ def _backward(op: Op) -> Iterator[str]:
     yield "    edges = node.edges"
     if op.joint_vjp is not None:
         needs = "tuple([e is not None for e in edges])"
-        yield f"    grads = _joint_vjp(xp, g, {needs}{_taken(op.joint_names)})"
+        yield f"    grads = _joint_vjp(xp, g, {needs}{_saved_args(op.joint_names)})"
     else:
         calls = [
-            f"_to_{name}(xp, g{_taken(vjp[1])}) if edges[{i}] is not None else None"
+            f"_to_{name}(xp, g{_saved_args(vjp[1])}) if edges[{i}] is not None else None"
             if vjp
             else "None"
             for i, (name, vjp) in enumerate(zip(op.inputs, op.vjps, strict=True))
@@ -320,5 +320,5 @@ def _backward(op: Op) -> Iterator[str]:
     yield "    return grads"
 
 
-def _taken(names: Sequence[str]) -> str:
+def _saved_args(names: Sequence[str]) -> str:
     return "".join(f', saved["{n}"]' for n in names)

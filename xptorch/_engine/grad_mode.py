@@ -47,7 +47,7 @@ class set_grad_enabled:
 
 
 def switch(to: bool) -> bool:
-    """Switch recording on or off in this thread; returns what it was."""
+    """Switch recording on or off in this thread; returns the previous setting."""
     mode = local.mode
     before, mode.enabled = mode.enabled, to
     return before

@@ -1,7 +1,7 @@
-"""The autograd graph: nodes, the tensors that stand in it, and views that share memory.
+"""The autograd graph: nodes, the gradient edges of tensors, and views that share memory.
 
-A node points to the nodes of its inputs, never to their tensors, so that an array which nobody
-saved is freed at once.
+A node points to the nodes of its inputs, never to their tensors, so that an array that is not saved
+is freed at once.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ new = object.__new__
 
 
 class _Setup:
-    """What the modules above the graph tell it when they are imported."""
+    """What modules that depend on this one set when they are imported."""
 
     tensor: Any = None  # class Tensor
     namespace: Any = None  # the ops under the array API's names, over Tensors
     hooks: Any = None  # the module _engine.hooks
     differentiate: Any = None  # the function of _engine.backward
-    names: ClassVar[dict[str, Any]] = {}  # PyTorch's names of backward nodes, where not ours
-    complex: bool = False  # whether gradients may be complex: no tensor is looked at before that
+    names: ClassVar[dict[str, Any]] = {}  # PyTorch's names of backward nodes, where they differ
+    complex: bool = False  # whether gradients may be complex; if not, no dtype is checked
 
     def __init__(self) -> None:
-        self.traced: Callable[[Node], None] | None = None  # sees each node under detect_anomaly
+        self.traced: Callable[[Node], None] | None = None  # gets each new node under detect_anomaly
 
 
 setup = _Setup()
@@ -51,7 +51,7 @@ def wrap(value: Array, on: device) -> Tensor:
 
 
 def tensor_at(value: Array, on: device, edge: Any) -> Tensor:
-    """A Tensor of that value at that place in the graph."""
+    """A Tensor of that value with that gradient edge."""
     if edge is not None and not isinstance(edge, Node):
         return edge  # a leaf
     t = wrap(value, on)
@@ -61,7 +61,7 @@ def tensor_at(value: Array, on: device, edge: Any) -> Tensor:
 
 
 def as_tensor(g: Any, on: device) -> Tensor:
-    """A Tensor of a gradient, which may be one of the scalars that NumPy returns."""
+    """A Tensor of a gradient, which may be a NumPy scalar."""
     return wrap(g if g.__class__ is on.ndarray else on.xp.asarray(g), on)
 
 
@@ -76,7 +76,7 @@ def sum_to(xp: Namespace, g: Any, shape: tuple[int, ...]) -> Any:
 
 
 def column_sums(xp: Any, x: Any) -> Any:
-    """Of a matrix, the sum of each column."""
+    """The sum of each column of a matrix."""
     if x.shape[0] * x.shape[1] < 4096:
         return xp.sum(x, axis=0)
     return xp.matmul(xp.ones((x.shape[0],), dtype=x.dtype, device=x.device), x)
@@ -91,7 +91,7 @@ def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     n = max(map(len, shapes))
     result = [1] * n
     for shape in shapes:
-        for i, s in zip(range(n - 1, -1, -1), reversed(shape), strict=False):  # as PyTorch looks
+        for i, s in zip(range(n - 1, -1, -1), reversed(shape), strict=False):  # PyTorch's order
             if s != 1 and result[i] not in (1, s):
                 raise RuntimeError(
                     f"The size of tensor a ({result[i]}) must match the size of tensor b ({s}) at "
@@ -117,16 +117,16 @@ class Node:
     )
     label: str
     op: Op
-    edges: tuple[Any, ...]  # of each input its producer's Node, the leaf Tensor itself, or None
-    saved: dict[str, Any] | None  # what the VJPs name; None once freed
-    versions: list[tuple[list[int], int]]  # of each saved array its counter and what it showed
+    edges: tuple[Any, ...]  # per input its producer's Node, the leaf Tensor itself, or None
+    saved: dict[str, Any] | None  # what the VJPs use; None once freed
+    versions: list[tuple[list[int], int]]  # per saved array its counter and the count then
     sequence_nr: int
     device: device
     hooks: Any  # an _engine.hooks.NodeHooks
     outputs: list[tuple[Any, Any]] | None  # shape and dtype of each of several outputs
 
     def __init__(self, label: str, inputs: Sequence[Any], on: Any) -> None:
-        """A node that is no declared op's; subclasses give their own `gradients`."""
+        """A node of no declared op; subclasses override `gradients`."""
         self.label, self.sequence_nr, self.device = label, next(sequence_counter), on
         self.edges = tuple([gradient_edge(t) if t._requires_grad else None for t in inputs])
         self.saved, self.versions, self.hooks, self.outputs = {}, [], None, None
@@ -142,27 +142,27 @@ class Node:
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
-        """For each input the node that made it (AccumulateGrad for leaves) and which output."""
+        """For each input the node that made it (AccumulateGrad for leaves) and its output index."""
         return tuple(setup.hooks.edge_of(e) for e in self.edges)
 
     @property
     def metadata(self) -> dict[Any, Any]:
-        """A dict for the user's notes, which live as long as the node."""
+        """A dict for the user's own data, which lives as long as the node."""
         return setup.hooks.of(self).metadata
 
     def register_hook(self, hook: Callable[..., Any]) -> Any:
-        """Call ``hook(grad_inputs, grad_outputs)`` after this step of the backward pass."""
+        """Call ``hook(grad_inputs, grad_outputs)`` after this node's step of the backward pass."""
         return setup.hooks.register_after_node(self, hook)
 
     def register_prehook(self, hook: Callable[..., Any]) -> Any:
-        """Call ``hook(grad_outputs)`` before this step of the backward pass."""
+        """Call ``hook(grad_outputs)`` before this node's step of the backward pass."""
         return setup.hooks.register_before_node(self, hook)
 
     def __repr__(self) -> str:
         return f"<{self.name()} object at {id(self):#x}>"
 
     def check(self) -> dict[str, Any]:
-        """The saved values, after making sure that they are there and unchanged."""
+        """The saved values, after checking that they are neither freed nor changed in place."""
         saved = self.saved
         if saved is None:
             raise RuntimeError(FREED)
@@ -172,7 +172,7 @@ class Node:
         return saved
 
     def _plan(self) -> list[tuple[str, str, int]]:
-        """What the op saved for the inputs that need gradients; see `Op.plan`."""
+        """What was saved for the inputs that need gradients; see `Op.plan`."""
         return self.op.plan(sum(1 << i for i, e in enumerate(self.edges) if e is not None))
 
     def _changed(self) -> RuntimeError:
@@ -188,7 +188,7 @@ class Node:
         return changed_in_place(*places[stale], self.device, counter[0], seen)
 
     def free(self) -> None:
-        """Let go of the saved arrays."""
+        """Release the saved arrays."""
         if self.versions:
             self.saved = None
             self.versions = []
@@ -196,7 +196,7 @@ class Node:
     def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
         """The gradients of the inputs, None where there is none."""
         saved, op = self.check(), self.op
-        # A method of the node: who stands in front of `run` sees by it whose step this is.
+        # A method of the node, so that wrappers of `run` can identify the node.
         holomorphic = setup.complex and not op.conjugates
         backward = self._conjugated if holomorphic else MethodType(op.backward, self)
         if not create_graph:
@@ -211,12 +211,12 @@ class Node:
         parts = g if isinstance(g, tuple) else (g,)
         if not any(known.get(x.dtype, x.dtype).is_complex for x in parts if x is not None):
             return backward(self, xp, g, saved)
-        turned = tuple([None if x is None else xp.conj(x) for x in parts])
-        grads = backward(self, xp, turned if isinstance(g, tuple) else turned[0], saved)
+        conjugated = tuple([None if x is None else xp.conj(x) for x in parts])
+        grads = backward(self, xp, conjugated if isinstance(g, tuple) else conjugated[0], saved)
         return [None if x is None else xp.conj(x) for x in grads]
 
     def _lift(self, saved: dict[str, Any]) -> dict[str, Any]:
-        """The saved arrays as Tensors that stand where they stood in the graph."""
+        """The saved arrays as Tensors with their former gradient edges."""
         tensors, on = dict(saved), self.device
         for name, kind, index in self._plan():
             value = saved[name]
@@ -228,7 +228,7 @@ class Node:
         return tensors
 
     def _through_reference(self, g: Any, saved: dict[str, Any]) -> list[Any]:
-        """Differentiate the composition of plain ops that the fused op stands for."""
+        """Differentiate the composition of plain ops that is equivalent to the fused op."""
         op, on = self.op, self.device
         values = [saved[n] for n in op.inputs]
         inputs = [
@@ -237,7 +237,7 @@ class Node:
         ]
         with enable_grad():
             y = op.reference(*inputs, **{n: saved[n] for n in op.static_names})  # type: ignore[misc]
-        places: dict[Any, int] = {}  # one tensor given twice gets its gradient once
+        places: dict[Any, int] = {}  # a tensor passed twice gets its gradient once
         for i, e in enumerate(self.edges):
             if e is not None:
                 places.setdefault(e, i)
@@ -273,7 +273,7 @@ def changed_in_place(value: Any, edge: Any, on: device, now: int, seen: int) -> 
 
 
 class OutputNode(Node):
-    """One of several outputs of a node: hands its gradient on to the slot that it stands for."""
+    """One of several outputs of a node: passes its gradient to its output slot of that node."""
 
     __slots__ = ("index",)
 
@@ -291,7 +291,7 @@ class OutputNode(Node):
 
 
 class OutputGrads(list[Any]):
-    """Gradients of several outputs; those of two users of the outputs add slot by slot."""
+    """Gradients of several outputs; those from two users of the outputs add slot by slot."""
 
     def __add__(self, other: Any) -> OutputGrads:
         pairs = zip(self, other, strict=True)
@@ -299,14 +299,14 @@ class OutputGrads(list[Any]):
 
 
 def gradient_edge(t: Any) -> Any:
-    """Where a tensor stands in the graph: its Node, or for a leaf itself."""
+    """The gradient edge of a tensor: its Node, or for a leaf the tensor itself."""
     if t._base is not None:
         refresh(t)
     return t._node if t._node is not None else t
 
 
 def mark_view(out: Any, source: Any, replay: Callable[[Any], Any]) -> None:
-    """Note that `out`, which `replay` makes from `source`, shares its memory, if it does."""
+    """Mark `out`, which `replay` makes from `source`, as a view of it if they share memory."""
     if not source._device.xp.shares_memory(out._data, source._data):
         return
     counter, base = source._version_counter, source._base
@@ -319,7 +319,7 @@ def mark_view(out: Any, source: Any, replay: Callable[[Any], Any]) -> None:
 
 
 def refresh(t: Any) -> None:
-    """Bring a view's place in the graph up to date after its base was changed in place."""
+    """Update the gradient edge of a view after its base was changed in place."""
     if t._version_seen == t._version_counter[0]:
         return
     t._version_seen = t._version_counter[0]
@@ -336,14 +336,14 @@ def apply_view_ops(x: Any, steps: Sequence[Callable[[Any], Any]]) -> Any:
 
 
 def set_gradient_edge(t: Any, node: Any, needs: bool) -> None:
-    """Give a tensor that was changed in place its new place in the graph."""
+    """Set the new gradient edge of a tensor that was changed in place."""
     if t._retains_grad and t._node is not None and node is not None:
         t._node.hooks.handed_on(node)
     t._node, t._requires_grad = node, needs
 
 
 def bump_version(t: Any) -> None:
-    """Count an in-place change of `t` on the version counter that its aliases share."""
+    """Count an in-place change of `t` in the version counter that its aliases share."""
     if t._version_counter is None:
         t._version_counter = [0]
     t._version_counter[0] += 1

@@ -16,7 +16,7 @@ Hook = Callable[..., Any]
 
 
 def register(t: Any, hook: Hook) -> RemovableHandle:
-    """Call ``hook(grad)`` when the gradient of `t` is known; what it returns replaces it.
+    """Call ``hook(grad)`` when the gradient of `t` is computed; what it returns replaces it.
 
     Raises:
         RuntimeError: `t` does not require gradients.
@@ -67,7 +67,7 @@ def _add(hooks: OrderedDict[int, Hook], hook: Hook) -> RemovableHandle:
 
 
 def _watch(leaf: Any) -> None:
-    """Tell the engine that this leaf wants its gradient as soon as it is complete."""
+    """Register that this leaf's hooks run as soon as its gradient is complete."""
     key = id(leaf)
 
     def forget(_: Any) -> None:
@@ -80,7 +80,7 @@ def _watch(leaf: Any) -> None:
 
 
 def of(node: Node) -> NodeHooks:
-    """The hooks of a node, made when first asked for."""
+    """The hooks of a node, created at first use."""
     if node.hooks is None:
         node.hooks = NodeHooks()
     hooks: NodeHooks = node.hooks
@@ -88,17 +88,17 @@ def of(node: Node) -> NodeHooks:
 
 
 def register_before_node(node: Node, hook: Hook) -> RemovableHandle:
-    """Call ``hook(grad_outputs)`` before the node's step; a tuple that it returns replaces them."""
+    """Call ``hook(grad_outputs)`` before the node's VJPs; a tuple that it returns replaces them."""
     return _add(of(node).before, hook)
 
 
 def register_after_node(node: Node, hook: Hook) -> RemovableHandle:
-    """Call ``hook(grad_inputs, grad_outputs)`` after the node's step; it may replace the former."""
+    """Call ``hook(grad_inputs, grad_outputs)`` after the node's VJPs; it may replace the former."""
     return _add(of(node).after, hook)
 
 
 class NodeHooks:
-    """Who looks on when the backward pass comes to a node."""
+    """The hooks of a node, and the tensor that retains its gradient there."""
 
     def __init__(self) -> None:
         self.of_tensor: OrderedDict[int, Hook] = OrderedDict()
@@ -108,11 +108,11 @@ class NodeHooks:
         self.metadata: dict[Any, Any] = {}
 
     def handed_on(self, node: Node) -> None:
-        """The tensor that retains its gradient was changed in place, and stands at `node` now."""
+        """Move the retaining tensor, which was changed in place, to its new `node`."""
         of(node).retaining, self.retaining = self.retaining, None
 
     def arrived(self, node: Node, g: Any, create_graph: bool) -> Any:
-        """The gradient as the tensor's hooks leave it."""
+        """The gradient after the tensor's hooks; it is also retained if requested."""
         if self.of_tensor:
             g = backward.run_hooks(self.of_tensor.values(), g, node.device, create_graph)
         t = None if self.retaining is None else self.retaining()
@@ -122,35 +122,35 @@ class NodeHooks:
         return g
 
     def gradients(self, node: Node, g: Any, create_graph: bool) -> Sequence[Any]:
-        """The node's own step between the hooks before it and those after it."""
+        """The node's gradients, with the hooks before and after it."""
         single = node.outputs is None
-        outputs = _shown((g,) if single else g, node, create_graph)
+        outputs = _as_tensors((g,) if single else g, node, create_graph)
         for hook in list(self.before.values()):
             outputs = _changed(hook, hook(outputs), outputs)
-        given = _hidden(outputs, create_graph)
+        given = _as_arrays(outputs, create_graph)
         gradients = node.gradients(given[0] if single else given, create_graph)
         if not self.after:
             return gradients
-        inputs = _shown(gradients, node, create_graph)
+        inputs = _as_tensors(gradients, node, create_graph)
         for hook in list(self.after.values()):
             inputs = _changed(hook, hook(inputs, outputs), inputs)
-        return _hidden(inputs, create_graph)
+        return _as_arrays(inputs, create_graph)
 
 
-def _shown(gradients: Sequence[Any], node: Node, create_graph: bool) -> tuple[Any, ...]:
+def _as_tensors(gradients: Sequence[Any], node: Node, create_graph: bool) -> tuple[Any, ...]:
     """Gradients as Tensors."""
     if create_graph:
         return tuple(gradients)
-    return tuple(_lifted(g, node) for g in gradients)
+    return tuple(_as_tensor(g, node) for g in gradients)
 
 
-def _lifted(g: Any, node: Node) -> Any:
-    slots = isinstance(g, list)  # of a node with several outputs: the engine's own affair
+def _as_tensor(g: Any, node: Node) -> Any:
+    slots = isinstance(g, list)  # OutputGrads: internal to the engine
     return g if g is None or slots else graph.as_tensor(g, node.device)
 
 
-def _hidden(gradients: Sequence[Any], create_graph: bool) -> tuple[Any, ...]:
-    """What `_shown` made Tensors of, as arrays again."""
+def _as_arrays(gradients: Sequence[Any], create_graph: bool) -> tuple[Any, ...]:
+    """The Tensors of `_as_tensors` as arrays again."""
     if create_graph:
         return tuple(gradients)
     return tuple(getattr(g, "_data", g) for g in gradients)
@@ -172,7 +172,7 @@ def _changed(hook: Hook, returned: Any, before: tuple[Any, ...]) -> tuple[Any, .
 
 
 class AccumulateGrad:
-    """Where the graph ends in a leaf: shown by `next_functions`, with the leaf as `variable`."""
+    """The end of the graph at a leaf: in `next_functions`, with the leaf as `variable`."""
 
     def __init__(self, variable: Any) -> None:
         self.variable = variable
@@ -185,7 +185,7 @@ class AccumulateGrad:
     def register_hook(self, hook: Hook) -> RemovableHandle:
         """Call ``hook(grad_inputs, grad_outputs)`` after the leaf's `.grad` was updated.
 
-        The gradient itself is not at hand any more: `grad_outputs` holds the leaf's `.grad`.
+        The gradient itself is no longer available: `grad_outputs` holds the leaf's `.grad`.
         """
         return register_after(self.variable, lambda leaf: hook((), (leaf.grad,)))
 
@@ -200,7 +200,7 @@ class AccumulateGrad:
 
 
 def edge_of(edge: Any) -> tuple[Any, int]:
-    """An edge as PyTorch shows it: the node, and which of its outputs."""
+    """An edge as in PyTorch's API: the node, and the index of its output."""
     if edge is None:
         return None, 0
     if not isinstance(edge, Node):

@@ -1,4 +1,4 @@
-"""In-place changes: what they do to memory, to the graph, and which of them autograd refuses."""
+"""In-place changes: their effect on memory and graph, and which of them autograd refuses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from xptorch._engine.graph import (
 
 
 def write(target: Any, result: Any) -> Any:
-    """Store a result in `target`'s memory and make `target` the result in the graph, too.
+    """Store a result in `target`'s memory, and record the change of `target` in the graph.
 
     Raises:
         RuntimeError: `target` is a leaf that requires gradients, or a view of one.
@@ -31,14 +31,14 @@ def write(target: Any, result: Any) -> Any:
 
 
 def rebase(target: Any, value: Any) -> Any:
-    """Make `target`, whose memory holds `value` by now, `value` in the graph, too."""
+    """Record in the graph that `target` is `value`, which its memory already holds."""
     base = target._base
     if base is not None:
         set_gradient_edge(base, _PutView(base, value, target._view_ops), True)
         target._version_seen = -1
         refresh(target)
     else:
-        # A leaf's place is the leaf itself: what was copied from it needs a node of its own.
+        # A leaf's gradient edge is the leaf itself: a copy of it needs a separate node.
         node = value._node
         if node is None:
             node = _Copied(value) if value._requires_grad else _Overwritten(target)
@@ -71,7 +71,7 @@ def check_writable(t: Any, value_needs: bool = False) -> None:
 
 
 def store(target: Any, value: Any) -> None:
-    """Overwrite a tensor's memory with an array; its place in the graph is the caller's affair."""
+    """Overwrite a tensor's memory with an array; the caller updates its gradient edge."""
     target._data = target._device.xp.assign(target._data, ..., value)
     bump_version(target)
 
@@ -102,7 +102,7 @@ class _PutView(Node):
     def gradients(self, g: Any, create_graph: bool) -> Sequence[Any]:
         whole = g if create_graph else wrap(g, self.device)
         with set_grad_enabled(create_graph):
-            # Steps by strides are to meet the order of memory that they were made for.
+            # View ops by strides need the memory layout that they were recorded for.
             back = sorted(range(whole.ndim), key=self.axes.__getitem__)
             whole = whole.permute(self.axes).contiguous().permute(back)
             region = apply_view_ops(whole, self.view_ops).clone()

@@ -1,9 +1,10 @@
-"""The autograd engine's front: ops are declared here; codegen.py computes and records them.
+"""The autograd engine's front end: ops are declared here; codegen.py generates their functions.
 
-An op is a forward function over arrays and, for each differentiable input, a VJP. A VJP's first
-parameters are the namespace and the incoming gradient; the names of the others say what is saved:
-an input, the output `y`, ``<input>_shape``, ``<input>_dtype``, `aux`, or a static argument.
-Under create_graph the same VJPs run on Tensors over the namespace of ops, and are recorded.
+An op is a forward function over arrays and, for each differentiable input, a VJP (vector-Jacobian
+product). A VJP's first parameters are the namespace and the incoming gradient; the names of the
+others specify what is saved: an input, the output `y`, ``<input>_shape``, ``<input>_dtype``, `aux`,
+or a static argument. Under create_graph the same VJPs are called with Tensors and the namespace of
+ops, and are recorded.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ from xptorch._engine.graph import (
     wrap,
 )
 
-OPS: dict[str, Callable[..., Any]] = {}  # every declared op by name; `.op` holds its declaration
-KERNEL_POINTS: dict[str, Callable[..., Any]] = {}  # what a backend may have a kernel for
+OPS: dict[str, Callable[..., Any]] = {}  # every op by name; `.op` is its declaration
+KERNEL_POINTS: dict[str, Callable[..., Any]] = {}  # functions that kernels may replace
 
 
 class Op:
-    """A declared operation: its forward, its VJPs and what they save.
+    """A declared operation: its forward, its VJPs and what is saved for them.
 
-    Parameters of the forward before ``*`` are inputs, those behind it are static arguments.
-    A forward ``(xp, *arrays, axis)`` takes any number of inputs; its one VJP may name `shapes`.
+    Parameters of the forward before ``*`` are inputs, those after it are static arguments.
+    A forward ``(xp, *arrays, axis)`` takes any number of inputs; its one VJP may use `shapes`.
     """
 
     def __init__(self, name: str, forward: Callable[..., Any], vjps: dict[str, Any], **marks: Any):
@@ -56,16 +57,16 @@ class Op:
         self.joint_names = _names(self.joint_vjp, 3) if self.joint_vjp else ()
         has_vjp = [self.joint_vjp is not None or vjp is not None for vjp in self.vjps]
         self.differentiable_mask = sum(1 << i for i, has in enumerate(has_vjp) if has)
-        self.saves = [  # (name, kind, input, bit mask of the inputs for whose gradients it is)
+        self.saves = [  # (name, kind, input, bit mask of the inputs whose gradients need it)
             (*source, mask)
             for name, mask in self._named().items()
             if (source := self._source(name)) is not None
         ]
-        self.call = _of_any_number(self) if self.variadic else compiled_lazily(self, forward_source)
+        self.call = _variadic_call(self) if self.variadic else compiled_lazily(self, forward_source)
         self.backward = compiled_lazily(self, backward_source)
 
     def _named(self) -> dict[str, int]:
-        """What the VJPs name, and of which inputs, as a bit mask."""
+        """The names that VJPs use, each with the bit mask of the inputs whose VJPs use it."""
         named = dict.fromkeys(self.joint_names, self.differentiable_mask)
         for i, vjp in enumerate(self.vjps):
             for name in vjp[1] if vjp is not None else ():
@@ -119,14 +120,15 @@ def op(
         name: its name among the ops: the array API's where it has one.
         forward: ``f(xp, *inputs, *, **static)`` over arrays.
         vjp: one VJP for all inputs, ``v(xp, g, needs, <names>)``, that returns a tuple.
-        reference: the same function of plain ops, for derivatives of derivatives.
-        broadcast: inputs broadcast against each other; gradients are summed back.
+        reference: the same function composed of plain ops, for higher derivatives.
+        broadcast: inputs broadcast against each other; gradients are summed to the inputs' shapes.
         aux: forward returns (y, aux), where aux is for VJPs only.
         view: the output may share the first input's memory.
         multiple: forward returns a tuple of outputs; `g` is a tuple.
-        conjugates: its VJPs are right for complex numbers as they stand; those of other ops are
-            taken for holomorphic functions', whose gradient is conj(vjp(conj(g))).
-        operator: the one, such as `operator.mul`, that does the same to two floating arrays.
+        conjugates: its VJPs are correct for complex values as they are; other ops are taken for
+            holomorphic functions, whose gradient is conj(vjp(conj(g))).
+        operator: the Python operator that computes the same on two floating-point arrays, such as
+            `operator.mul`.
         **vjps: for each differentiable input its VJP ``v(xp, g, <names>)``.
     """
     o = Op(
@@ -151,10 +153,10 @@ def op(
 
 
 def dispatchable(generic: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a backend's kernel stand in for a function over arrays, which remains its reference.
+    """Let a backend's kernel replace a function over arrays, which remains its reference.
 
-    A kernel bears the function's name (less its leading ``_``) in `Backend.kernels` and takes its
-    arguments less `xp`; it declines what it does not handle by returning NotImplemented.
+    A kernel's key in `Backend.kernels` is the function's name without leading ``_``; it takes the
+    same arguments without `xp`, and returns NotImplemented for what it does not handle.
     """
     name = generic.__name__.lstrip("_")
     KERNEL_POINTS[name] = generic
@@ -172,7 +174,7 @@ def dispatchable(generic: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def polymorphic(call: Callable[..., Any]) -> Callable[..., Any]:
-    """An op as VJPs call it: its bare forward over arrays, recorded over Tensors."""
+    """An op for use in VJPs: its bare forward on arrays, the recorded op on Tensors."""
     forward = call.op.forward  # type: ignore[attr-defined]
 
     def function(xp: Any, *inputs: Any, **static: Any) -> Any:
@@ -183,7 +185,7 @@ def polymorphic(call: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def _of_any_number(o: Op) -> Callable[..., Any]:
+def _variadic_call(o: Op) -> Callable[..., Any]:
     """The function that computes and records an op with any number of inputs."""
     forward = o.forward
 

@@ -1,4 +1,4 @@
-"""`as_torch`: ``import torch``, and every ``torch.x.y``, give xptorch and ``xptorch.x.y``."""
+"""`as_torch`: ``import torch``, and every ``torch.x.y``, import xptorch and ``xptorch.x.y``."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _PRELUDE = "import xptorch; xptorch.as_torch(); "
 
 
 class as_torch:
-    """Let ``import torch`` give xptorch in this process and the workers it starts.
+    """Let ``import torch`` import xptorch in this process and the workers it starts.
 
-    Once called it holds; as a context manager it holds for a block of imports. Modules are the very
-    same objects under both names, and ``torch.__version__`` tells PyTorch's release first.
+    A call has effect until the process ends, a context manager for a block of imports. Modules are
+    the same objects under both names, and ``torch.__version__`` begins with PyTorch's release.
 
     Raises:
         RuntimeError: PyTorch itself has been imported already.
@@ -43,7 +43,7 @@ class as_torch:
         if self.new:
             sys.meta_path.insert(0, _Finder())
             self.version = _claim_version()
-            self.command = _tell_workers()
+            self.command = _prepare_workers()
 
     def __enter__(self) -> ModuleType:
         return sys.modules[OURS]
@@ -59,7 +59,7 @@ class as_torch:
 
 
 def _claim_version() -> str:
-    """Programs compare ``torch.__version__``: give PyTorch's, marked as ours."""
+    """Programs compare ``torch.__version__``: set it to PyTorch's, marked as ours."""
     from xptorch import version
 
     ours = vars(sys.modules[OURS])
@@ -68,8 +68,8 @@ def _claim_version() -> str:
     return before
 
 
-def _tell_workers() -> Any:
-    """Processes started by spawn or forkserver import the program anew: prepare them as well."""
+def _prepare_workers() -> Any:
+    """Processes started by spawn or forkserver import the program anew: call `as_torch` there."""
     original = multiprocessing.spawn.get_command_line
 
     def get_command_line(**kwargs: Any) -> list[str]:
@@ -86,7 +86,7 @@ def _tell_workers() -> Any:
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds ``torch.x`` where ``xptorch.x`` is, and names what is not there."""
+    """Finds ``torch.x`` if ``xptorch.x`` exists, else raises an error that names it."""
 
     def find_spec(
         self, fullname: str, path: Any = None, target: ModuleType | None = None

@@ -1,7 +1,7 @@
-"""Settings that PyTorch's programs turn: they are kept and answered; results do not hang on them.
+"""Settings that PyTorch programs change: stored and returned, without effect on results.
 
-Sums and products here are computed at their full precision, in an order that does not change from
-run to run, so that every precision asked for, and determinism, are given.
+Sums and products here are computed at full precision, in an order that does not change from run to
+run, which satisfies every requested precision, and determinism.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ def set_float32_matmul_precision(precision: str) -> None:
 
 
 def get_float32_matmul_precision() -> str:
-    """What `set_float32_matmul_precision` was told."""
+    """The setting of `set_float32_matmul_precision`."""
     return _set.precision
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
-    """Ask for results that are the same in every run: on the CPU they always are.
+    """Request results that are the same in every run: on the CPU they always are.
 
     Args:
         mode: whether an operation that has no such algorithm is to raise an error.
@@ -59,12 +59,12 @@ def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None
 
 
 def are_deterministic_algorithms_enabled() -> bool:
-    """Whether `use_deterministic_algorithms` was asked for."""
+    """Whether `use_deterministic_algorithms` was requested."""
     return _set.deterministic
 
 
 def is_deterministic_algorithms_warn_only_enabled() -> bool:
-    """Whether it was asked to warn only."""
+    """Whether only warnings were requested."""
     return _set.warn_only
 
 
@@ -85,20 +85,20 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
 
 
 def get_deterministic_debug_mode() -> int:
-    """0: not asked for, 1: warn, 2: error."""
+    """0: not requested, 1: warn, 2: error."""
     return _set.deterministic * (1 if _set.warn_only else 2)
 
 
 def set_flush_denormal(mode: bool) -> bool:
-    """Ask for tiny numbers to count as zero; False says that this is not possible here."""
+    """Request that denormal numbers count as zero; returns False if it cannot, as here."""
     return not mode
 
 
 def set_warn_always(b: bool, /) -> None:
-    """Warnings here follow Python's filters alone."""
+    """Store the setting; whether warnings are shown depends on Python's filters only."""
     _set.warn_always = bool(b)
 
 
 def is_warn_always_enabled() -> bool:
-    """What `set_warn_always` was told."""
+    """The setting of `set_warn_always`."""
     return _set.warn_always

@@ -1,4 +1,4 @@
-"""Importing this is `xptorch.as_torch()`: for processes that are told only what to import."""
+"""Importing this calls `xptorch.as_torch()`: for processes that only import given modules."""
 
 from xptorch._program.alias import as_torch
 

@@ -1,4 +1,4 @@
-"""Host data: what users hand over as lists, NumPy arrays and other objects, as NumPy arrays."""
+"""Host data: lists, NumPy arrays and other objects that users pass, as NumPy arrays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LONG = (-(2**63), 2**63 - 1)
 
 
 def host_array(data: Any, target: dtypes.dtype | None) -> tuple[np.ndarray, dtypes.dtype]:
-    """`data` as a NumPy array, and the dtype of a tensor of it: `target`, or the natural one.
+    """`data` as a NumPy array, and the dtype of a tensor of it: `target`, or the inferred one.
 
     Raises:
         ValueError: nested sequences of unequal lengths.
@@ -41,7 +41,7 @@ def host_array(data: Any, target: dtypes.dtype | None) -> tuple[np.ndarray, dtyp
         found = _numbers(data)
     if target is not None:
         _check_fits(found, target)
-    return found, target or _natural(found, data)
+    return found, target or _inferred_dtype(found, data)
 
 
 def _first(data: Any) -> Any:
@@ -51,7 +51,7 @@ def _first(data: Any) -> Any:
 
 
 def _at_once(data: Any) -> np.ndarray | None:
-    """The array of Python's own numbers in even rows; None for what needs a closer look."""
+    """The array of plain Python numbers in rows of equal length; None for all other data."""
     if _first(data).__class__ not in (int, float, bool, complex):
         return None
     try:
@@ -82,7 +82,7 @@ def _numbers(data: Any) -> np.ndarray:
 
 
 def _check_fits(array: np.ndarray, target: dtypes.dtype) -> None:
-    """Raise for numbers that an integer dtype cannot hold; in unsigned ones negatives wrap."""
+    """Raise for numbers that do not fit an integer dtype; in unsigned ones negatives wrap."""
     if target.category != dtypes.INTEGER or not array.size or array.dtype.kind == "c":
         return
     low, high = array.min(), array.max()
@@ -91,7 +91,7 @@ def _check_fits(array: np.ndarray, target: dtypes.dtype) -> None:
         raise RuntimeError(f"value cannot be converted to type {target.name} without overflow")
 
 
-def _natural(array: np.ndarray, data: Any) -> dtypes.dtype:
+def _inferred_dtype(array: np.ndarray, data: Any) -> dtypes.dtype:
     if isinstance(_first(data), np.generic):
         return numpy_dtype(array.dtype)
     if array.dtype.kind == "c":
@@ -150,7 +150,7 @@ def numpy_dtype(dt: Any) -> dtypes.dtype:
     """The dtype of a tensor that shares memory with a NumPy array.
 
     Raises:
-        TypeError: the array holds what no tensor can.
+        TypeError: no tensor dtype corresponds to the array's.
     """
     try:
         return dtypes.DTYPES[np.dtype(dt).newbyteorder("=").name]
@@ -173,5 +173,5 @@ def from_buffer(buffer: Any, dtype: dtypes.dtype, count: int, offset: int) -> np
 
 
 def contiguous(array: Any) -> Any:
-    """The NumPy array, its elements in memory in the order of its axes."""
+    """The NumPy array in C order."""
     return np.asarray(array, order="C")

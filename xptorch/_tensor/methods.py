@@ -119,7 +119,7 @@ METHODS: dict[ModuleType, str] = {
         bernoulli bernoulli_ cauchy_ exponential_ geometric_ log_normal_ multinomial normal_
         random_ uniform_
     """,
-}  # a + stands for an in-place form as well, with an underscore
+}  # a + marks an in-place form as well, with an underscore
 
 IN_PLACE = """
     abs_ acos_ acosh_ addmv_ arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ as_strided_ asin_
@@ -127,7 +127,7 @@ IN_PLACE = """
     erfc_ exp2_ exp_ expm1_ fix_ floor_ frac_ gcd_ i0_ index_put_ lcm_ ldexp_ log10_ log1p_ log2_
     log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ round_ rsqrt_ sigmoid_ sin_ sinc_
     sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ conj_physical_
-"""  # methods that are functions at the top as well
+"""  # methods that are also functions of xptorch
 
 CASTS = {
     **{"bool": "bool", "byte": "uint8", "char": "int8", "short": "int16", "int": "int32"},
@@ -137,7 +137,7 @@ CASTS = {
 
 
 def _operator(function: Callable[..., Any], swapped: bool = False) -> Callable[..., Any]:
-    """The operator of a function; what the function does not take is left to the other operand."""
+    """The operator method of a function; if it rejects `other`, Python tries `other`'s operator."""
 
     def forward(self: Tensor, other: Any) -> Any:
         try:
@@ -155,7 +155,7 @@ def _operator(function: Callable[..., Any], swapped: bool = False) -> Callable[.
 
 
 def _otherwise(function: Callable[..., Any], self: Tensor, other: Any) -> Any:
-    """After a TypeError: arrays are taken as tensors, errors about numbers stand."""
+    """After a TypeError: arrays are converted to tensors, errors about numbers are re-raised."""
     if isinstance(other, (Tensor, int, float)):
         raise
     if hasattr(other, "__array_interface__"):
@@ -177,7 +177,7 @@ def _cast_to(target: dtype) -> Callable[..., Any]:
 
 
 def _become(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The in-place form of a function that changes only the shape."""
+    """The in-place form of a function that changes only the shape or strides."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         result = function(self, *args, **kwargs)
@@ -192,12 +192,12 @@ def _become(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _over(self: Tensor, other: Any) -> Tensor:
-    """`other` over the tensor, as PyTorch's old operator works it out."""
+    """`other` divided by the tensor, computed as in PyTorch's ``__rdiv__``."""
     return self.reciprocal() * other
 
 
 def _invert(self: Tensor) -> Tensor:
-    """Every bit turned; logical not for bools."""
+    """Bitwise not; logical not for bools."""
     if self.dtype.category >= FLOAT:
         raise TypeError(
             "~ (operator.invert) is only implemented on integer and Boolean-type tensors"
@@ -255,7 +255,7 @@ def _adjoint_of_matrix(t: Tensor) -> Tensor:
 
 
 def install() -> dict[str, Any]:
-    """Give Tensor its methods; returns the in-place ones that are functions at the top, too.
+    """Add the methods to Tensor; returns the in-place ones that are also functions of xptorch.
 
     Called once, when the package is imported.
     """

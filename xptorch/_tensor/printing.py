@@ -1,4 +1,4 @@
-"""The text of a tensor: PyTorch's repr, number by number."""
+"""The repr of a tensor, identical to PyTorch's."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def set_printoptions(
     """Set how tensors are printed.
 
     Args:
-        precision: digits behind the point.
+        precision: digits after the decimal point.
         threshold: tensors of more elements are summarised.
         edgeitems: how many elements a summary shows at each end of an axis.
         linewidth: characters of a line.
         profile: "default", "short" or "full"; the other arguments change it.
-        sci_mode: always or never use scientific notation; None lets the numbers decide.
+        sci_mode: always or never use scientific notation; None: depending on the values.
     """
     if profile is not None:
         if profile not in _PROFILES:
@@ -84,10 +84,10 @@ class printoptions:
 
 
 def tensor_text(t: Tensor, contents: str | None = None) -> str:
-    """What `repr` gives for a tensor.
+    """The result of `repr` for a tensor.
 
     Args:
-        contents: stands in place of the numbers.
+        contents: replaces the numbers.
     """
     prefix = "tensor("
     suffixes = []
@@ -105,7 +105,7 @@ def tensor_text(t: Tensor, contents: str | None = None) -> str:
             suffixes.append(f"dtype={dtype}")
         if contents is None:
             contents = _numbers_text(t, len(prefix))
-    # The property, so that a view knows about changes of its base.
+    # The property, which updates a view after changes of its base.
     if t.grad_fn is not None:
         suffixes.append(f"grad_fn=<{t.grad_fn.name()}>")
     elif t.requires_grad:
@@ -114,7 +114,7 @@ def tensor_text(t: Tensor, contents: str | None = None) -> str:
 
 
 def _usual_dtypes() -> tuple[dtypes.dtype, ...]:
-    """Those that go without saying."""
+    """The dtypes that are not printed."""
     default = dtypes.get_default_dtype()
     return default, default.to_complex(), dtypes.int64, dtypes.bool_
 
@@ -147,7 +147,7 @@ def _numbers_text(t: Tensor, indent: int) -> str:
 
 
 def _edges(t: Tensor) -> Any:
-    """The part that a summary shows: copied to the host, the rest never is."""
+    """The elements that a summary shows: only these are copied to the host."""
     x, n = t._data, _options.edgeitems
     for axis, size in enumerate(t._data.shape):
         if size > 2 * n:
@@ -190,7 +190,7 @@ def _vector(values: list[Any], cut: bool, formatter: Any, indent: int) -> str:
 
 
 class _Numbers:
-    """Writes numbers of one tensor, all with the same width and notation."""
+    """Formats the numbers of one tensor, all with the same width and notation."""
 
     def __init__(self, values: list[Any], dtype: dtypes.dtype) -> None:
         self.floating = dtype.category == FLOAT
@@ -203,7 +203,7 @@ class _Numbers:
             self.width = max([len(str(v)) for v in values], default=1)
 
     def _choose(self, values: list[float]) -> None:
-        """The notation, by the finite numbers other than 0."""
+        """Choose the notation by the finite numbers other than 0."""
         if not values:
             return
         digits = _options.precision
@@ -233,7 +233,7 @@ class _Numbers:
 
 
 class _Complex:
-    """Writes complex numbers: real and imaginary parts each with their own width."""
+    """Formats complex numbers: the real and the imaginary parts have separate widths."""
 
     def __init__(self, values: list[complex]) -> None:
         self.real = _Numbers([v.real for v in values], dtypes.float64)

@@ -1,4 +1,4 @@
-"""The Tensor: an array, where it lives, and its place in the autograd graph."""
+"""The Tensor: an array, its device, and its gradient edge in the autograd graph."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ class Tensor:
     _requires_grad: bool = False  # whether gradients are to flow to it
     _grad: Tensor | None = None
     _version_counter: list[int] | None = None  # in-place changes, shared by all aliases
-    _memory_shared = False  # whether views or the user's arrays show its memory
+    _memory_shared = False  # whether views or the user's arrays alias its memory
     _detached_copy = False  # whether it is a copy where PyTorch has a view: not to be written to
-    _base: Any = None  # of a view: the tensor whose memory it shows
+    _base: Any = None  # of a view: the tensor whose memory it aliases
     _view_ops: tuple[Callable[[Any], Any], ...] = ()  # how the view is made from its base
     _version_seen: int = 0
     _hooks: dict[int, Callable[[Any], Any]] | None = None
     _after_hooks: dict[int, Callable[[Any], Any]] | None = None
     _retains_grad: bool = False
-    __array_priority__ = 1000  # NumPy arrays leave mixed operators to us
+    __array_priority__ = 1000  # NumPy arrays defer mixed operators to Tensor
     __hash__ = object.__hash__
 
-    if TYPE_CHECKING:  # the methods that `_methods.install` adds
+    if TYPE_CHECKING:  # the methods that `methods.install` adds
 
         def __getattr__(self, name: str) -> Any: ...
         def __getitem__(self, key: Any) -> Tensor: ...
@@ -101,7 +101,7 @@ class Tensor:
 
     @property
     def device(self) -> Device:
-        """Where its memory is."""
+        """The device of its memory."""
         return self._device
 
     @property
@@ -148,12 +148,12 @@ class Tensor:
         return self.numel() * self.dtype.itemsize
 
     def stride(self, dim: int | None = None) -> Any:
-        """Steps in memory, in elements, along each axis or along one."""
+        """The strides in elements, or the stride of one axis."""
         steps = self._device.xp.strides(self._data)
         return steps if dim is None else steps[dim]
 
     def storage_offset(self) -> int:
-        """Where in its memory its first element lies, in elements."""
+        """The offset of its first element in its memory, in elements."""
         base = self._base
         if base is None:
             return 0
@@ -244,7 +244,7 @@ class Tensor:
 
     @property
     def grad(self) -> Tensor | None:
-        """The gradient that `backward` has added up so far."""
+        """The gradient that `backward` has accumulated so far."""
         if self._grad is None and self._node is not None and not self._retains_grad:
             warnings.warn(
                 "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its "
@@ -292,7 +292,7 @@ class Tensor:
 
     @property
     def data(self) -> Tensor:
-        """The same memory outside the graph; changes through it are not noticed by autograd."""
+        """The same memory outside the graph; autograd does not detect changes through it."""
         same = graph.wrap(self._data, self._device)
         same._memory_shared = self._memory_shared = True
         same._detached_copy = self._detached_copy
@@ -317,7 +317,7 @@ class Tensor:
         self._node, self._requires_grad = None, False
         return self
 
-    # ---- out to the host
+    # ---- to the host
 
     def numpy(self, *, force: bool = False) -> Any:
         """A NumPy array over the same memory (CPU tensors only, unless forced to copy)."""
@@ -357,7 +357,7 @@ class Tensor:
         return self._device.backend.to_host(self._data)
 
     def tolist(self) -> Any:
-        """Its values as nested lists of Python numbers, a number for no axes."""
+        """Its values as nested lists of Python numbers, a number for a tensor without axes."""
         return self._host().tolist()
 
     def item(self) -> Any:
@@ -432,7 +432,7 @@ class Tensor:
         return new
 
     def _rebuilt(self, data: Array) -> Tensor:
-        """A leaf of the same class and settings over other data."""
+        """A leaf of the same class and settings with other data."""
         new: Tensor = object.__new__(type(self))
         names = {k: v for k, v in self.__dict__.items() if not k.startswith("_")}
         new.__dict__.update(names)
@@ -444,7 +444,7 @@ class Tensor:
         state = {k: v for k, v in self.__dict__.items() if not k.startswith("_")}
         return _restored, (type(self), host, str(self._device), self._requires_grad, state)
 
-    # ---- to other places and types
+    # ---- to other devices and dtypes
 
     def to(self, *args: Any, **kwargs: Any) -> Tensor:
         """The tensor in another dtype and on another device; itself where nothing changes.
@@ -466,7 +466,7 @@ class Tensor:
         return t.contiguous(memory_format=memory_format)
 
     def cpu(self, memory_format: Any = None) -> Tensor:
-        """The tensor in host memory, as NumPy array."""
+        """The tensor in host memory, as a NumPy array."""
         return self.to("cpu", memory_format=memory_format)
 
     def cuda(
@@ -484,7 +484,7 @@ class Tensor:
         if isinstance(dtype, str):
             where = dtype.split(".")[1:-1] or ["cpu"]
             return self.to(where[0], by_type_name(dtype))
-        if hasattr(dtype, "where"):  # FloatTensor or one of its kind
+        if hasattr(dtype, "where"):  # a type such as FloatTensor
             return self.to(dtype.where, dtype.dtype)
         return self.to(dtype)
 
@@ -497,7 +497,7 @@ class Tensor:
         return self
 
     def is_pinned(self) -> bool:
-        """False: no tensor lives in pinned memory."""
+        """False: no tensor is in pinned memory."""
         return False
 
     def share_memory_(self) -> Tensor:
@@ -533,7 +533,7 @@ class Tensor:
     # ---- hooks (`backward` is in autograd/_backward.py)
 
     def register_hook(self, hook: Callable[[Any], Any]) -> Any:
-        """Call `hook` with the gradient when it is known; what it returns replaces it."""
+        """Call `hook` with the gradient when it is computed; what it returns replaces it."""
         return hooks.register(self, hook)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Any], Any]) -> Any:

@@ -1,4 +1,4 @@
-"""To other devices and dtypes: the arguments of `Tensor.to`, and copies that autograd sees."""
+"""To other devices and dtypes: the arguments of `Tensor.to`, and copies recorded by autograd."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, bool]:
-    """The (dtype, device, copy) that the arguments of `Tensor.to` ask for; None leaves as it is."""
+    """The (dtype, device, copy) that the arguments of `Tensor.to` request; None: unchanged."""
     dtype, device = kwargs.pop("dtype", None), kwargs.pop("device", None)
     copy = kwargs.pop("copy", False)
     flags = ["copy"] if kwargs.pop("non_blocking", None) is not None else ["non_blocking", "copy"]
@@ -38,7 +38,7 @@ def destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any
 
 
 class _Moved(graph.Node):
-    """A copy on another device: its gradient goes back the way it came."""
+    """A copy on another device: its gradient is copied back to the source's device."""
 
     __slots__ = ("origin",)
 
@@ -61,7 +61,7 @@ def moved(t: Tensor, on: Device) -> Tensor:
 
 
 def by_type_name(name: str) -> dtypes.dtype:
-    """The dtype that a type name such as "torch.FloatTensor" stands for."""
+    """The dtype that a type name such as "torch.FloatTensor" specifies."""
     short = name.rpartition(".")[2].removesuffix("Tensor")
     for d in dtypes.DTYPES.values():
         if type_name(d) == short:

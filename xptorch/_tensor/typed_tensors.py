@@ -1,4 +1,4 @@
-"""FloatTensor, LongTensor and their kind: constructors and types of tensors of one dtype."""
+"""FloatTensor, LongTensor and similar: constructors and types of tensors of one dtype."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = [
 
 
 class TensorType(type):
-    """The class of FloatTensor and its kind: ``isinstance(t, FloatTensor)`` asks for the dtype."""
+    """The class of FloatTensor and similar: ``isinstance(t, FloatTensor)`` tests the dtype."""
 
     dtype: dtypes.dtype
     where: str  # the device type
@@ -29,7 +29,7 @@ class TensorType(type):
         return is_tensor(obj) and obj.dtype is cls.dtype and obj.device.type == cls.where  # type: ignore[attr-defined]
 
     def __call__(cls, *args: Any, device: Any = None) -> Tensor:
-        """A tensor of given sizes (its values mean nothing), or of given data.
+        """A tensor of given sizes (uninitialised), or of given data.
 
         Raises:
             TypeError: neither sizes nor data, or a tensor of another dtype.
@@ -77,7 +77,7 @@ CharTensor, ByteTensor, BoolTensor = (_CPU[f"{n}Tensor"] for n in ("Char", "Byte
 
 
 def set_default_tensor_type(t: Any) -> None:
-    """Make new tensors of Python floats have the dtype, and new tensors the device, of a type.
+    """Set the default dtype, and the default device, to those of a tensor type.
 
     Args:
         t: a floating-point tensor type such as `DoubleTensor`, or its name.

@@ -1,4 +1,4 @@
-"""Mixed precision: `autocast` lowers matrix products, `GradScaler` keeps small gradients alive."""
+"""Mixed precision: `autocast` lowers matrix products, `GradScaler` prevents underflow."""
 
 from xptorch.amp.autocast_mode import autocast as autocast
 from xptorch.amp.autocast_mode import custom_bwd as custom_bwd

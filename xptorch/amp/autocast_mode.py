@@ -1,9 +1,9 @@
-"""`autocast`: blocks in which matrix products are computed with fewer bits.
+"""`autocast`: blocks in which matrix products are computed in lower precision.
 
 In such a block the operands of matrix products, convolutions and attention are cast to the lower
-dtype, and losses compute in float32; other ops take their operands as they come. (On a GPU,
-PyTorch also widens softmax, norms, sums and exponentials: these keep the lower dtype here, with
-float32 inside.)
+dtype, and losses are computed in float32; other ops keep the dtypes of their operands. (On a
+GPU, PyTorch also widens softmax, norms, sums and exponentials: these keep the lower dtype here,
+with float32 inside.)
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _default = {"cpu": _dtype.bfloat16, "cuda": _dtype.float16}
 
 
 class _Casting:
-    """What autocast does to operands in one thread: for each device type the lower dtype."""
+    """The casts that autocast applies in one thread: the lower dtype for each device type."""
 
     def __init__(self, dtypes: dict[str, _dtype.dtype], cached: bool, cache: dict[int, Any]):
         self.dtypes, self.cached, self.cache = dtypes, cached, cache
@@ -60,16 +60,16 @@ def _eligible(t: Any) -> bool:
 
 
 class autocast:
-    """A block or function in which matrix products are computed with fewer bits.
+    """A block or function in which matrix products are computed in lower precision.
 
     Args:
-        device_type: "cpu" or "cuda": where.
+        device_type: "cpu" or "cuda".
         dtype: bfloat16 (the default) or float16 on the CPU, float16 on a GPU.
-        enabled: False switches a surrounding autocast off.
+        enabled: False disables an enclosing autocast.
         cache_enabled: cast a weight once for all its uses in the block.
 
     Raises:
-        BackendError: bfloat16 is asked for, but ml_dtypes is not installed.
+        BackendError: bfloat16 is requested, but ml_dtypes is not installed.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class autocast:
         dtypes = dict(before.dtypes) if before else {}
         dtypes.pop(self.device, None)
         if self._enabled:
-            devices.resolve(self.device).raw_dtype(self.fast_dtype)  # is it there?
+            devices.resolve(self.device).raw_dtype(self.fast_dtype)  # raises if unsupported
             dtypes[self.device] = self.fast_dtype
         cached = True if self.cache_enabled is None else self.cache_enabled
         cache = before.cache if before else {}
@@ -133,7 +133,7 @@ class autocast:
         return wrapped
 
 
-# ---- questions and settings
+# ---- queries and settings
 
 
 def is_autocast_available(device_type: str) -> bool:
@@ -142,29 +142,29 @@ def is_autocast_available(device_type: str) -> bool:
 
 
 def is_autocast_enabled(device_type: str = "cuda") -> bool:
-    """Whether matrix products on this type of device are lowered now."""
+    """Whether autocast is active for this type of device."""
     return local.mode.casting is not None and device_type in local.mode.casting.dtypes
 
 
 def is_autocast_cpu_enabled() -> bool:
-    """Whether matrix products on the CPU are lowered now."""
+    """Whether autocast is active for the CPU."""
     return is_autocast_enabled("cpu")
 
 
 def is_autocast_cache_enabled() -> bool:
-    """Whether the weights' casts are kept."""
+    """Whether the weights' casts are cached."""
     return local.mode.casting is None or local.mode.casting.cached
 
 
 def get_autocast_dtype(device_type: str) -> _dtype.dtype:
-    """The lower dtype of this type of device, now or by default."""
+    """The lower dtype of this type of device: the active one, or the default."""
     casting = local.mode.casting
     known = casting.dtypes.get(device_type) if casting is not None else None
     return known or _default.get(device_type, _dtype.float16)
 
 
 def set_autocast_dtype(device_type: str, dtype: _dtype.dtype) -> None:
-    """Set the lower dtype that `autocast` takes by default."""
+    """Set the default lower dtype of `autocast`."""
     _default[device_type] = dtype
 
 
@@ -189,7 +189,7 @@ def set_autocast_cpu_dtype(dtype: _dtype.dtype) -> None:
 
 
 def clear_autocast_cache() -> None:
-    """Forget the weights' casts."""
+    """Clear the cache of the weights' casts."""
     if local.mode.casting is not None:
         local.mode.casting.cache.clear()
 
@@ -204,7 +204,7 @@ def custom_fwd(
 
     Args:
         fwd: the function.
-        device_type: the device type whose state is meant.
+        device_type: the device type whose autocast state applies.
         cast_inputs: cast floating-point arguments to this dtype, and run without autocast.
     """
     if fwd is None:

@@ -1,4 +1,4 @@
-"""`GradScaler`: losses are scaled up, so that gradients of half precision do not vanish."""
+"""`GradScaler`: losses are scaled up, so that half-precision gradients do not underflow."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ __all__ = ["GradScaler"]
 
 
 class GradScaler:
-    """Scales losses, takes the scale out of gradients, and skips steps with infinite ones.
+    """Scales losses, unscales gradients, and skips steps with non-finite gradients.
 
     Args:
         device: "cuda" or "cpu"; on "cuda" without a GPU the scaler is disabled, with a warning.
         init_scale: the first scale.
-        growth_factor: the scale grows by it after `growth_interval` good steps.
-        backoff_factor: the scale shrinks by it when a gradient is not finite.
-        growth_interval: how many good steps it takes.
-        enabled: False lets everything pass as it is.
+        growth_factor: the scale is multiplied by it after each `growth_interval`.
+        backoff_factor: the scale is multiplied by it when a gradient is not finite.
+        growth_interval: the number of steps in a row with finite gradients before the scale grows.
+        enabled: False turns scaling off: losses and steps are left unchanged.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class GradScaler:
         """Divide the optimizer's gradients by the scale; `step` does it if you do not.
 
         Raises:
-            RuntimeError: it was done already, or the optimizer has stepped.
+            RuntimeError: they are already unscaled, or the optimizer has stepped.
         """
         if not self._enabled:
             return
@@ -114,7 +114,7 @@ class GradScaler:
         return None if self._infinite[key] else optimizer.step(*args, **kwargs)
 
     def update(self, new_scale: Any = None) -> None:
-        """Let the scale grow or shrink by what the gradients were; or set it."""
+        """Grow or reduce the scale, depending on the gradients; or set it."""
         if not self._enabled:
             return
         scale = self._need_scale("update")
@@ -137,31 +137,31 @@ class GradScaler:
         return self._init_scale if self._scale is None else self._scale
 
     def get_growth_factor(self) -> float:
-        """By what the scale grows."""
+        """The factor by which the scale grows."""
         return self._growth_factor
 
     def set_growth_factor(self, new_factor: float) -> None:
-        """Set by what the scale grows."""
+        """Set the factor by which the scale grows."""
         self._growth_factor = new_factor
 
     def get_backoff_factor(self) -> float:
-        """By what the scale shrinks."""
+        """The factor by which the scale shrinks."""
         return self._backoff_factor
 
     def set_backoff_factor(self, new_factor: float) -> None:
-        """Set by what the scale shrinks."""
+        """Set the factor by which the scale shrinks."""
         self._backoff_factor = new_factor
 
     def get_growth_interval(self) -> int:
-        """After how many good steps the scale grows."""
+        """The number of steps with finite gradients before the scale grows."""
         return self._growth_interval
 
     def set_growth_interval(self, new_interval: int) -> None:
-        """Set after how many good steps the scale grows."""
+        """Set the number of steps with finite gradients before the scale grows."""
         self._growth_interval = new_interval
 
     def is_enabled(self) -> bool:
-        """Whether it does anything."""
+        """Whether scaling is enabled."""
         return self._enabled
 
     def state_dict(self) -> dict[str, Any]:
@@ -177,10 +177,10 @@ class GradScaler:
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave.
+        """Restore the state that `state_dict` returned.
 
         Raises:
-            RuntimeError: it is empty, of a disabled scaler.
+            RuntimeError: it is empty: from a disabled scaler.
         """
         if not self._enabled:
             return

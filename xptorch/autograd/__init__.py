@@ -1,4 +1,4 @@
-"""Gradients: `backward`, `grad`, grad modes, your own Functions, checks, Jacobians."""
+"""Gradients: `backward`, `grad`, grad modes, custom Functions, gradient checks, Jacobians."""
 
 import importlib as _importlib
 

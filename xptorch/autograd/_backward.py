@@ -1,4 +1,4 @@
-"""`backward` and `grad`: gradients into the leaves' `.grad`, or as results."""
+"""`backward` and `grad`: gradients accumulated in the leaves' `.grad`, or returned."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def backward(
 
     Args:
         tensors: a tensor, or a sequence of them.
-        grad_tensors: for each the gradient that comes in from outside; may be left out, or None,
-            for tensors of one element.
-        retain_graph: keep the graph for another backward pass; by default as `create_graph` says.
-        create_graph: record the pass itself, for derivatives of derivatives.
-        grad_variables: an old name of `grad_tensors`.
+        grad_tensors: for each the incoming gradient; may be left out, or None, for tensors of one
+            element.
+        retain_graph: keep the graph for another backward pass; defaults to `create_graph`.
+        create_graph: record the backward pass itself, for derivatives of derivatives.
+        grad_variables: the deprecated name of `grad_tensors`.
         inputs: add to the `.grad` of these tensors only (they need not be leaves).
 
     Raises:
@@ -77,19 +77,19 @@ def grad(
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Any, ...]:
-    """The gradients of the sum of `outputs` with respect to `inputs`; no `.grad` is touched.
+    """The gradients of the sum of `outputs` with respect to `inputs`; no `.grad` changes.
 
     Args:
         outputs: a tensor, or a sequence of them.
         inputs: likewise; they need not be leaves.
-        grad_outputs: for each output the gradient that comes in from outside; may be left out, or
-            None, for outputs of one element.
-        retain_graph: keep the graph for another backward pass; by default as `create_graph` says.
-        create_graph: record the pass itself, for derivatives of derivatives.
-        only_inputs: an old argument without effect.
-        allow_unused: give None for inputs on which the outputs do not depend.
-        is_grads_batched: `grad_outputs` have a first axis more; the results have it, too.
-        materialize_grads: give zeros for inputs on which the outputs do not depend.
+        grad_outputs: for each output the incoming gradient; may be left out, or None, for outputs
+            of one element.
+        retain_graph: keep the graph for another backward pass; defaults to `create_graph`.
+        create_graph: record the backward pass itself, for derivatives of derivatives.
+        only_inputs: deprecated; has no effect.
+        allow_unused: return None for inputs on which the outputs do not depend.
+        is_grads_batched: `grad_outputs` have an additional first axis, and so have the results.
+        materialize_grads: return zeros for inputs on which the outputs do not depend.
 
     Raises:
         RuntimeError: an output or input requires no gradients, an input is unused, or a gradient
@@ -130,7 +130,7 @@ def grad(
 def _batched(
     outs: Sequence[Any], ins: Sequence[Any], grad_outputs: Any, create_graph: bool, retain: bool
 ) -> list[Any]:
-    """One pass for each entry along the first axis of the gradients."""
+    """One backward pass for each entry along the first axis of the gradients."""
     given = _sequence(grad_outputs)
     count = len(given[0])
     rows = []
@@ -161,7 +161,7 @@ def _inputs(inputs: Any, function: str) -> tuple[Any, ...]:
 
 
 def _roots(outputs: Sequence[Tensor], given: Any) -> list[Tensor]:
-    """The gradient that comes in at each output."""
+    """The incoming gradient of each output."""
     if given is None:
         grads: Sequence[Any] = [None] * len(outputs)
     else:
@@ -188,7 +188,7 @@ def _roots(outputs: Sequence[Tensor], given: Any) -> list[Tensor]:
 
 
 def _fitting(outputs: Sequence[Tensor], grads: Sequence[Any]) -> Sequence[Any]:
-    """The gradients given for the outputs, after a look at their number and shapes."""
+    """The gradients given for the outputs, after a check of their number and shapes."""
     if len(grads) != len(outputs):
         raise RuntimeError(f"got {len(outputs)} tensors and {len(grads)} gradients")
     for i, (t, g) in enumerate(zip(outputs, grads, strict=True)):
@@ -203,7 +203,7 @@ def _fitting(outputs: Sequence[Tensor], grads: Sequence[Any]) -> Sequence[Any]:
 
 
 def linearized(outputs: Sequence[Any], inputs: Sequence[Any]) -> tuple[Sequence[Any], Any]:
-    """For tangents along with a computation: vᵀJ is linear in v, and its derivative by v is J.
+    """For forward-mode tangents: vᵀJ is linear in v, and its derivative with respect to v is J.
 
     Returns:
         For each input vᵀJ for some v, None where no output depends on it; and a function
@@ -231,7 +231,7 @@ def linearized(outputs: Sequence[Any], inputs: Sequence[Any]) -> tuple[Sequence[
 
 
 def check_tangent(x: Any, tangent: Any) -> None:
-    """Raise PyTorch's error for a tangent of another shape than the tensor's."""
+    """Raise PyTorch's error for a tangent whose shape differs from the tensor's."""
     if x.shape != tangent.shape:
         raise RuntimeError(
             "Trying to set a forward gradient that has a different size than that of the original "

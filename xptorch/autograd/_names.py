@@ -1,4 +1,4 @@
-"""PyTorch's names of backward nodes, for the ops whose own names say something else."""
+"""PyTorch's names of backward nodes, for the ops whose own names differ."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def _static(node: Any, name: str) -> Any:
 
 
 def _reduction(stem: str, full: int, part: int) -> Any:
-    """A name that tells whether all axes were reduced."""
+    """A name that depends on whether all axes were reduced."""
 
     def name(node: Any) -> str:
         shape, axis = _static(node, "a_shape"), _static(node, "axis")

@@ -15,24 +15,24 @@ _check_nan = True
 
 
 def set_detect_anomaly_state(mode: bool, check_nan: bool) -> None:
-    """Switch anomaly detection."""
+    """Switch anomaly detection on or off."""
     global _check_nan
     _check_nan = check_nan
-    backward.anomaly = _watched if mode else None
+    backward.anomaly = _checked if mode else None
     graph.setup.traced = note if mode else None
 
 
 def note(node: Node) -> None:
-    """Remember where in the program a node was made, if anomaly detection is on."""
+    """Store the stack trace of a node's creation, if anomaly detection is on."""
     if backward.anomaly is not None:
         frames = traceback.extract_stack(sys._getframe(2))
         node.metadata["traceback_"] = traceback.StackSummary.from_list(frames).format()
 
 
-def _watched(
+def _checked(
     node: Node, step: Callable[..., Sequence[Any]], g: Any, create_graph: bool
 ) -> Sequence[Any]:
-    """A node's gradients; tells where the node was made if they cannot be had or hold NaN."""
+    """A node's gradients; warns where the node was created if they fail or contain NaN."""
     try:
         gradients = step(g, create_graph)
         if _check_nan:
@@ -62,8 +62,8 @@ def _has_nan(x: Any, node: Node) -> bool:
 class set_detect_anomaly:
     """Switch anomaly detection on or off: at once, or for a block.
 
-    While it is on, every recorded operation remembers where it was made; a backward step that
-    fails, or (with `check_nan`) returns NaN, raises, after a warning that shows that place.
+    While it is on, every recorded operation stores its stack trace; a backward step that fails,
+    or (with `check_nan`) returns NaN, raises, after a warning that shows this trace.
     """
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
@@ -103,5 +103,5 @@ def is_anomaly_enabled() -> bool:
 
 
 def is_anomaly_check_nan_enabled() -> bool:
-    """Whether anomaly detection looks for NaN."""
+    """Whether anomaly detection checks for NaN."""
     return _check_nan

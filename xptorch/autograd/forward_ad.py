@@ -1,9 +1,9 @@
-"""Forward mode: tangents that go along with tensors through a computation.
+"""Forward-mode AD: tangents propagated with tensors through a computation.
 
-PyTorch carries a tangent beside each value. Here the computation is recorded as for a backward
-pass, and a tangent is found when it is asked for, by differentiating twice: vᵀJ is linear in v, and
-its derivative by v is the Jacobian. Dual tensors and what is made of them therefore require grad
-inside the level, and operations under `no_grad` have no tangents.
+PyTorch propagates a tangent with each value. Here the computation is recorded as for a backward
+pass, and a tangent is computed on request, by differentiating twice: vᵀJ is linear in v, and its
+derivative with respect to v is the Jacobian. Dual tensors and what is computed from them therefore
+require grad inside the level, and operations under `no_grad` have no tangents.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from xptorch.autograd._backward import check_tangent, linearized
 from xptorch.ops._common import is_tensor
 from xptorch.ops.shape import creation
 
-_levels: list[list[tuple[Any, Any]]] = []  # of each level its dual tensors and their tangents
+_levels: list[list[tuple[Any, Any]]] = []  # for each level, its dual tensors and their tangents
 
 
 class UnpackedDualTensor(NamedTuple):
@@ -28,10 +28,10 @@ class UnpackedDualTensor(NamedTuple):
 
 
 def enter_dual_level() -> int:
-    """Start a level, within which dual tensors live; returns its number.
+    """Enter a level, within which dual tensors are valid; returns its number.
 
     Raises:
-        RuntimeError: there is one already.
+        RuntimeError: a level is already active.
     """
     if _levels:
         raise RuntimeError("Nested forward mode AD is not supported at the moment")
@@ -40,10 +40,10 @@ def enter_dual_level() -> int:
 
 
 def exit_dual_level(*, level: int | None = None) -> None:
-    """End the level; its tangents are gone.
+    """Exit the level and discard its tangents.
 
     Raises:
-        RuntimeError: there is none, or `level` is not the one.
+        RuntimeError: no level is active, or `level` is not the active one.
     """
     if not _levels or level not in (None, 0):
         raise RuntimeError(
@@ -54,7 +54,7 @@ def exit_dual_level(*, level: int | None = None) -> None:
 
 
 class dual_level:
-    """A block in which dual tensors live.
+    """A block in which dual tensors are valid.
 
     Example:
         >>> import xptorch as torch
@@ -84,7 +84,7 @@ def make_dual(tensor: Any, tangent: Any, *, level: int | None = None) -> Any:
         tangent: of the same shape and dtype.
 
     Raises:
-        RuntimeError: there is no level, or the shapes differ.
+        RuntimeError: no level is active, or the shapes differ.
         ValueError: the tensors are not floating point or complex.
     """
     if not _levels or level not in (None, 0):

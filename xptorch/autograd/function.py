@@ -1,4 +1,4 @@
-"""Function: operations of the user's own, with a forward and a backward in Python."""
+"""Function: user-defined operations, with a forward and a backward in Python."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from xptorch.ops._common import is_tensor
 
 
 class FunctionCtx:
-    """What `forward` leaves for `backward`: saved tensors, marks, and any attributes you set."""
+    """What `forward` passes to `backward`: saved tensors, flags, and any attributes you set."""
 
     needs_input_grad: tuple[bool, ...] = ()
     materialize_grads: bool = True
@@ -29,10 +29,10 @@ class FunctionCtx:
     _saved: Sequence[Callable[[], Any]] | None = ()
 
     def save_for_backward(self, *tensors: Any) -> None:
-        """Keep tensors (inputs, outputs or others; None is allowed) for `backward`.
+        """Save tensors (inputs, outputs or others; None is allowed) for `backward`.
 
         Raises:
-            TypeError: something that is no tensor.
+            TypeError: an argument is not a tensor.
         """
         for i, t in enumerate(tensors):
             if t is not None and not is_tensor(t):
@@ -54,25 +54,25 @@ class FunctionCtx:
         return tuple(unpack() for unpack in self._saved)
 
     def mark_dirty(self, *args: Any) -> None:
-        """Say which inputs `forward` changes in place; it must return them."""
+        """Declare which inputs `forward` changes in place; it must return them."""
         self._dirty = args
 
     def mark_non_differentiable(self, *args: Any) -> None:
-        """Say through which outputs no gradient flows."""
+        """Declare through which outputs no gradient flows."""
         self._constant = args
 
     def set_materialize_grads(self, value: bool) -> None:
-        """Whether `backward` gets zeros (the default) or None for outputs nobody used."""
+        """Whether `backward` gets zeros (the default) or None for unused outputs."""
         self.materialize_grads = value
 
 
 class _BackwardNode(Node):
-    """A call of a Function in the graph; shows its context's attributes as its own."""
+    """The graph node of a Function call; its context's attributes are also its own."""
 
     __slots__ = ("ctx", "function", "likes")
     ctx: FunctionCtx
     function: type[Function]
-    likes: list[Any]  # of each argument its shape, dtype and device; None for what is no tensor
+    likes: list[Any]  # each argument's shape, dtype and device; None for non-tensors
 
     def __init__(self, function: type[Function], ctx: FunctionCtx, inputs: Sequence[Any]) -> None:
         tensors = [t for t in inputs if is_tensor(t)]
@@ -115,7 +115,7 @@ class _BackwardNode(Node):
         ]
 
     def _fitted(self, i: int, x: Any, create_graph: bool) -> Any:
-        """A gradient that `backward` returned, checked, in the shape and dtype of its input."""
+        """A gradient that `backward` returned, checked, with the shape and dtype of its input."""
         if x is None:
             return None
         if not is_tensor(x):
@@ -157,11 +157,11 @@ def _expandable(shape: Sequence[int], to: Sequence[int]) -> bool:
 
 
 class Function:
-    """An operation of your own: subclass it, write `forward` and `backward`, call `apply`.
+    """A custom operation: subclass it, write `forward` and `backward`, call `apply`.
 
     ``forward(ctx, *args)`` computes on tensors outside the graph and returns a tensor or a tuple;
     ``backward(ctx, *grads)`` gets the gradient of each output and returns one for each argument
-    (None where there is none). Or write ``forward(*args)`` and
+    (None where there is none). Alternatively, write ``forward(*args)`` and
     ``setup_context(ctx, inputs, output)``. Written with differentiable operations, `backward` can
     itself be differentiated.
 
@@ -219,7 +219,7 @@ class Function:
             "autograd.Function to use it with backward mode AD."
         )
 
-    vjp = backward  # another name under which it may be written
+    vjp = backward  # an alternative name to define it under
 
     @staticmethod
     def jvp(ctx: Any, *grad_inputs: Any) -> Any:
@@ -244,7 +244,7 @@ class Function:
 
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
-        """Call the function, and record it where an argument requires gradients."""
+        """Call the function, and record it if an argument requires gradients."""
         separate = cls.setup_context is not Function.setup_context
         if separate:
             args = _bound(cls.forward, args, kwargs)
@@ -270,7 +270,7 @@ def _bound(forward: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, ..
 def _finished(
     cls: type[Function], ctx: Any, args: tuple[Any, ...], output: Any, recording: bool
 ) -> Any:
-    """The outputs at their place in the graph, and what was saved in the context."""
+    """Attach the outputs to the graph, and store the saved tensors in the context."""
     several = isinstance(output, tuple)
     outputs = output if several else (output,)
     for t in ctx._dirty:
@@ -287,7 +287,7 @@ def _finished(
         node.device = next((t._device for t in outputs if is_tensor(t)), node.device)
         if several:
             node.outputs = [_like(ctx, t) for t in outputs]
-    made = [_placed(ctx, node, i, out, args) for i, out in enumerate(outputs)]
+    made = [_attached(ctx, node, i, out, args) for i, out in enumerate(outputs)]
     if node is not None:
         _pack(ctx, node, args, outputs, made)
     ctx._to_save = ctx._dirty = ctx._constant = ()
@@ -295,19 +295,19 @@ def _finished(
 
 
 def _like(ctx: Any, t: Any) -> Any:
-    """The shape and dtype of zeros for an output that nobody used; None if none are wanted."""
+    """The shape and dtype of zeros for an unused output; None if not materialized."""
     return (t._data.shape, t._data.dtype) if ctx.materialize_grads and is_tensor(t) else None
 
 
-def _placed(ctx: Any, node: _BackwardNode | None, i: int, out: Any, args: Sequence[Any]) -> Any:
-    """An output as the caller gets it: the tensor that `forward` returned, in the graph."""
+def _attached(ctx: Any, node: _BackwardNode | None, i: int, out: Any, args: Sequence[Any]) -> Any:
+    """An output as returned to the caller: the tensor from `forward`, attached to the graph."""
     if not is_tensor(out):
         return out
     dirty = any(out is t for t in ctx._dirty)
     if dirty:
         graph.bump_version(out)
     elif any(out is a for a in args) or (out._requires_grad and out._node is None):
-        out = out.detach()  # an input returned as it is, or a leaf from elsewhere
+        out = out.detach()  # an input returned unchanged, or an unrelated leaf
     constant = out.dtype.category < FLOAT or any(out is t for t in ctx._constant)
     if node is None or constant:
         if not dirty:
@@ -323,7 +323,7 @@ def _placed(ctx: Any, node: _BackwardNode | None, i: int, out: Any, args: Sequen
 def _pack(
     ctx: Any, node: _BackwardNode, args: Sequence[Any], outputs: Sequence[Any], made: Sequence[Any]
 ) -> None:
-    """Save the tensors so that outputs do not keep their own node alive in a circle."""
+    """Save the tensors such that outputs and their own node form no reference cycle."""
     ctx._saved = [
         _nothing if t is None else _unpacker(t, node, args, outputs, made) for t in ctx._to_save
     ]
@@ -338,27 +338,27 @@ def _unpacker(
 ) -> Callable[[], Any]:
     for i, out in enumerate(outputs):
         if t is out and made[i]._requires_grad:
-            edge = functools.partial(_output_place, weakref.ref(node), i)
+            edge = functools.partial(_output_edge, weakref.ref(node), i)
             return _Unpack(made[i], edge)
     if t._node is not None and any(t is a for a in args):
-        return _Unpack(t, functools.partial(_as_it_is, t._node))
+        return _Unpack(t, functools.partial(_identity, t._node))
     return _Unpack(t, None)
 
 
-def _as_it_is(edge: Any) -> Any:
+def _identity(edge: Any) -> Any:
     return edge
 
 
-def _output_place(ref: Any, index: int) -> Any:
+def _output_edge(ref: Any, index: int) -> Any:
     node = ref()
     return node if node is None or node.outputs is None else graph.OutputNode(node, index)
 
 
 class _Unpack:
-    """A saved tensor: gives it back, after a look whether it was changed in place since.
+    """A saved tensor: returns it, after a check that it was not changed in place since.
 
     Args:
-        edge: gives where in the graph it stands; without it the tensor itself is kept.
+        edge: returns its gradient edge; if None, the tensor itself is stored.
     """
 
     def __init__(self, t: Any, edge: Callable[[], Any] | None) -> None:
@@ -366,12 +366,12 @@ class _Unpack:
             t._version_counter = [0]
         self.data, self.on, self.edge = t._data, t._device, edge
         self.tensor = t if edge is None else None
-        self.counter, self.seen = t._version_counter, t._version_counter[0]
+        self.counter, self.version = t._version_counter, t._version_counter[0]
 
     def __call__(self) -> Any:
         edge = None if self.edge is None else self.edge()
-        if self.counter[0] != self.seen:
-            raise graph.changed_in_place(self.data, edge, self.on, self.counter[0], self.seen)
+        if self.counter[0] != self.version:
+            raise graph.changed_in_place(self.data, edge, self.on, self.counter[0], self.version)
         return self.tensor if self.edge is None else graph.tensor_at(self.data, self.on, edge)
 
 
@@ -401,7 +401,7 @@ def _once(t: Any, inputs: Sequence[Any]) -> Any:
 
 
 class _Undifferentiable(Node):
-    """Stands where a derivative would have to go through a `once_differentiable` backward."""
+    """The node of a derivative that would have to go through a `once_differentiable` backward."""
 
     __slots__ = ()
 

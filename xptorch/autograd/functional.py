@@ -24,7 +24,7 @@ def vjp(
         inputs: a tensor or a tuple of them.
         v: as the outputs; may be left out for an output of one element.
         create_graph: make both results differentiable.
-        strict: raise where an output does not depend on the inputs, instead of giving zeros.
+        strict: raise where an output does not depend on the inputs, instead of returning zeros.
     """
     with enable_grad():
         ins, one_in = _taken(inputs, "inputs", "vjp"), is_tensor(inputs)
@@ -42,14 +42,14 @@ def jvp(
 ) -> tuple[Any, Any]:
     """The outputs of `func`, and the product Jv of its Jacobian with a vector.
 
-    Found by differentiating twice: vᵀJ is linear in v, and its derivative by v is the Jacobian.
+    Computed by differentiating twice: vᵀJ is linear in v; its derivative in v is the Jacobian.
 
     Args:
         func: takes tensors, returns a tensor or a tuple of them.
         inputs: a tensor or a tuple of them.
         v: as the inputs; may be left out for an input of one element.
         create_graph: make both results differentiable.
-        strict: raise where an output does not depend on the inputs, instead of giving zeros.
+        strict: raise where an output does not depend on the inputs, instead of returning zeros.
     """
     with enable_grad():
         ins, one_in = _taken(inputs, "inputs", "jvp"), is_tensor(inputs)
@@ -72,7 +72,7 @@ def jacobian(
     vectorize: bool = False,
     strategy: str = "reverse-mode",
 ) -> Any:
-    """The derivatives of every element of the outputs by every element of the inputs.
+    """The derivatives of every element of the outputs with respect to every input element.
 
     The result has the shape (\\*output, \\*input); for tuples of outputs or inputs it is a tuple
     (of tuples).
@@ -81,9 +81,9 @@ def jacobian(
         func: takes tensors, returns a tensor or a tuple of them.
         inputs: a tensor or a tuple of them.
         create_graph: make the result differentiable.
-        strict: raise where an output does not depend on an input, instead of giving zeros.
-        vectorize: the same result here; rows are computed one by one.
-        strategy: the same result here; it is computed in reverse mode.
+        strict: raise where an output does not depend on an input, instead of returning zeros.
+        vectorize: has no effect here; rows are computed one by one.
+        strategy: has no effect here; the result is computed in reverse mode.
     """
     if strategy not in ("forward-mode", "reverse-mode"):
         raise AssertionError(
@@ -112,7 +112,7 @@ def jacobian(
 
 
 def _rows(out: Any, i: int, ins: Tensors, create_graph: bool, strict: bool) -> Tensors:
-    """The derivatives of one output by each input."""
+    """The derivatives of one output with respect to each input."""
     found: list[list[Any]] = [[] for _ in ins]
     for k in range(out.numel()):
         one = creation.zeros(out.numel(), dtype=out.dtype, device=out.device)
@@ -244,7 +244,7 @@ def _taken(given: Any, what: str, function: str) -> Tensors:
 
 
 def _fresh(ins: Tensors, create_graph: bool) -> Tensors:
-    """The inputs as tensors of their own, to which gradients flow."""
+    """The inputs as separate tensors that require gradients."""
     if create_graph:
         return tuple(t.view_as(t) if t.requires_grad else t.clone().requires_grad_() for t in ins)
     return tuple(t.detach().requires_grad_() for t in ins)
@@ -274,7 +274,7 @@ def _one_element(out: Any, function: str, strict: bool) -> None:
 
 
 def _vectors(v: Any, likes: Tensors, single: bool, message: str) -> Tensors:
-    """The vectors, after a look whether they fit the tensors they belong to."""
+    """The vectors, after a check that they have the shapes of their tensors."""
     if v is None:
         if not single or likes[0].numel() != 1:
             raise RuntimeError(message)
@@ -296,7 +296,7 @@ def _vectors(v: Any, likes: Tensors, single: bool, message: str) -> Tensors:
 
 
 def _grad(outs: Sequence[Any], ins: Tensors, vectors: Any, create_graph: bool) -> Tensors:
-    """The gradients, None where there are none; outputs without a graph count for nothing."""
+    """The gradients, None where there are none; outputs without a graph are ignored."""
     vectors = [None] * len(outs) if vectors is None else vectors
     pairs = [(t, v) for t, v in zip(outs, vectors, strict=True) if t.requires_grad]
     if not pairs:
@@ -310,7 +310,7 @@ def _grad(outs: Sequence[Any], ins: Tensors, vectors: Any, create_graph: bool) -
 def _filled(
     grads: Sequence[Any], likes: Tensors, strict: bool, function: str, create_graph: bool
 ) -> Tensors:
-    """Zeros in place of what is missing, or in strict mode an error."""
+    """Missing gradients replaced by zeros, or in strict mode an error."""
     if strict:
         for i, g in enumerate(grads):
             if g is None or (create_graph and not g.requires_grad):
@@ -324,6 +324,6 @@ def _filled(
 
 
 def _given(tensors: Tensors, single: bool, create_graph: bool) -> Any:
-    """The results as the caller wants them."""
+    """The results, detached unless `create_graph`, as a tensor or a tuple."""
     out = tensors if create_graph else tuple(t.detach() for t in tensors)
     return out[0] if single else out

@@ -1,4 +1,4 @@
-"""gradcheck: are the gradients of a function what small changes of its inputs say?"""
+"""gradcheck: compare the gradients of a function with finite differences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Tensors = tuple[Any, ...]
 
 
 class GradcheckError(RuntimeError):
-    """The gradients of a function are not what they should be."""
+    """The gradients of a function fail a check."""
 
 
 def gradcheck(
@@ -54,7 +54,7 @@ def gradcheck(
     Raises:
         GradcheckError: they differ.
         ValueError: no input requires gradients.
-        NotImplementedError: forward-mode derivatives or sparse inputs were asked for.
+        NotImplementedError: forward-mode derivatives or sparse inputs were requested.
     """
     if check_forward_ad or check_batched_forward_grad:
         raise NotImplementedError("gradcheck: forward-mode AD is not supported")
@@ -65,7 +65,7 @@ def gradcheck(
     ins = (inputs,) if is_tensor(inputs) else tuple(inputs)
     try:
         _check_inputs(ins)
-        func, ins = _of_parts(func, ins)
+        func, ins = _as_real(func, ins)
         if check_backward_ad:
             run = _Run(func, ins, eps, atol, rtol)
             run.check_values(fast_mode)
@@ -83,15 +83,15 @@ def gradcheck(
     return True
 
 
-def _of_parts(func: Callable[..., Any], ins: Tensors) -> tuple[Callable[..., Any], Tensors]:
-    """The function and its inputs with real and imaginary parts in place of complex numbers."""
+def _as_real(func: Callable[..., Any], ins: Tensors) -> tuple[Callable[..., Any], Tensors]:
+    """The function and its inputs, with complex tensors as real and imaginary parts."""
     places = [is_tensor(t) and t.dtype.is_complex for t in ins]
 
     def parts(t: Any) -> Any:
         return view_as_real(t) if is_tensor(t) and t.dtype.is_complex else t
 
     def function(*xs: Any) -> Any:
-        with enable_grad():  # the function may ask which inputs need gradients
+        with enable_grad():  # the function may check which inputs require gradients
             xs = tuple(view_as_complex(x) if z else x for x, z in zip(xs, places, strict=True))
         result = func(*xs)
         return parts(result) if is_tensor(result) else tuple(parts(t) for t in result)
@@ -132,7 +132,7 @@ def _check_inputs(ins: Tensors) -> None:
 
 
 class _Run:
-    """One function at one point: its outputs, gradients and differences."""
+    """One function at one point: its outputs, gradients and finite differences."""
 
     def __init__(
         self, func: Callable[..., Any], ins: Tensors, eps: float, atol: float, rtol: float
@@ -142,8 +142,8 @@ class _Run:
         with enable_grad():
             every = self.values(ins)
         self.outs = [t for t in every if t.requires_grad]
-        self.silent = [i for i, t in enumerate(every) if not t.requires_grad]
-        self.loud = [i for i, t in enumerate(every) if t.requires_grad]
+        self.constant = [i for i, t in enumerate(every) if not t.requires_grad]
+        self.differentiable = [i for i, t in enumerate(every) if t.requires_grad]
 
     def values(self, ins: Sequence[Any]) -> Tensors:
         result = self.func(*ins)
@@ -158,7 +158,7 @@ class _Run:
                 moved = list(self.ins)
                 x = self.ins[place].detach()
                 moved[place] = (x + sign * direction).requires_grad_()
-                # A clone: the function may give out, or change, what it was given.
+                # A clone: the function may return its input, or change it in place.
                 sides.append([t.clone() for t in self.values(moved)])
         return [
             (a - b) / (2 * self.eps) if a.is_floating_point() else creation.zeros_like(a)
@@ -166,7 +166,7 @@ class _Run:
         ]
 
     def backward(self, out: Any, g: Any) -> Tensors:
-        """The gradients by every input that needs one, zeros where there is none."""
+        """The gradients for every input that requires one, zeros where there is none."""
         ins = [self.ins[i] for i in self.places]
         grads = grad([out], ins, [g], retain_graph=True, allow_unused=True)
         return tuple(
@@ -182,16 +182,16 @@ class _Run:
             return
         for j, place in enumerate(self.places):
             numerical = self._numerical(place)
-            for i in self.silent:
+            for i in self.constant:
                 if bool((numerical[i] != 0).any()):
                     raise GradcheckError("Numerical gradient for function expected to be zero")
-            for i, out in zip(self.loud, self.outs, strict=True):
+            for i, out in zip(self.differentiable, self.outs, strict=True):
                 analytical = self._analytical(out, j)
                 if not self.close(analytical, numerical[i]):
                     raise GradcheckError(_mismatch(i, place, numerical[i], analytical))
 
     def _numerical(self, place: int) -> list[Any]:
-        """Of every output its derivatives: a row for each element of the input."""
+        """The derivatives of every output: a row for each element of the input."""
         x = self.ins[place]
         rows: list[list[Any]] = []
         for k in range(x.numel()):
@@ -211,7 +211,7 @@ class _Run:
         for j, place in enumerate(self.places):
             u = _random(self.ins[place])
             numerical = self.difference(place, u)
-            for i, out in zip(self.loud, self.outs, strict=True):
+            for i, out in zip(self.differentiable, self.outs, strict=True):
                 v = _random(out)
                 expected = (numerical[i] * v).sum()
                 found = (self.backward(out, v)[j] * u).sum()
@@ -265,7 +265,7 @@ def _one(like: Any, k: int) -> Any:
 
 
 def _random(like: Any) -> Any:
-    """Numbers in [0.5, 1.5), which cannot cancel to nothing; the generator's state is kept."""
+    """Values in [0.5, 1.5), which cannot cancel out; the global generator is not used."""
     from xptorch.random import Generator
 
     values = creation.empty(like.shape, dtype=like.dtype).uniform_(0.5, 1.5, generator=Generator())
@@ -298,10 +298,10 @@ def gradgradcheck(
     fast_mode: bool = False,
     masked: bool = False,
 ) -> bool:
-    """`gradcheck` of the gradients of `func`: are its second derivatives right?
+    """`gradcheck` of the gradients of `func`: a check of its second derivatives.
 
     Args:
-        grad_outputs: the gradients that come in at the outputs; random by default.
+        grad_outputs: the incoming gradients of the outputs; random by default.
         gen_non_contig_grad_outputs: make the random ones non-contiguous.
     """
     if check_fwd_over_rev:

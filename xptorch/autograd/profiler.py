@@ -1,4 +1,4 @@
-"""The old place of `xptorch.profiler`."""
+"""The former location of `xptorch.profiler`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["profile", "record_function"]
 
 
 class profile(_profiler.profile):
-    """`xptorch.profiler.profile` with its old arguments."""
+    """`xptorch.profiler.profile` with its former arguments."""
 
     def __init__(self, enabled: bool = True, *, use_cuda: bool = False, **kwargs: Any) -> None:
         activities = [_profiler.ProfilerActivity.CUDA] if use_cuda else None
@@ -19,11 +19,11 @@ class profile(_profiler.profile):
         self.enabled = enabled
 
     def start(self) -> None:
-        """Begin, if enabled."""
+        """Start, if enabled."""
         if self.enabled:
             super().start()
 
     def stop(self) -> None:
-        """End."""
+        """Stop, if enabled."""
         if self.enabled:
             super().stop()

@@ -1,4 +1,4 @@
-"""Variable: what tensors that take part in autograd were before PyTorch 0.4."""
+"""Variable: the tensors of autograd before PyTorch 0.4, now a name of any tensor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class _VariableMeta(type):
 
 
 class Variable(metaclass=_VariableMeta):
-    """A tensor over the memory of another, outside its graph; every tensor is a Variable.
+    """A detached tensor that shares another's memory; every tensor is a Variable.
 
     Args:
         data: a tensor; an empty one by default.
@@ -23,7 +23,7 @@ class Variable(metaclass=_VariableMeta):
         volatile: has no effect, as in PyTorch; use `no_grad`.
 
     Raises:
-        TypeError: `data` is no tensor.
+        TypeError: `data` is not a tensor.
     """
 
     def __new__(cls, data: Any = None, requires_grad: bool = False, volatile: bool = False) -> Any:

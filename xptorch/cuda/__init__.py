@@ -1,7 +1,7 @@
 """CUDA devices, through the CuPy backend.
 
-Nothing here fails without a GPU until a device is really asked for; then the error says what is
-missing.
+Without a GPU, nothing here fails until a device is actually requested; then the error names what
+is missing.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ CharTensor, ByteTensor, BoolTensor = (_TYPES[f"{n}Tensor"] for n in ("Char", "By
 
 
 def is_available() -> bool:
-    """Whether CuPy is installed and sees a GPU; never raises."""
+    """Whether CuPy is installed and finds a GPU; never raises."""
     try:
         return registry.works("cupy")
-    except Exception:  # a broken installation is one that is not available
+    except Exception:  # a broken installation counts as not available
         return False
 
 
@@ -48,7 +48,7 @@ def init() -> None:
     """Load the CuPy backend, which otherwise happens at first use.
 
     Raises:
-        BackendError: CuPy is not installed, or sees no GPU.
+        BackendError: CuPy is not installed, or finds no GPU.
     """
     registry.load("cupy")
 
@@ -67,19 +67,19 @@ def _index(device: Any) -> int:
 
 
 def current_device() -> int:
-    """The index of the device that "cuda" stands for."""
+    """The index of the device that "cuda" refers to."""
     return registry.load("cupy").current_index() or 0
 
 
 def set_device(device: Any) -> None:
-    """Let "cuda" stand for this device from now on; a negative index changes nothing."""
+    """Make "cuda" refer to this device; a negative index changes nothing."""
     if isinstance(device, int) and device < 0:
         return
     registry.load("cupy").activate(_index(device)).__enter__()
 
 
 class device:
-    """A block in which "cuda" stands for this device.
+    """A block in which "cuda" refers to this device.
 
     Args:
         device: a device, its name or index; a negative index or None changes nothing.
@@ -100,14 +100,14 @@ class device:
 
 
 class device_of(device):
-    """A block in which "cuda" stands for the device of a tensor, if it is on one."""
+    """A block in which "cuda" refers to the GPU of a tensor, if it is on one."""
 
     def __init__(self, obj: Tensor) -> None:
         super().__init__(obj.get_device() if obj.is_cuda else None)
 
 
 class _Properties:
-    """What is known of a GPU: name, major, minor, total_memory, multi_processor_count."""
+    """The properties of a GPU: name, major, minor, total_memory, multi_processor_count."""
 
     def __init__(self, known: dict[str, Any]) -> None:
         self.__dict__.update(known)
@@ -158,15 +158,15 @@ def memory_allocated(device: Any = None) -> int:
 
 
 def max_memory_allocated(device: Any = None) -> int:
-    """The most that `memory_allocated` has been since `reset_peak_memory_stats`.
+    """The maximum of `memory_allocated` since `reset_peak_memory_stats`.
 
-    Counting starts with the first call of any of the functions on memory, in the thread that calls.
+    Counting starts with the first call of any of the memory functions, in the calling thread.
     """
     return _memory(device).get("peak", 0)
 
 
 def memory_reserved(device: Any = None) -> int:
-    """Bytes that the memory pool holds, used or not; 0 without a GPU."""
+    """Bytes held by the memory pool, used or not; 0 without a GPU."""
     return _memory(device).get("reserved", 0)
 
 
@@ -176,7 +176,7 @@ def max_memory_reserved(device: Any = None) -> int:
 
 
 def reset_peak_memory_stats(device: Any = None) -> None:
-    """Let `max_memory_allocated` count from now on."""
+    """Restart the count of `max_memory_allocated`."""
     _memory(device, reset_peak=True)
 
 
@@ -184,13 +184,13 @@ reset_max_memory_allocated = reset_peak_memory_stats
 
 
 def empty_cache() -> None:
-    """Give the memory pool's unused memory back."""
+    """Free the memory pool's unused memory."""
     if is_available():
         registry.load("cupy").empty_cache()
 
 
 def mem_get_info(device: Any = None) -> tuple[int, int]:
-    """Bytes free on the device, and in all."""
+    """Free and total bytes on the device."""
     index = _index(device)
     stats = registry.load("cupy").memory_stats(index)
     return stats["free"], stats["total"]
@@ -249,12 +249,12 @@ class Event:
         self.time: float | None = None
 
     def record(self, stream: Any = None) -> None:
-        """Note the time, after all work queued on the device is done."""
+        """Store the time, after all work queued on the device is done."""
         synchronize()
         self.time = time.perf_counter()
 
     def synchronize(self) -> None:
-        """Nothing is left to wait for."""
+        """No-op: `record` has already waited."""
 
     wait = synchronize
 
@@ -296,10 +296,10 @@ class _OnlyStream(Stream):
         synchronize(self.index)
 
     def wait_stream(self, stream: Any) -> None:
-        """There is no other stream to wait for."""
+        """No-op: there is no other stream to wait for."""
 
     def wait_event(self, event: Event) -> None:
-        """Recorded events are over."""
+        """No-op: recorded events are already complete."""
 
     def record_event(self, event: Event | None = None) -> Event:
         """Record an event, a new one by default."""
@@ -335,10 +335,10 @@ class StreamContext(nullcontext[None]):
 
 
 def set_stream(stream: Any) -> None:
-    """There is only one stream to use."""
+    """No-op: there is only one stream to use."""
 
 
-# ---- what PyTorch can tell of its own build and of the driver
+# ---- queries of PyTorch's build and of the driver
 
 
 def get_arch_list() -> list[str]:
@@ -352,12 +352,12 @@ def is_tf32_supported() -> bool:
 
 
 def is_current_stream_capturing() -> bool:
-    """False: there are no graphs of recorded work."""
+    """False: CUDA graphs are not supported."""
     return False
 
 
 def ipc_collect() -> None:
-    """Give memory shared with other processes back: none is shared."""
+    """Free memory shared with other processes: none is shared."""
     if not is_available():
         init()
 
@@ -375,7 +375,7 @@ def initial_seed() -> int:
 
 
 def memory_stats(device: Any = None) -> dict[str, int]:
-    """Bytes by PyTorch's names for them; empty without a GPU."""
+    """Byte counts under PyTorch's names; empty without a GPU."""
     known = _memory(device)
     names = {"allocated": "allocated_bytes.all.current", "peak": "allocated_bytes.all.peak"}
     names["reserved"] = "reserved_bytes.all.current"
@@ -383,16 +383,16 @@ def memory_stats(device: Any = None) -> dict[str, int]:
 
 
 def memory_summary(device: Any = None, abbreviated: bool = False) -> str:
-    """The figures of `memory_stats`, a line each."""
+    """The values of `memory_stats`, one per line."""
     return "".join(f"{name:32} {value:>16,}\n" for name, value in memory_stats(device).items())
 
 
 def reset_accumulated_memory_stats(device: Any = None) -> None:
-    """Nothing is added up."""
+    """No-op: no accumulated statistics are kept."""
 
 
 def max_memory_cached(device: Any = None) -> int:
-    """The old name of `max_memory_reserved`."""
+    """The deprecated name of `max_memory_reserved`."""
     warnings.warn(
         "`torch.cuda.max_memory_cached` has been renamed to `torch.cuda.max_memory_reserved`",
         FutureWarning,
@@ -402,7 +402,7 @@ def max_memory_cached(device: Any = None) -> int:
 
 
 def memory_cached(device: Any = None) -> int:
-    """The old name of `memory_reserved`."""
+    """The deprecated name of `memory_reserved`."""
     warnings.warn(
         "`torch.cuda.memory_cached` has been renamed to `torch.cuda.memory_reserved`",
         FutureWarning,

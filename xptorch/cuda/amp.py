@@ -1,4 +1,4 @@
-"""The old names of `xptorch.amp` for GPUs."""
+"""The deprecated names of `xptorch.amp` for GPUs."""
 
 from __future__ import annotations
 

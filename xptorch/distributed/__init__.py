@@ -1,4 +1,4 @@
-"""Several processes: not here. Programs that ask first learn that there is one."""
+"""Stubs: programs run in one process, and `is_available` is False."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def destroy_process_group(group: Any = None) -> NoReturn:
 
 
 class ReduceOp:
-    """How values of several processes would be put together."""
+    """The names of the reductions over processes, none of which can run."""
 
     SUM, AVG, PRODUCT, MIN, MAX, BAND, BOR, BXOR, PREMUL_SUM = range(9)
 

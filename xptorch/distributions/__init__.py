@@ -1,4 +1,4 @@
-"""Probability distributions: parameters in, samples and densities out."""
+"""Probability distributions: sampling, densities, divergences, transforms and constraints."""
 
 from xptorch.distributions import constraints as constraints
 from xptorch.distributions import transforms as transforms

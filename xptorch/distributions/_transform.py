@@ -1,4 +1,4 @@
-"""The base class of transforms, and transforms made of others."""
+"""The base class of transforms, and transforms composed of others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Transform:
     """A map from its `domain` to its `codomain`.
 
     Args:
-        cache_size: 1 to remember the last pair, so that the inverse of a result is the input.
+        cache_size: 1 to cache the last pair, so that the inverse of a result is the same input.
     """
 
     bijective = False
@@ -32,7 +32,7 @@ class Transform:
 
     @property
     def event_dim(self) -> int:
-        """How many of the last axes make one event."""
+        """The number of trailing axes that form one event."""
         if self.domain.event_dim == self.codomain.event_dim:
             return self.domain.event_dim
         raise ValueError("Please use either .domain.event_dim or .codomain.event_dim")
@@ -48,11 +48,11 @@ class Transform:
 
     @property
     def sign(self) -> Any:
-        """The sign of the Jacobian's determinant, where that is one."""
+        """The sign of the Jacobian's determinant, if it is the same everywhere."""
         raise NotImplementedError
 
     def with_cache(self, cache_size: int = 1) -> Any:
-        """The same map with another cache."""
+        """The same map with another cache size."""
         if self._cache_size == cache_size:
             return self
         if type(self).__init__ is Transform.__init__:
@@ -159,7 +159,7 @@ class _InverseTransform(Transform):
 
 
 class ComposeTransform(Transform):
-    """Several maps, the first one first."""
+    """The composition of several maps, of which the first one is applied first."""
 
     def __init__(self, parts: list[Transform], cache_size: int = 0) -> None:
         super().__init__(cache_size=cache_size)
@@ -253,7 +253,7 @@ identity_transform = ComposeTransform([])
 
 
 class IndependentTransform(Transform):
-    """A map whose last batch axes count as parts of events."""
+    """A map whose last batch axes are reinterpreted as event axes."""
 
     def __init__(
         self, base_transform: Transform, reinterpreted_batch_ndims: int, cache_size: int = 0
@@ -310,7 +310,7 @@ class IndependentTransform(Transform):
 
 
 class ReshapeTransform(Transform):
-    """Events in another shape."""
+    """Reshapes events."""
 
     bijective = True
 

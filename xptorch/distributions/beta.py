@@ -61,10 +61,10 @@ class Beta(ExponentialFamily):
 
     @property
     def concentration1(self) -> Any:
-        """The exponent of x, and 1."""
+        """The exponent of x, plus 1."""
         return self._dirichlet.concentration[..., 0]
 
     @property
     def concentration0(self) -> Any:
-        """The exponent of 1 − x, and 1."""
+        """The exponent of 1 − x, plus 1."""
         return self._dirichlet.concentration[..., 1]

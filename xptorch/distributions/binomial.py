@@ -12,7 +12,7 @@ from xptorch.nn import functional as F
 
 
 class Binomial(GivenByOdds, Distribution):
-    """How many of `total_count` trials succeed."""
+    """The number of successes in `total_count` trials."""
 
     arg_constraints = {
         "total_count": constraints.nonnegative_integer,

@@ -19,10 +19,10 @@ from xptorch.distributions.utils import (
 
 
 class Categorical(Distribution):
-    """One of the numbers 0 … K − 1, with probabilities in proportion to `probs` or exp(logits).
+    """An integer in 0 … K − 1, with probabilities proportional to `probs` or exp(logits).
 
     Args:
-        probs, logits: one of them, with the categories along the last axis.
+        probs, logits: exactly one of them, with the categories along the last axis.
     """
 
     arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}

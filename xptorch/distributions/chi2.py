@@ -9,7 +9,7 @@ from xptorch.distributions.gamma import Gamma
 
 
 class Chi2(Gamma):
-    """The sum of squares of `df` standard normal numbers: Gamma(df / 2, 1 / 2)."""
+    """The sum of squares of `df` standard normal variables: Gamma(df / 2, 1 / 2)."""
 
     arg_constraints = {"df": constraints.positive}
 

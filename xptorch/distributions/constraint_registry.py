@@ -1,4 +1,4 @@
-"""Which transform leads from all real numbers to a constraint."""
+"""Registries of the transforms that map unconstrained real values to a constraint."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["ConstraintRegistry", "biject_to", "transform_to"]
 
 
 class ConstraintRegistry:
-    """A table from kinds of constraints to makers of transforms."""
+    """A table from constraint classes to factories of transforms."""
 
     def __init__(self) -> None:
         self._makers: dict[type, Callable[[Any], Any]] = {}
 
     def register(self, constraint: Any, factory: Any = None) -> Any:
-        """Say how the transform for a constraint, or a class of them, is made; a decorator, too."""
+        """Register the factory of a constraint's (or class's) transform; also as a decorator."""
         if factory is None:
             return lambda f: self.register(constraint, f)
         kind = type(constraint) if isinstance(constraint, constraints.Constraint) else constraint

@@ -1,4 +1,4 @@
-"""Sets in which parameters and values of distributions lie."""
+"""Constraints: the sets of valid parameters and values of distributions."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import xptorch
 
 
 class Constraint:
-    """A set; `check` tells which events of a tensor lie in it.
+    """A set of valid values; `check` tests which events of a tensor are in it.
 
     Attributes:
-        is_discrete: it has isolated points only.
-        event_dim: how many of the last axes make one event.
+        is_discrete: whether it consists of isolated points only.
+        event_dim: the number of trailing axes that form one event.
     """
 
     is_discrete: Any = False
     event_dim: Any = 0
 
     def check(self, value: Any) -> Any:
-        """Truth values over the batch axes."""
+        """A bool tensor over the batch axes."""
         raise NotImplementedError
 
     def _parts(self) -> str:
@@ -51,7 +51,7 @@ class _Dependent(Constraint):
     def __call__(
         self, *, is_discrete: Any = NotImplemented, event_dim: Any = NotImplemented
     ) -> _Dependent:
-        """The same with what is known of it."""
+        """A dependent constraint with the given properties."""
         known = self._discrete if is_discrete is NotImplemented else is_discrete
         dims = self._event_dim if event_dim is NotImplemented else event_dim
         return _Dependent(is_discrete=known, event_dim=dims)
@@ -66,7 +66,7 @@ def is_dependent(constraint: Any) -> bool:
 
 
 class _DependentProperty(property, _Dependent):
-    """A property of an instance that is a constraint."""
+    """A property whose value is a constraint."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class _DependentProperty(property, _Dependent):
 
 
 class _IndependentConstraint(Constraint):
-    """Events of several of another constraint's, all of which must lie in it."""
+    """Another constraint with its last batch axes as event axes, all of which must satisfy it."""
 
     def __init__(self, base_constraint: Constraint, reinterpreted_batch_ndims: int) -> None:
         self.base_constraint = base_constraint
@@ -112,7 +112,7 @@ class _IndependentConstraint(Constraint):
 
 
 class MixtureSameFamilyConstraint(Constraint):
-    """Where a mixture's values lie: in its components' support."""
+    """The support of a mixture, which is that of its components."""
 
     def __init__(self, base_constraint: Constraint) -> None:
         self.base_constraint = base_constraint
@@ -152,7 +152,7 @@ class _OneHot(Constraint):
 
 
 class _Bounded(Constraint):
-    """Numbers between bounds; the names of those that there are, and the test."""
+    """Values within bounds; subclasses define the bounds' names and the test."""
 
     bounds: tuple[str, ...] = ()
     test: Callable[..., Any]
@@ -210,7 +210,7 @@ class _HalfOpenInterval(_Bounded):
 
 class _Real(Constraint):
     def check(self, value: Any) -> Any:
-        return value == value  # what is no number does not equal itself
+        return value == value  # NaN does not equal itself
 
 
 class _Simplex(Constraint):

@@ -16,9 +16,9 @@ class Distribution:
     """A probability distribution over tensors.
 
     Args:
-        batch_shape: the shape of its parameters: that many independent distributions.
+        batch_shape: the shape of the batch of independent distributions.
         event_shape: the shape of one value.
-        validate_args: check parameters and values; on by default.
+        validate_args: whether to check parameters and values; on by default.
 
     Raises:
         ValueError: a parameter does not satisfy its constraint.
@@ -27,11 +27,11 @@ class Distribution:
     has_rsample: Any = False
     has_enumerate_support: Any = False
     _validate_args = __debug__
-    _expandable: ClassVar[dict[str, int]] = {}  # parameters, and how many axes an event of each has
+    _expandable: ClassVar[dict[str, int]] = {}  # parameters, and their numbers of event axes
 
     @staticmethod
     def set_default_validate_args(value: bool) -> None:
-        """Whether distributions check their arguments unless told otherwise."""
+        """Set whether distributions check their arguments by default."""
         if value not in (True, False):
             raise ValueError
         Distribution._validate_args = value
@@ -75,7 +75,7 @@ class Distribution:
                 )
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
-        """The distribution over a larger batch shape, with parameters expanded as views."""
+        """The distribution with a larger batch shape; the parameters are expanded as views."""
         new = self._get_checked_instance(Distribution, _instance)
         batch_shape = Size(batch_shape)
         for name, dims in self._expandable.items():
@@ -89,7 +89,7 @@ class Distribution:
         return new
 
     def _expand_rest(self, new: Any, batch_shape: Any) -> None:
-        """What a subclass keeps beside its expandable parameters, given to the new instance."""
+        """Set the new instance's attributes other than expandable parameters; for subclasses."""
 
     def _get_checked_instance(self, cls: Any, _instance: Any = None) -> Any:
         if _instance is None and not self._expandable and type(self).expand is Distribution.expand:
@@ -101,7 +101,7 @@ class Distribution:
 
     @property
     def batch_shape(self) -> Any:
-        """The shape over which parameters are batched."""
+        """The shape of the batch of distributions."""
         return self._batch_shape
 
     @property

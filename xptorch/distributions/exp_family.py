@@ -6,4 +6,4 @@ from xptorch.distributions.distribution import Distribution
 
 
 class ExponentialFamily(Distribution):
-    """A distribution of density exp(⟨t(x), θ⟩ − F(θ) + k(x))."""
+    """A distribution with density exp(⟨t(x), θ⟩ − F(θ) + k(x))."""

@@ -42,7 +42,7 @@ class Gamma(ExponentialFamily):
         shape = self._extended_shape(sample_shape)
         value = xptorch._standard_gamma(self.concentration.expand(shape))
         value = value / self.rate.expand(shape)
-        tiny = xptorch.finfo(value.dtype).tiny  # not 0: log_prob is taken of it
+        tiny = xptorch.finfo(value.dtype).tiny  # not 0, so that log_prob is finite
         return xptorch.where(value.detach() < tiny, tiny, value)
 
     def log_prob(self, value: Any) -> Any:

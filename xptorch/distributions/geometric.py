@@ -12,7 +12,7 @@ from xptorch.nn import functional as F
 
 
 class Geometric(GivenByOdds, Distribution):
-    """How many failures come before the first success: P(k) = (1 − probs)ᵏ probs."""
+    """The number of failures before the first success: P(k) = (1 − probs)ᵏ probs."""
 
     arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}
     support = constraints.nonnegative_integer

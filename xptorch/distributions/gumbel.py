@@ -14,7 +14,7 @@ from xptorch.distributions.utils import broadcast_all, euler_constant, parameter
 
 
 class Gumbel(TransformedDistribution):
-    """The largest of many: loc − scale log(−log u) of a uniform u."""
+    """The limit distribution of maxima: loc − scale log(−log u) of a uniform u."""
 
     arg_constraints = {"loc": constraints.real, "scale": constraints.positive}
     support = constraints.real

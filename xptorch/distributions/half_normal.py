@@ -1,4 +1,4 @@
-"""The half-normal distribution, and what half distributions share."""
+"""The half-normal distribution, and the base class of half distributions."""
 
 from __future__ import annotations
 

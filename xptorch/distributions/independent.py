@@ -1,4 +1,4 @@
-"""Distributions whose last batch axes count as parts of events."""
+"""Distributions whose last batch axes are reinterpreted as event axes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from xptorch.distributions.utils import sum_rightmost
 
 
 class Independent(Distribution):
-    """A distribution with some of its batch axes, from the right, made part of its events."""
+    """A distribution whose last `reinterpreted_batch_ndims` batch axes are event axes."""
 
     arg_constraints: Any = {}
 

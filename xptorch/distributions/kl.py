@@ -38,10 +38,10 @@ _FORMULAS: dict[tuple[type, type], Formula] = {}
 
 
 def register_kl(type_p: type, type_q: type) -> Callable[[Formula], Formula]:
-    """Register the decorated function as KL(p ‖ q) of two kinds of distributions.
+    """Register the decorated function as KL(p ‖ q) of two distribution classes.
 
     Raises:
-        TypeError: one is no class of distributions.
+        TypeError: one is not a distribution class.
     """
     for kind in (type_p, type_q):
         if not isinstance(kind, type) or not issubclass(kind, Distribution):
@@ -55,7 +55,7 @@ def register_kl(type_p: type, type_q: type) -> Callable[[Formula], Formula]:
 
 
 def _found(p: type, q: type) -> Formula | None:
-    """The formula of the closest base classes: p's nearness counts first."""
+    """The formula of the closest base classes, in the order of p's classes, then of q's."""
     for a in p.__mro__:
         for b in q.__mro__:
             if (a, b) in _FORMULAS:
@@ -67,7 +67,7 @@ def kl_divergence(p: Any, q: Any) -> Any:
     """KL(p ‖ q), over the batch shape.
 
     Raises:
-        NotImplementedError: no formula is registered for the two kinds.
+        NotImplementedError: no formula is registered for the two classes.
     """
     formula = _found(type(p), type(q))
     if formula is None:
@@ -253,7 +253,7 @@ def _mean_log(p: Any) -> Any:
 
 
 def _within(p: Any, low: Any, high: Any, result: Any) -> Any:
-    """The result, infinite where values of `p` may be outside these bounds."""
+    """The result, infinite where a uniform `p` has values outside these bounds."""
     if not isinstance(p, Uniform):
         return result
     return xptorch.where((p.low < low) | (p.high > high), math.inf, result)

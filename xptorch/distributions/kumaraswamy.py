@@ -37,7 +37,7 @@ class Kumaraswamy(TransformedDistribution):
         super().__init__(base, steps, validate_args=validate_args)
 
     def _moment(self, n: int) -> Any:
-        """The mean of the n-th power."""
+        """The n-th moment."""
         a, b = self.concentration1, self.concentration0
         share = 1 + n / a
         return (share.lgamma() + b.lgamma() - (share + b).lgamma()).exp() * b
@@ -48,7 +48,7 @@ class Kumaraswamy(TransformedDistribution):
 
     @property
     def mode(self) -> Any:
-        return xptorch.full_like(self.concentration1, xptorch.nan)  # as PyTorch's, everywhere
+        return xptorch.full_like(self.concentration1, xptorch.nan)  # always, as in PyTorch
 
     @property
     def variance(self) -> Any:

@@ -11,7 +11,7 @@ from xptorch.distributions.transforms import StickBreakingTransform
 
 
 class LogisticNormal(TransformedDistribution):
-    """Shares of one, by breaking a stick at the sigmoids of normal numbers."""
+    """A vector on the simplex: the stick-breaking transform of normal variables."""
 
     arg_constraints = {"loc": constraints.real, "scale": constraints.positive}
     support = constraints.simplex
@@ -25,10 +25,10 @@ class LogisticNormal(TransformedDistribution):
 
     @property
     def loc(self) -> Any:
-        """The means of the normal numbers."""
+        """The means of the normal variables."""
         return self.base_dist.base_dist.loc
 
     @property
     def scale(self) -> Any:
-        """The standard deviations of the normal numbers."""
+        """The standard deviations of the normal variables."""
         return self.base_dist.base_dist.scale

@@ -14,7 +14,7 @@ class MixtureSameFamily(Distribution):
     """One of several distributions, chosen by a `Categorical`.
 
     Args:
-        mixture_distribution: chooses; its categories are the components.
+        mixture_distribution: the distribution of the component's index.
         component_distribution: all components, along its last batch axis.
     """
 
@@ -74,7 +74,7 @@ class MixtureSameFamily(Distribution):
 
     @property
     def mixture_distribution(self) -> Any:
-        """What chooses."""
+        """The distribution of the component's index."""
         return self._mixture_distribution
 
     @property

@@ -13,7 +13,7 @@ from xptorch.distributions.utils import broadcast_all, taken_from
 
 
 class Multinomial(Distribution):
-    """How often each category comes up in `total_count` draws."""
+    """The number of times that each category is drawn in `total_count` draws."""
 
     arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
     total_count: int

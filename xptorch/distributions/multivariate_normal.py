@@ -39,7 +39,7 @@ class MultivariateNormal(Distribution):
     Args:
         loc: the mean.
         covariance_matrix, precision_matrix, scale_tril: Σ, Σ⁻¹, or lower triangular L with
-            Σ = L Lᵀ: one of the three.
+            Σ = L Lᵀ: exactly one of the three.
     """
 
     arg_constraints = {

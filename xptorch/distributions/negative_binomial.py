@@ -13,7 +13,7 @@ from xptorch.nn import functional as F
 
 
 class NegativeBinomial(GivenByOdds, Distribution):
-    """How many successes come before `total_count` failures."""
+    """The number of successes before `total_count` failures."""
 
     arg_constraints = {
         "total_count": constraints.greater_than_eq(0),
@@ -55,5 +55,5 @@ class NegativeBinomial(GivenByOdds, Distribution):
         n = self.total_count
         odds = n * F.logsigmoid(-self.logits) + value * F.logsigmoid(self.logits)
         ways = -(n + value).lgamma() + (1.0 + value).lgamma() + n.lgamma()
-        ways = xptorch.where(n + value == 0.0, 0.0, ways)  # no failure to wait for
+        ways = xptorch.where(n + value == 0.0, 0.0, ways)  # zero failures required
         return odds - ways

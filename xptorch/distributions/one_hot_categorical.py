@@ -1,4 +1,4 @@
-"""The categorical distribution over vectors with a single 1."""
+"""The categorical distribution over one-hot vectors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xptorch.distributions.utils import taken_from
 
 
 class OneHotCategorical(Distribution):
-    """`Categorical`, with a vector of zeros and one 1 for each number."""
+    """`Categorical` whose values are one-hot vectors."""
 
     arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
     support = constraints.one_hot
@@ -71,7 +71,7 @@ class OneHotCategorical(Distribution):
 
 
 class OneHotCategoricalStraightThrough(OneHotCategorical):
-    """`OneHotCategorical` whose samples hand their gradients straight to the probabilities."""
+    """`OneHotCategorical` with the straight-through gradient estimator for its samples."""
 
     has_rsample = True
 

@@ -18,7 +18,7 @@ from xptorch.distributions.utils import (
 
 
 class LogitRelaxedBernoulli(GivenByOdds, Distribution):
-    """The log-odds of a relaxed Bernoulli number."""
+    """The log-odds of a relaxed Bernoulli variable."""
 
     arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}
     support = constraints.real
@@ -53,7 +53,7 @@ class LogitRelaxedBernoulli(GivenByOdds, Distribution):
 
 
 class RelaxedBernoulli(TransformedDistribution):
-    """A continuous stand-in for `Bernoulli`, closer to it the lower the temperature."""
+    """A continuous relaxation of `Bernoulli`, closer to it the lower the temperature."""
 
     arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}
     support = constraints.unit_interval

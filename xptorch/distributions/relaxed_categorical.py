@@ -62,7 +62,7 @@ class ExpRelaxedCategorical(Distribution):
 
 
 class RelaxedOneHotCategorical(TransformedDistribution):
-    """A continuous stand-in for `OneHotCategorical`, closer to it the lower the temperature."""
+    """A continuous relaxation of `OneHotCategorical`, closer to it the lower the temperature."""
 
     arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
     support = constraints.simplex

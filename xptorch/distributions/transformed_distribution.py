@@ -13,13 +13,13 @@ from xptorch.distributions.utils import sum_rightmost
 
 
 class TransformedDistribution(Distribution):
-    """The distribution of t(x), where x is of a base distribution.
+    """The distribution of t(x), where x follows a base distribution.
 
     log p(y) = log p(x) − log |det ∂y/∂x|.
 
     Args:
-        base_distribution: of x.
-        transforms: one transform, or a list of them, the first one first.
+        base_distribution: the distribution of x.
+        transforms: one transform, or a list of them, in the order of application.
     """
 
     arg_constraints: Any = {}
@@ -105,8 +105,8 @@ class TransformedDistribution(Distribution):
         for transform in reversed(self.transforms):
             x = transform.inv(y)
             event_dim += transform.domain.event_dim - transform.codomain.event_dim
-            slope = transform.log_abs_det_jacobian(x, y)
-            result = result - sum_rightmost(slope, event_dim - transform.domain.event_dim)
+            log_det = transform.log_abs_det_jacobian(x, y)
+            result = result - sum_rightmost(log_det, event_dim - transform.domain.event_dim)
             y = x
         base = self.base_dist.log_prob(y)
         return result + sum_rightmost(base, event_dim - len(self.base_dist.event_shape))
@@ -118,7 +118,7 @@ class TransformedDistribution(Distribution):
         return sign
 
     def _monotone(self, value: Any) -> Any:
-        """u where the transforms increase, 1 − u where they decrease."""
+        """`value` where the transforms increase, 1 − `value` where they decrease."""
         sign = self._sign()
         if isinstance(sign, int) and sign == 1:
             return value

@@ -40,7 +40,7 @@ __all__ = [
 
 
 class _Simple(Transform):
-    """A map without parameters: two of the kind are equal."""
+    """A map without parameters: two instances of a class are equal."""
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self)
@@ -234,7 +234,7 @@ class AffineTransform(Transform):
 
 
 class SoftmaxTransform(_Simple):
-    """Weights that sum to 1, in proportion to exp(x)."""
+    """y = exp(x) / Σ exp(x), along the last axis."""
 
     domain, codomain = constraints.real_vector, constraints.simplex
 
@@ -254,7 +254,7 @@ class SoftmaxTransform(_Simple):
 
 
 class StickBreakingTransform(_Simple):
-    """Weights that sum to 1 by breaking pieces off a stick, one for each number and the rest."""
+    """Maps n real values to n + 1 weights that sum to 1, by stick-breaking."""
 
     domain, codomain, bijective = constraints.real_vector, constraints.simplex, True
 
@@ -290,7 +290,7 @@ class StickBreakingTransform(_Simple):
 
 
 class LowerCholeskyTransform(_Simple):
-    """Lower triangular matrices with a positive diagonal."""
+    """Maps matrices to lower triangular matrices with a positive diagonal."""
 
     domain = constraints.independent(constraints.real, 2)
     codomain = constraints.lower_cholesky
@@ -303,7 +303,7 @@ class LowerCholeskyTransform(_Simple):
 
 
 class PositiveDefiniteTransform(_Simple):
-    """Positive-definite matrices."""
+    """Maps matrices to positive-definite matrices."""
 
     domain = constraints.independent(constraints.real, 2)
     codomain = constraints.positive_definite
@@ -317,7 +317,7 @@ class PositiveDefiniteTransform(_Simple):
 
 
 class CatTransform(Transform):
-    """A map for each piece along an axis."""
+    """Applies a separate map to each piece along an axis, and concatenates the results."""
 
     def __init__(self, tseq: Any, dim: int = 0, lengths: Any = None, cache_size: int = 0) -> None:
         super().__init__(cache_size=cache_size)
@@ -371,7 +371,7 @@ class CatTransform(Transform):
 
 
 class StackTransform(Transform):
-    """A map for each slice along an axis."""
+    """Applies a separate map to each slice along an axis, and stacks the results."""
 
     def __init__(self, tseq: Any, dim: int = 0, cache_size: int = 0) -> None:
         super().__init__(cache_size=cache_size)

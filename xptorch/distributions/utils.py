@@ -1,4 +1,4 @@
-"""What the distributions share: parameters that broadcast, probabilities and logits."""
+"""Helpers of the distributions: broadcasting of parameters, probabilities and logits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def broadcast_all(*values: Any) -> tuple[Any, ...]:
     """Numbers and tensors as tensors of one shape; numbers take the tensors' dtype and device.
 
     Raises:
-        ValueError: a value is neither.
+        ValueError: a value is neither a number nor a tensor.
     """
     if not all(isinstance(v, (Tensor, int, float)) for v in values):
         raise ValueError(
@@ -33,7 +33,7 @@ def broadcast_all(*values: Any) -> tuple[Any, ...]:
 
 
 def parameter_shape(shape: Any, *values: Any) -> Any:
-    """The batch shape: none where all parameters were given as numbers."""
+    """The batch shape: `shape`, or () if all parameters were given as numbers."""
     return xptorch.Size() if all(isinstance(v, (int, float)) for v in values) else shape
 
 
@@ -46,7 +46,7 @@ _sum_rightmost = sum_rightmost
 
 
 def standard_normal(shape: Any, like: Any) -> Any:
-    """Standard normal numbers in the dtype and on the device of a tensor."""
+    """Standard normal values in the dtype and on the device of a tensor."""
     return normal(
         xptorch.zeros(shape, dtype=like.dtype, device=like.device),
         xptorch.ones(shape, dtype=like.dtype, device=like.device),
@@ -54,7 +54,7 @@ def standard_normal(shape: Any, like: Any) -> Any:
 
 
 def clamp_probs(probs: Any) -> Any:
-    """Probabilities kept off 0 and 1 by what the dtype can tell."""
+    """Probabilities clamped to [eps, 1 − eps], where eps is the dtype's machine epsilon."""
     eps = xptorch.finfo(probs.dtype).eps
     return probs.clamp(min=eps, max=1 - eps)
 
@@ -71,10 +71,10 @@ def probs_to_logits(probs: Any, is_binary: bool = False) -> Any:
 
 
 def one_given(probs: Any, logits: Any) -> tuple[str, Any]:
-    """The name and the value of the one that was given.
+    """The name and the value of the argument that is given.
 
     Raises:
-        ValueError: both were, or neither.
+        ValueError: both are given, or neither.
     """
     if (probs is None) == (logits is None):
         raise ValueError("Either `probs` or `logits` must be specified, but not both.")
@@ -82,7 +82,7 @@ def one_given(probs: Any, logits: Any) -> tuple[str, Any]:
 
 
 class lazy_property:
-    """A property that is worked out when first asked for, and then kept."""
+    """A property that is computed on the first access, and then cached."""
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
         self.function = function
@@ -99,10 +99,10 @@ class lazy_property:
 
 
 class GivenByOdds:
-    """Given by probabilities or by their log-odds; the other is worked out when asked for."""
+    """Has probabilities or their log-odds as its parameter; the other is computed lazily."""
 
     def _take(self: Any, probs: Any, logits: Any, *total_count: Any) -> Any:
-        """Keep what is given, and how often it is tried; returns the batch shape."""
+        """Set the given parameter, and the number of trials; returns the batch shape."""
         name, given = one_given(probs, logits)
         self.__dict__[name], *count = broadcast_all(given, *total_count)
         if count:
@@ -130,7 +130,7 @@ class GivenByOdds:
 
 
 def counted(distribution: Any, n: int, dtype: Any, expand: bool) -> Any:
-    """The numbers 0 to n - 1 along a new first axis."""
+    """The values 0 to n − 1 along a new first axis."""
     batch = distribution._batch_shape
     values = xptorch.arange(n, dtype=dtype, device=distribution._param.device)
     values = values.reshape((-1,) + (1,) * len(batch))
@@ -138,13 +138,13 @@ def counted(distribution: Any, n: int, dtype: Any, expand: bool) -> Any:
 
 
 def given_of(distribution: Any) -> Any:
-    """Its `probs` or, where only they are there, its `logits`."""
+    """Its `probs` if they are given or computed, else its `logits`."""
     known = distribution.__dict__
     return known["probs"] if "probs" in known else known["logits"]
 
 
 def taken_from(holder: str, name: str, doc: str) -> property:
-    """A property that an attribute of the distribution has."""
+    """A property that returns an attribute of the distribution's attribute `holder`."""
     return property(lambda self: getattr(getattr(self, holder), name), doc=doc)
 
 

@@ -13,7 +13,7 @@ from xptorch.distributions.utils import broadcast_all, euler_constant
 
 
 class Weibull(TransformedDistribution):
-    """scale · e^(1 / concentration) of an exponentially distributed e."""
+    """scale · x^(1 / concentration) of an exponentially distributed x."""
 
     arg_constraints = {
         "scale": constraints.positive,

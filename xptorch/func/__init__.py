@@ -1,7 +1,7 @@
-"""Functions made of functions: derivatives, values over a batch, modules as functions.
+"""Function transforms: derivatives, maps over a batch, modules as functions.
 
 They compose: ``vmap(grad(loss))`` gives a gradient for each sample, ``jacfwd(jacrev(f))`` Hessians.
-Derivatives are found in reverse mode; those in forward mode by differentiating twice.
+Derivatives are computed in reverse mode; those in forward mode by differentiating twice.
 """
 
 from xptorch.func._transforms import grad as grad

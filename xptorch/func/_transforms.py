@@ -1,8 +1,8 @@
 """Derivatives of functions: grad, vjp, jvp, Jacobians and Hessians.
 
-Each call gives the function inputs of its own: views of those that are already being
-differentiated (an outer transform's), detached leaves of the others. Its results keep a graph only
-if something outside wants gradients through them.
+Each call passes separate inputs to the function: views of those that are already being
+differentiated (by an outer transform), detached leaves of the others. Its results keep a graph only
+if gradients through them are needed outside.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _running: set[int] = set()  # the passes whose functions are being evaluated
 
 
 class _Pass:
-    """One evaluation of a function on inputs of its own, ready to be differentiated."""
+    """One evaluation of a function on separate inputs, ready to be differentiated."""
 
     def __init__(self, func: Function, args: Sequence[Any], argnums: Argnums, **kwargs: Any):
         recorded = is_grad_enabled()
@@ -48,7 +48,7 @@ class _Pass:
         self.recorded = recorded
 
     def outputs(self, has_aux: bool, where: str) -> Any:
-        """The function's value, without what it returned beside it."""
+        """The function's value, without its auxiliary output."""
         if not has_aux:
             return self.result
         if not (isinstance(self.result, tuple) and len(self.result) == 2):
@@ -58,12 +58,12 @@ class _Pass:
         return self.result[0]
 
     def wanted_outside(self, tensors: Sequence[Any]) -> bool:
-        """Whether a leaf that is no pass's, or is that of one around this, may want gradients."""
+        """Whether a leaf of an enclosing pass, or of no pass, may need gradients."""
         serials = (getattr(t, "_pass", 0) for t in leaves_of(tensors))
         return self.recorded and any(not s or s in _running for s in serials)
 
     def shown(self, tree: Any) -> Any:
-        """A result as the caller sees it: part of a graph only if that leads outside."""
+        """A result as returned to the caller: detached unless its graph leads outside."""
         return tree_map(
             lambda t: t.detach() if is_tensor(t) and not self.wanted_outside([t]) else t, tree
         )
@@ -119,16 +119,16 @@ def _replaced(args: Sequence[Any], argnums: Argnums, chosen: Any) -> list[Any]:
 
 
 def grad_and_value(func: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
-    """A function that gives the gradient of `func`, and its value.
+    """A function that returns the gradient of `func`, and its value.
 
     Args:
-        func: returns a tensor of one element without axes, and with `has_aux` something beside it.
-        argnums: which positional argument to differentiate by, or a tuple of them. Each may be a
-            tensor or a nested tuple, list or dict of tensors.
+        func: returns a scalar tensor, and with `has_aux` an auxiliary output as well.
+        argnums: the positional argument to differentiate with respect to, or a tuple of them.
+            Each may be a tensor or a nested tuple, list or dict of tensors.
         has_aux: the value is then ``(value, aux)``.
 
     Raises:
-        RuntimeError: `func` does not return one number.
+        RuntimeError: `func` does not return a scalar tensor.
     """
 
     @wraps(func)
@@ -153,7 +153,7 @@ def grad_and_value(func: Function, argnums: Argnums = 0, has_aux: bool = False) 
 
 
 def grad(func: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
-    """A function that gives the gradient of `func`.
+    """A function that returns the gradient of `func`.
 
     Args and Raises: as for `grad_and_value`; with `has_aux` the result is ``(gradient, aux)``.
 
@@ -173,11 +173,11 @@ def grad(func: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functio
 
 
 def vjp(func: Function, *primals: Any, has_aux: bool = False) -> Any:
-    """The value of `func`, and a function that gives vᵀJ for a vector v shaped like the value.
+    """The value of `func`, and a function that returns vᵀJ for a vector v shaped like the value.
 
     Args:
         primals: the arguments; vᵀJ is a tuple with one entry for each.
-        has_aux: `func` returns ``(value, aux)``; so does this, with the function between them.
+        has_aux: `func` returns ``(value, aux)``; the result is then ``(value, function, aux)``.
     """
     run = _Pass(func, primals, tuple(range(len(primals))))
     value = run.outputs(has_aux, "vjp(f, *primals)")
@@ -217,12 +217,12 @@ def jvp(
 ) -> Any:
     """The value of `func`, and Jv for a vector v shaped like its arguments.
 
-    vᵀJ is linear in v, and its derivative by v is the Jacobian.
+    vᵀJ is linear in v, and its derivative with respect to v is the Jacobian.
 
     Args:
         primals: the arguments, a tuple.
         tangents: v, a tuple of the same structure.
-        strict: raise where an output does not depend on the arguments, instead of giving zeros.
+        strict: raise where an output does not depend on the arguments, instead of returning zeros.
         has_aux: `func` returns ``(value, aux)``; aux is then the third result.
 
     Raises:
@@ -251,7 +251,7 @@ def jvp(
 
 
 def _pusher(run: _Pass, value: Any, strict: bool = False) -> Callable[[list[Any]], Any]:
-    """What turns tangents, one for each input's leaf, into those of the outputs."""
+    """A function that maps tangents, one for each input leaf, to those of the outputs."""
     outputs, rebuild = tree_flatten(value)
     _need_tensors(outputs, "jvp(f, primals, tangents)")
     with enable_grad():
@@ -275,7 +275,7 @@ def _pusher(run: _Pass, value: Any, strict: bool = False) -> Callable[[list[Any]
 
 
 def linearize(func: Function, *primals: Any) -> tuple[Any, Function]:
-    """The value of `func`, and a function that gives Jv at these arguments for any v."""
+    """The value of `func`, and a function that returns Jv at these arguments for any v."""
     run = _Pass(func, primals, tuple(range(len(primals))))
     push = _pusher(run, run.result)
 
@@ -297,12 +297,12 @@ def jacrev(
     has_aux: bool = False,
     chunk_size: int | None = None,
 ) -> Function:
-    """A function that gives the Jacobian of `func`: (\\*output, \\*input) for each pair of leaves.
+    """A function that returns the Jacobian of `func`: (\\*output, \\*input) per pair of leaves.
 
     Args:
-        argnums: which positional argument to differentiate by, or a tuple of them.
+        argnums: the positional argument to differentiate with respect to, or a tuple of them.
         has_aux: `func` returns ``(value, aux)``; the result is then ``(jacobian, aux)``.
-        chunk_size: the same result here; rows are computed one by one.
+        chunk_size: has no effect here; rows are computed one by one.
 
     Raises:
         ValueError: `chunk_size` is not positive.
@@ -324,7 +324,7 @@ def jacrev(
 
 
 def _rows(run: _Pass, y: Any, record: bool) -> list[Any]:
-    """The derivatives of one output by each input."""
+    """The derivatives of one output with respect to each input."""
     rows = []
     units = creation.eye(y.numel(), dtype=y.dtype, device=y.device)
     for unit in units.reshape(y.numel(), *y.shape).unbind(0) if y.numel() else ():
@@ -341,21 +341,21 @@ def _rows(run: _Pass, y: Any, record: bool) -> list[Any]:
 def jacfwd(
     func: Function, argnums: Argnums = 0, has_aux: bool = False, *, randomness: str = "error"
 ) -> Function:
-    """A function that gives the Jacobian of `func`: as `jacrev`, which computes it here too.
+    """A function that returns the Jacobian of `func`: as `jacrev`, which computes it here too.
 
     Args:
-        argnums: which positional argument to differentiate by, or a tuple of them.
+        argnums: the positional argument to differentiate with respect to, or a tuple of them.
         has_aux: `func` returns ``(value, aux)``; the result is then ``(jacobian, aux)``.
-        randomness: the same result here: the function is evaluated once.
+        randomness: has no effect here: the function is evaluated once.
     """
     check_randomness(randomness)
     return jacrev(func, argnums, has_aux=has_aux)
 
 
 def hessian(func: Function, argnums: Argnums = 0) -> Function:
-    """A function that gives the second derivatives of `func`: (\\*output, \\*input, \\*input).
+    """A function that returns the second derivatives of `func`: (\\*output, \\*input, \\*input).
 
     Args:
-        argnums: which positional argument to differentiate by, or a tuple of them.
+        argnums: the positional argument to differentiate with respect to, or a tuple of them.
     """
     return jacfwd(jacrev(func, argnums), argnums)

@@ -1,8 +1,8 @@
-"""vmap: a function over a batch, sample after sample.
+"""vmap: a function mapped over a batch, sample by sample.
 
 PyTorch rewrites each operation to work on the whole batch; here the function is called for each
-sample and the results are stacked, which gives the same values for any function, at the price of a
-call for each.
+sample and the results are stacked, which gives the same values for any function, at the cost of
+one call per sample.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ def vmap(
     """A function that maps `func` over an axis of its arguments, and stacks the results.
 
     Args:
-        in_dims: which axis of each argument to map over, None for arguments taken whole; nested
-            like the positional arguments, or one number for all. Keyword arguments are taken whole.
-        out_dims: where the axis stands in each result; None for results that are the same for all.
+        in_dims: which axis of each argument to map over, None for arguments not mapped; nested like
+            the positional arguments, or one number for all. Keyword arguments are not mapped.
+        out_dims: the index of the axis in each result; None for results that are the same for all.
         randomness: what random operations do: "error" raise, "different" draw for each sample,
-            "same" draw alike for all. Numbers drawn for each sample are not those that PyTorch
+            "same" draw the same for all. Values drawn per sample differ from those that PyTorch
             draws for a batch at once.
-        chunk_size: how many samples to work on at once, at most; the same result here.
+        chunk_size: the maximum number of samples processed at once; has no effect here.
 
     Raises:
         ValueError: the arguments, `in_dims` or `out_dims` do not fit together.
-        NotImplementedError: `func` changes an argument that is taken whole.
+        NotImplementedError: `func` changes an argument in place that is not mapped.
 
     Example:
         >>> import xptorch as torch
@@ -88,7 +88,7 @@ def vmap(
 
 
 def check_randomness(randomness: str) -> None:
-    """Raise RuntimeError unless it is one of the three words."""
+    """Raise RuntimeError unless it is one of the three modes."""
     if randomness not in ("error", "different", "same"):
         raise RuntimeError(
             "Only allowed values for randomness are 'error', 'different', or 'same'. "
@@ -113,7 +113,7 @@ def _axes(name: str, in_dims: Any, args: tuple[Any, ...]) -> list[Any]:
 
 
 def _checked(name: str, in_dims: Any, leaves: list[Any], axes: list[Any]) -> list[Any]:
-    """The axes, none of them negative."""
+    """The axes, checked, and counted from the front."""
     start = f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): Got in_dim="
     for x, axis in zip(leaves, axes, strict=True):
         if axis is None:
@@ -149,7 +149,7 @@ def _size(leaves: list[Any], axes: list[Any]) -> int:
 
 
 def _samples(x: Any, axis: int) -> Sequence[Any]:
-    """The samples along an axis; one of zeros where there is none, to learn the results' shapes."""
+    """The samples along an axis; one of zeros if there are none, to infer the results' shapes."""
     if x.shape[axis]:
         return tuple(x.unbind(axis))
     rest = [s for i, s in enumerate(x.shape) if i != axis]
@@ -172,7 +172,7 @@ def _joined(name: str, results: list[Any], out_dims: Any, size: int) -> Any:
 
 
 def _stacked(name: str, values: Sequence[Any], axis: int | None, size: int) -> Any:
-    """One result of all samples."""
+    """One result, stacked over all samples."""
     if axis is None:
         one = values[0]
         if is_tensor(one) and not all(v is one or v.equal(one) for v in values):

@@ -1,4 +1,4 @@
-"""Layers, losses and containers: `Module` and all that is made of it."""
+"""Layers, losses and containers: `Module` and its subclasses."""
 
 import importlib as _importlib
 
@@ -31,7 +31,7 @@ from xptorch.nn.sparse import *  # noqa: F403
 from xptorch.nn.transformer import *  # noqa: F403
 from xptorch.nn.upsampling import *  # noqa: F403
 
-# rarely used: loaded when asked for
+# rarely used: imported lazily
 _LAZY = ("grad", "modules", "parallel")
 _LAZY_NAMES = {"DataParallel": "parallel"}
 

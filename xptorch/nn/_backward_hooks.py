@@ -1,4 +1,4 @@
-"""Backward hooks of modules: how they get to see the gradients of inputs and outputs."""
+"""Backward hooks of modules: how the gradients of inputs and outputs reach them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Gradients = tuple[Any, ...]
 
 
 class BackwardWatch:
-    """Shows a module's backward hooks the gradients of one call's inputs and outputs.
+    """Passes the gradients of one call's inputs and outputs to a module's backward hooks.
 
-    The inputs and the outputs each pass through a `_Tap`. On the way back the outputs' tap keeps
-    their gradients, and the inputs' tap calls the hooks with both.
+    Inputs and outputs each go through a `_GradientHook`. In the backward pass that of the outputs
+    saves their gradients, and that of the inputs calls the module's hooks with both.
     """
 
     def __init__(self, module: Module, hooks: list[Hook], pre_hooks: list[Hook]) -> None:
@@ -33,7 +33,7 @@ class BackwardWatch:
 
     def inputs(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         self.input_count = len(args)
-        args, self.sees_inputs = _tapped(args, self.see_grad_input, fill=True)
+        args, self.sees_inputs = _hooked(args, self.see_grad_input, fill=True)
         return args
 
     def outputs(self, result: Any) -> Any:
@@ -44,10 +44,10 @@ class BackwardWatch:
                 stacklevel=5,
             )
         if isinstance(result, tuple):
-            tapped, _ = _tapped(result, self.see_grad_output)
+            hooked, _ = _hooked(result, self.see_grad_output)
             # A named tuple keeps its type.
-            return type(result)(*tapped) if hasattr(result, "_fields") else tapped
-        return _tapped((result,), self.see_grad_output)[0][0]
+            return type(result)(*hooked) if hasattr(result, "_fields") else hooked
+        return _hooked((result,), self.see_grad_output)[0][0]
 
     def see_grad_output(self, grads: Gradients) -> Gradients:
         for hook in self.pre_hooks:
@@ -90,7 +90,7 @@ def _as_tuple(value: Any) -> tuple[Any, ...]:
 
 
 def _replaced(grads: Gradients, changed: Any, who: str, what: str) -> Gradients:
-    """The gradients that a hook asks for, after a look at their number."""
+    """The gradients that a hook returns, after a check of their number; `grads` for None."""
     if changed is None:
         return grads
     new = _as_tuple(changed)
@@ -101,32 +101,34 @@ def _replaced(grads: Gradients, changed: Any, who: str, what: str) -> Gradients:
     return new
 
 
-def _tapped(values: tuple[Any, ...], see: Hook, fill: bool = False) -> tuple[tuple[Any, ...], bool]:
-    """`values` with those that need gradients led through a `_Tap`, and whether there were any.
+def _hooked(values: tuple[Any, ...], see: Hook, fill: bool = False) -> tuple[tuple[Any, ...], bool]:
+    """`values`, those that require grad passed through a `_GradientHook`; whether any were.
 
     Args:
         values: tensors, and anything else.
-        see: is shown the gradients, None where there is none, and returns those to go on with.
-        fill: show zeros for tensors without a gradient.
+        see: is passed the gradients, None where there is none; returns those to propagate.
+        fill: pass zeros for tensors without a gradient.
     """
     tensors = {i: v for i, v in enumerate(values) if isinstance(v, Tensor)}
-    places = [i for i, t in tensors.items() if t.requires_grad]
-    if not places or not is_grad_enabled():
+    indices = [i for i, t in tensors.items() if t.requires_grad]
+    if not indices or not is_grad_enabled():
         return values, False
     likes = {i: (t.shape, t.dtype, t.device) for i, t in tensors.items()}
 
     def exchange(grads: Sequence[Any]) -> list[Any]:
-        known = dict(zip(places, grads, strict=True))
-        shown = [known.get(i) for i in range(len(values))]
+        known = dict(zip(indices, grads, strict=True))
+        filled = [known.get(i) for i in range(len(values))]
         if fill:
-            shown = [_or_zeros(g, likes.get(i)) for i, g in enumerate(shown)]
-        new = see(tuple(shown))
-        return [_or_zeros(new[i], likes[i]) for i in places]
+            filled = [_or_zeros(g, likes.get(i)) for i, g in enumerate(filled)]
+        new = see(tuple(filled))
+        return [_or_zeros(new[i], likes[i]) for i in indices]
 
-    led = list(values)
-    for i, out in zip(places, _Tap.apply(exchange, *map(tensors.get, places)), strict=True):
-        led[i] = out
-    return tuple(led), True
+    hooked = list(values)
+    for i, out in zip(
+        indices, _GradientHook.apply(exchange, *map(tensors.get, indices)), strict=True
+    ):
+        hooked[i] = out
+    return tuple(hooked), True
 
 
 def _or_zeros(g: Any, like: tuple[Any, Any, Any] | None) -> Any:
@@ -136,8 +138,8 @@ def _or_zeros(g: Any, like: tuple[Any, Any, Any] | None) -> Any:
     return creation.zeros(shape, dtype=dtype, device=device)
 
 
-class _Tap(autograd.Function):
-    """The identity on some tensors; on the way back their gradients go through `exchange`."""
+class _GradientHook(autograd.Function):
+    """The identity on some tensors; in the backward pass their gradients go through `exchange`."""
 
     @staticmethod
     def forward(ctx: Any, exchange: Hook, *tensors: Any) -> Any:

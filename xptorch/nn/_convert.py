@@ -15,7 +15,7 @@ from xptorch.ops.shape import creation
 
 
 class ConvertMixin:
-    """`to` and its kin, all through `_apply`."""
+    """`to` and related methods, all based on `_apply`."""
 
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Tensor | None]
@@ -42,7 +42,7 @@ class ConvertMixin:
         """Move to a device, convert floating-point parameters and buffers to a dtype, in place.
 
         Called as ``to(device)``, ``to(dtype)``, ``to(device, dtype)`` or ``to(tensor)``, which has
-        both; `non_blocking` and `memory_format` are accepted, they cannot change a result.
+        both; `non_blocking` and `memory_format` are accepted but cannot change a result.
 
         Raises:
             TypeError: the dtype is neither floating-point nor complex.
@@ -110,16 +110,16 @@ def _type_name(value: Any) -> str:
 
 
 def _parse_to(*args: Any, **kwargs: Any) -> tuple[Any, dtypes.dtype | None]:
-    """The device and the dtype that the arguments of `Module.to` ask for, or None each."""
+    """The device and the dtype that the arguments of `Module.to` specify, or None each."""
     for ignored in ("non_blocking", "memory_format"):
         kwargs.pop(ignored, None)
     if kwargs.pop("copy", False):
         raise RuntimeError(".to() does not accept copy argument")
-    places = ["tensor"] if args and isinstance(args[0], Tensor) else ["device", "dtype"]
+    names = ["tensor"] if args and isinstance(args[0], Tensor) else ["device", "dtype"]
     if args and isinstance(args[0], dtypes.dtype):
-        places = ["dtype"]
-    given = dict(itertools.zip_longest(places, args[: len(places)]))
-    rest = args[len(places) :]
+        names = ["dtype"]
+    given = dict(itertools.zip_longest(names, args[: len(names)]))
+    rest = args[len(names) :]
     unknown = set(kwargs) - {"device", "dtype", "tensor"}
     if unknown or len(rest) > 1 or any(not isinstance(x, bool) for x in rest):
         raise TypeError(

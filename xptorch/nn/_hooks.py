@@ -1,6 +1,6 @@
 """Hooks of modules: how they are registered, and the call path that runs them.
 
-A module without hooks never comes here: `Module.__call__` goes straight to `forward`.
+A module without hooks does not use this path: `Module.__call__` calls `forward` directly.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
 Hook = Callable[..., Any]
 Hooks = dict[int, Hook]
 
-# Hooks that run for every module; `_everywhere` holds them all, so that one look tells if any is.
+# Hooks that run for every module; `_everywhere` holds all, so that one check is enough.
 _everywhere: Hooks = OrderedDict()
 _forward_pre: Hooks = OrderedDict()
 _forward: Hooks = OrderedDict()
@@ -43,7 +43,7 @@ _forward_always: dict[int, bool] = {}
 def _add(
     hooks: Hooks, hook: Hook, *, prepend: bool = False, marks: Iterable[dict[int, Any]] = ()
 ) -> RemovableHandle:
-    """Register a hook, and its id in each of `marks`; the handle takes it out of all of them."""
+    """Register a hook, and its id in each of `marks`; the handle removes it from all of them."""
     marks = list(marks)
     handle = RemovableHandle(hooks, extra_dict=marks)
     hooks[handle.id] = hook
@@ -58,12 +58,12 @@ def _add_everywhere(hooks: Hooks, hook: Hook, *marks: dict[int, Any]) -> Removab
     return _add(hooks, hook, marks=(_everywhere, *marks))
 
 
-# Hooks that see what modules are given: parameters, buffers, modules.
+# Hooks on the registration of parameters, buffers and modules.
 _registered: dict[str, Hooks] = {"parameter": {}, "buffer": {}, "module": {}}
 
 
 def registered(kind: str, module: Module, name: str, value: Any) -> Any:
-    """What a module registers under that name, after the hooks on its kind have seen it."""
+    """The value a module registers under that name, which the hooks on its kind may replace."""
     for hook in _registered[kind].values():
         changed = hook(module, name, value)
         if changed is not None:
@@ -135,12 +135,12 @@ def register_module_full_backward_pre_hook(hook: Hook) -> RemovableHandle:
 
 
 def register_module_full_backward_hook(hook: Hook) -> RemovableHandle:
-    """Call ``hook(module, grad_input, grad_output)`` when every module's gradients are known."""
+    """Call ``hook(module, grad_input, grad_output)`` after the backward of every module."""
     return _add_everywhere(_backward, hook)
 
 
 class HookMixin:
-    """What `Module` knows about hooks on its forward and backward pass."""
+    """The methods of `Module` for hooks on its forward and backward pass."""
 
     _forward_hooks: Hooks
     _forward_hooks_with_kwargs: dict[int, bool]
@@ -156,12 +156,12 @@ class HookMixin:
         """Call ``hook(module, args)`` before `forward`.
 
         Args:
-            hook: may return new positional arguments (a single value stands for a tuple of one).
+            hook: may return new positional arguments (a single value is taken as a tuple of one).
             prepend: run it before the hooks registered so far.
             with_kwargs: call it as ``hook(module, args, kwargs)``; it may return (args, kwargs).
 
         Returns:
-            a handle whose ``remove()`` takes the hook out again.
+            a handle whose ``remove()`` removes the hook.
         """
         marks = [self._forward_pre_hooks_with_kwargs] * with_kwargs
         return _add(self._forward_pre_hooks, hook, prepend=prepend, marks=marks)
@@ -187,22 +187,22 @@ class HookMixin:
         return _add(self._forward_hooks, hook, prepend=prepend, marks=marks)
 
     def register_full_backward_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(module, grad_output)`` when the gradients of the output are known.
+        """Call ``hook(module, grad_output)`` when the output's gradients are computed.
 
-        It may return new gradients to go on with.
+        It may return new gradients to propagate.
         """
         return _add(self._backward_pre_hooks, hook, prepend=prepend)
 
     def register_full_backward_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(module, grad_input, grad_output)`` when the inputs' gradients are known.
+        """Call ``hook(module, grad_input, grad_output)`` when the inputs' gradients are computed.
 
-        Both are tuples, with None for what is no tensor or needs no gradient; keyword arguments do
-        not count. The hook may return gradients to use in place of `grad_input`.
+        Both are tuples, with None for what is not a tensor or needs no gradient; keyword arguments
+        are ignored. The hook may return gradients to use in place of `grad_input`.
         """
         return _add(self._backward_hooks, hook, prepend=prepend)
 
     def register_backward_hook(self, hook: Hook) -> RemovableHandle:
-        """Not available: it saw only the last operation of the module.
+        """Not available: it received the gradients of the module's last operation only.
 
         Raises:
             NotImplementedError: always.
@@ -214,7 +214,7 @@ class HookMixin:
 
 
 class _Progress:
-    """How far a call has come: the output so far, and the forward hooks that were called."""
+    """The progress of a call: the output so far, and the forward hooks that were called."""
 
     def __init__(self) -> None:
         self.result: Any = None

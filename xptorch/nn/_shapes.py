@@ -7,7 +7,7 @@ from typing import Any
 
 
 def for_each_axis(value: Any, count: int) -> tuple[Any, ...]:
-    """`value` for each of `count` axes; an iterable already has them."""
+    """`value` for each of `count` axes; an iterable already has one for each."""
     return tuple(value) if isinstance(value, Iterable) else (value,) * count
 
 
@@ -26,7 +26,7 @@ _quadruple = _ntuple(4, "_quadruple")
 
 
 def _reverse_repeat_tuple(t: Sequence[Any], n: int) -> tuple[Any, ...]:
-    """The last element n times, then the one before it, and so on: paddings as `F.pad` wants."""
+    """The last element n times, then the one before it, and so on: paddings for `F.pad`."""
     return tuple(x for x in reversed(t) for _ in range(n))
 
 
@@ -41,11 +41,11 @@ def _list_with_default(out_size: Any, defaults: Sequence[int]) -> Any:
 
 
 def consume_prefix_in_state_dict_if_present(state_dict: dict[str, Any], prefix: str) -> None:
-    """Take a prefix, such as ``"module."``, off the keys of a state dict, in place.
+    """Remove a prefix, such as ``"module."``, from the keys of a state dict, in place.
 
     Args:
-        state_dict: what `Module.state_dict` gave.
-        prefix: what to take off, its dot included.
+        state_dict: what `Module.state_dict` returned.
+        prefix: what to remove, its dot included.
     """
     for mapping, cut in ((state_dict, prefix), (getattr(state_dict, "_metadata", {}), prefix[:-1])):
         for key in list(mapping):

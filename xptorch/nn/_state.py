@@ -1,4 +1,4 @@
-"""State dicts of modules: what is saved, what is loaded, and what is said when it does not fit."""
+"""State dicts of modules: saving, loading, and the errors reported for mismatches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EXTRA = "_extra_state"
 
 
 class _IncompatibleKeys(namedtuple("_IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
-    """The keys of a state dict that a module lacked, and those that it did not know."""
+    """The keys that a state dict lacked, and those in it that the module does not have."""
 
     __slots__ = ()
 
@@ -55,7 +55,7 @@ class StateMixin:
         Args:
             destination: a mapping to fill and return; a new OrderedDict by default.
             prefix: put before every key.
-            keep_vars: give the parameters themselves in place of detached tensors (which share
+            keep_vars: return the parameters themselves, not detached tensors (which share
                 their memory).
 
         >>> import xptorch as torch
@@ -110,11 +110,11 @@ class StateMixin:
         return {k: v for k, v in state.items() if v is not None and k not in transient}
 
     def get_extra_state(self) -> Any:
-        """What a subclass wants saved besides its tensors; the counterpart of `set_extra_state`."""
+        """What a subclass saves besides its tensors; the counterpart of `set_extra_state`."""
         raise RuntimeError(f"{type(self).__name__} has no extra state: define get_extra_state()")
 
     def set_extra_state(self, state: Any) -> None:
-        """Take back what `get_extra_state` gave."""
+        """Restore what `get_extra_state` returned."""
         raise RuntimeError(f"{type(self).__name__} has no extra state: define set_extra_state()")
 
     # ---- loading
@@ -125,16 +125,16 @@ class StateMixin:
         """Copy a state dict into this module and all below it.
 
         Args:
-            state_dict: what `state_dict` gave.
+            state_dict: what `state_dict` returned.
             strict: its keys must be exactly this module's.
-            assign: put the given tensors in the place of the module's own, keeping their dtype and
+            assign: replace the module's own tensors by the given ones, keeping their dtype and
                 device.
 
         Returns:
             a named tuple of `missing_keys` and `unexpected_keys`.
 
         Raises:
-            RuntimeError: keys or shapes do not fit; the message lists all of them.
+            RuntimeError: keys or shapes do not match; the message lists all of them.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
@@ -169,9 +169,9 @@ class StateMixin:
         unexpected_keys: list[str],
         error_msgs: list[str],
     ) -> None:
-        """Take this module's own state out of `state_dict`; subclasses may convert older layouts.
+        """Load this module's own state from `state_dict`; subclasses may convert older layouts.
 
-        `state_dict` holds the keys that start with `prefix`; what does not fit is noted in the
+        `state_dict` holds the keys that start with `prefix`; mismatches are appended to the
         three lists.
         """
         for hook, with_module in self._load_state_dict_pre_hooks.values():
@@ -206,14 +206,14 @@ class StateMixin:
     def _load_tensor(
         self, name: str, key: str, target: Any, value: Any, assign: bool
     ) -> str | None:
-        """Load one tensor; returns what is wrong with it, if anything."""
+        """Load one tensor; returns an error message if it does not match."""
         if not isinstance(value, Tensor):
             return (
                 f'While copying the parameter named "{key}", expected xptorch.Tensor or '
                 f"Tensor-like object from checkpoint but received {type(value)}"
             )
         if target.ndim == 0 and value.ndim == 1:
-            value = value[0]  # checkpoints older than tensors without dimensions
+            value = value[0]  # checkpoints older than 0-dimensional tensors
         if value.shape != target.shape:
             return (
                 f"size mismatch for {key}: copying a param with shape {value.shape} from "
@@ -244,12 +244,12 @@ class StateMixin:
         return _add(self._state_dict_pre_hooks, hook)
 
     def register_state_dict_post_hook(self, hook: Hook) -> RemovableHandle:
-        """Call ``hook(module, state_dict, prefix, local_metadata)`` after; it changes in place."""
+        """Call ``hook(module, state_dict, prefix, local_metadata)`` after; it works in place."""
         hook._must_return_none = True  # type: ignore[attr-defined]
         return _add(self._state_dict_hooks, hook)
 
     def _register_state_dict_hook(self, hook: Hook) -> RemovableHandle:
-        """The same; what the hook returns takes the state dict's place."""
+        """The same; what the hook returns replaces the state dict."""
         if getattr(hook, "_must_return_none", False):
             raise RuntimeError(
                 "Cannot register the same function as the state dict post hook that was "
@@ -268,7 +268,7 @@ class StateMixin:
     def _register_load_state_dict_pre_hook(
         self, hook: Hook, with_module: bool = False
     ) -> RemovableHandle:
-        """The same; without `with_module` the hook is not given the module."""
+        """The same; without `with_module` the hook is not passed the module."""
         hooks: dict[int, Any] = self._load_state_dict_pre_hooks
         return _add(hooks, (hook, with_module))  # type: ignore[arg-type]
 

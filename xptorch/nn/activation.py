@@ -1,4 +1,4 @@
-"""Activations: layers without a shape of their own, one function each."""
+"""Activations: layers that apply one function to inputs of any size."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ class Threshold(Module):
 
     Args:
         threshold: what `x` must exceed.
-        value: what stands in for the rest.
+        value: what replaces the rest.
         inplace: overwrite the input.
 
     Shape: any, the same out.
@@ -444,7 +444,7 @@ class Hardswish(_MayWorkInPlace):
         return ""
 
 
-# ---- soft and hard shapes
+# ---- smooth functions and shrinkage
 
 
 class Softplus(Module):
@@ -577,12 +577,12 @@ class LogSoftmax(Softmax):
 
 
 class Softmax2d(Module):
-    """Softmax over the channels at each place of an image.
+    """Softmax over the channels at each position of an image.
 
     Shape: (n, c, h, w) or (c, h, w), the same out.
 
     Raises:
-        ValueError: the input has not 3 or 4 dimensions.
+        ValueError: the input does not have 3 or 4 dimensions.
     """
 
     def forward(self, input: Tensor) -> Tensor:

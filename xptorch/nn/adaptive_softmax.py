@@ -1,4 +1,4 @@
-"""A softmax over many classes, of which the rare ones get smaller matrices."""
+"""A softmax over many classes, with smaller matrices for the rare ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
     Args:
         in_features: size of the input's last axis.
-        n_classes: the classes.
+        n_classes: the number of classes.
         cutoffs: where clusters begin, increasing.
         div_value: how much smaller each cluster's projection is than the one before it.
         head_bias: whether the head has a bias.
@@ -38,8 +38,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     `loss` ().
 
     Raises:
-        ValueError: cutoffs that are no increasing sequence of numbers below `n_classes`.
-        RuntimeError: a target is out of range, or does not fit the input.
+        ValueError: cutoffs that are not an increasing sequence of numbers below `n_classes`.
+        RuntimeError: a target is out of range, or does not match the input.
 
     Source: Grave et al., Efficient softmax approximation for GPUs (2016).
     """
@@ -76,17 +76,17 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         self.shortlist_size = self.cutoffs[0]
         self.n_clusters = len(self.cutoffs) - 1
         self.head_size = self.shortlist_size + self.n_clusters
-        place = {"device": device, "dtype": dtype}
-        self.head = Linear(in_features, self.head_size, bias=head_bias, **place)
+        options = {"device": device, "dtype": dtype}
+        self.head = Linear(in_features, self.head_size, bias=head_bias, **options)
         self.tail = ModuleList()
         for i in range(self.n_clusters):
             between = int(in_features // (div_value ** (i + 1)))
             size = self.cutoffs[i + 1] - self.cutoffs[i]
-            down = Linear(in_features, between, bias=False, **place)
-            self.tail.append(Sequential(down, Linear(between, size, bias=False, **place)))
+            down = Linear(in_features, between, bias=False, **options)
+            self.tail.append(Sequential(down, Linear(between, size, bias=False, **options)))
 
     def reset_parameters(self) -> None:
-        """Draw all weights anew."""
+        """Re-initialise all weights."""
         self.head.reset_parameters()
         for down, up in self.tail:
             down.reset_parameters()
@@ -135,7 +135,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         rows = (best >= self.shortlist_size).nonzero().squeeze(1)
         if not len(rows):
             return best
-        # Only samples of which the head names a cluster need the tails.
+        # Only samples for which the head predicts a cluster need the tails.
         full = self._full(input[rows], head_output[rows])
         return best.index_copy(0, rows, full.argmax(dim=1))
 

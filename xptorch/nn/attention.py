@@ -1,4 +1,4 @@
-"""Multi-head attention, and which implementation it takes: there is one, the mathematical."""
+"""Multi-head attention, and the choice of implementation: only the mathematical one exists."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ __all__ = ["MultiheadAttention"]
 
 
 class MultiheadAttention(Module):
-    r"""Attention in several heads side by side, between linear maps.
+    r"""Attention in several parallel heads, between linear maps.
 
     .. math:: y = \mathrm{concat}_h(\mathrm{softmax}(Q_h K_h^T / \sqrt{d}) V_h) \, W^O
 
     Args:
-        embed_dim: size of queries and outputs, parted among the heads.
-        num_heads: the heads.
-        dropout: the probability of a zero among the attention weights, in training.
+        embed_dim: size of queries and outputs, divided among the heads.
+        num_heads: the number of heads.
+        dropout: the probability of zeroing an attention weight, in training.
         bias: whether the maps have biases.
-        add_bias_kv: whether a learned key and value are added to all others.
-        add_zero_attn: whether a key and value of zeros are added to all others.
+        add_bias_kv: whether a learned key and value are appended to all others.
+        add_zero_attn: whether a key and value of zeros are appended to all others.
         kdim: size of the keys; embed_dim by default.
         vdim: size of the values; embed_dim by default.
         batch_first: whether the shapes are (n, l, e) in place of (l, n, e).
@@ -39,7 +39,7 @@ class MultiheadAttention(Module):
         in_proj_weight: (3 · embed_dim, embed_dim), the maps of queries, keys and values; three
             separate `q_proj_weight`, … where their sizes differ.
         in_proj_bias: (3 · embed_dim), zeros at first.
-        out_proj: the map behind the heads.
+        out_proj: the map after the heads.
 
     Shape: queries (l, n, e) or (l, e), keys (s, n, kdim), values (s, n, vdim) → (l, n, e), and the
     attention weights (n, l, s), or None unless `need_weights`.
@@ -134,9 +134,9 @@ class MultiheadAttention(Module):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        turned = self.batch_first and query.ndim == 3
-        if turned:
-            # What is one tensor stays one: it is projected by one product.
+        transposed = self.batch_first and query.ndim == 3
+        if transposed:
+            # Identical tensors stay identical: they are projected by one product.
             each = {id(t): t.transpose(0, 1) for t in (query, key, value)}
             query, key, value = each[id(query)], each[id(key)], each[id(value)]
         output, weights = F.multi_head_attention_forward(
@@ -154,7 +154,7 @@ class MultiheadAttention(Module):
             average_attn_weights=average_attn_weights,
             is_causal=is_causal,
         )
-        return output.transpose(0, 1) if turned else output, weights
+        return output.transpose(0, 1) if transposed else output, weights
 
 
 class SDPBackend(enum.IntEnum):
@@ -174,14 +174,14 @@ class SDPBackend(enum.IntEnum):
 def sdpa_kernel(
     backends: Sequence[SDPBackend] | SDPBackend, set_priority: bool = False
 ) -> Iterator[None]:
-    """A block whose attention may take any of these implementations: all give the same numbers.
+    """A block whose attention may use any of these implementations: all give the same values.
 
     Args:
         backends: one, or several.
         set_priority: whether their order matters; here it does not.
 
     Raises:
-        AssertionError: it is no backend.
+        AssertionError: `backends` is neither a backend nor a list or tuple.
     """
     if not isinstance(backends, (SDPBackend, list, tuple)):
         raise AssertionError(

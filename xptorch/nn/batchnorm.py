@@ -1,4 +1,4 @@
-"""BatchNorm over 1, 2 and 3 axes, on a base that instance norms share."""
+"""BatchNorm over 1, 2 and 3 axes, with a base class shared by instance norms."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ class _NormBase(Module):
         self.register_buffer("num_batches_tracked", count)
 
     def reset_running_stats(self) -> None:
-        """Forget the statistics: mean 0, variance 1, no batches."""
+        """Reset the statistics: mean 0, variance 1, no batches."""
         if self.track_running_stats:
             self.running_mean.zero_()
             self.running_var.fill_(1)
             self.num_batches_tracked.zero_()
 
     def reset_parameters(self) -> None:
-        """Forget the statistics, scale 1, shift 0."""
+        """Reset the statistics; scale 1, shift 0."""
         self.reset_running_stats()
         if self.weight is not None:
             init.ones_(self.weight)
@@ -135,11 +135,11 @@ class BatchNorm2d(_BatchNorm):
 
     In training μ and v are the batch's mean and (biased) variance, and the running statistics take
     a step towards them: :math:`r \leftarrow (1 - momentum)·r + momentum·s`, with the unbiased
-    variance. In evaluation the running statistics stand in for the batch's.
+    variance. In evaluation the running statistics replace the batch's.
 
     Args:
         num_features: the channels `c`.
-        eps: keeps the denominator from 0.
+        eps: keeps the denominator nonzero.
         momentum: the running statistics' step; None takes the mean over all batches.
         affine: whether there are γ and β.
         track_running_stats: whether there are running statistics; without them the batch's are used
@@ -153,12 +153,12 @@ class BatchNorm2d(_BatchNorm):
         bias: (c), β, zeros at first.
         running_mean: (c), zeros at first.
         running_var: (c), ones at first.
-        num_batches_tracked: (), how many batches they have seen.
+        num_batches_tracked: (), how many batches they include.
 
     Shape: (n, c, h, w), the same out.
 
     Raises:
-        ValueError: the input has other than 4 dimensions, or one value per channel in training.
+        ValueError: the input does not have 4 dimensions, or has one value per channel in training.
 
     Source: Ioffe & Szegedy, Batch normalization (2015).
     """
@@ -178,7 +178,7 @@ class BatchNorm3d(_BatchNorm):
 
 
 class SyncBatchNorm(_BatchNorm):
-    """Normalises over the batches of all processes: of one, as `BatchNorm2d` does.
+    """Normalises over the batches of all processes; there is one, so as `BatchNorm2d` does.
 
     Args: as `BatchNorm2d`, and
 
@@ -218,7 +218,7 @@ class SyncBatchNorm(_BatchNorm):
 
     @classmethod
     def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
-        """The module with all its BatchNorms replaced by this layer, which take their tensors."""
+        """The module with all its BatchNorms replaced by this layer, with the same tensors."""
         if isinstance(module, _BatchNorm):
             settings = (module.num_features, module.eps, module.momentum, module.affine)
             biased = module.bias is not None

@@ -57,13 +57,13 @@ class _Indexed(Module):
         self._set_all(list(self._modules.values()))
 
     def _set_all(self, modules: list[Any]) -> None:
-        """Hold exactly these modules, named by their place."""
-        # In place: a parent's or an optimizer's view of the dict stays valid.
+        """Replace the contents by these modules, named by their index."""
+        # In place: a parent's or an optimizer's reference to the dict stays valid.
         self._modules.clear()
         self._modules.update((str(i), m) for i, m in enumerate(modules))
 
     def pop(self, key: int | slice) -> Any:
-        """Take the module at an index (or a slice of them) out and return it."""
+        """Remove the module at an index (or a slice of them) and return it."""
         found = self[key]  # type: ignore[index]
         del self[key]
         return found
@@ -158,7 +158,7 @@ class Sequential(_Indexed):
 
 
 class ModuleList(_Indexed):
-    """A list of modules that knows their parameters; it has no forward of its own.
+    """A list of modules whose parameters are registered; it has no `forward`.
 
     Args:
         modules: an iterable of modules.
@@ -200,7 +200,7 @@ class ModuleList(_Indexed):
         self._set_all(modules)
 
     def __repr__(self) -> str:
-        # Neighbours that print alike are shown once, with their count.
+        # Consecutive modules with the same repr are shown once, with their count.
         runs: list[tuple[int, int, str]] = []
         for i, text in enumerate(map(repr, self)):
             if runs and runs[-1][2] == text:
@@ -215,7 +215,7 @@ class ModuleList(_Indexed):
 
 
 class ModuleDict(Module):
-    """A dictionary of modules that knows their parameters; it has no forward of its own.
+    """A dictionary of modules whose parameters are registered; it has no `forward`.
 
     Args:
         modules: a mapping of names and modules, or an iterable of pairs.
@@ -248,11 +248,11 @@ class ModuleDict(Module):
         return key in self._modules
 
     def clear(self) -> None:
-        """Take all modules out."""
+        """Remove all modules."""
         self._modules.clear()
 
     def pop(self, key: str) -> Any:
-        """Take a module out and return it."""
+        """Remove a module and return it."""
         return self._modules.pop(key)
 
     def keys(self) -> KeysView[str]:
@@ -274,10 +274,10 @@ class ModuleDict(Module):
 
 
 def pairs_of(source: Any, name: str, whose: str) -> list[tuple[str, Any]]:
-    """What `update` of a dictionary was given, as pairs.
+    """The argument of a dictionary's `update`, as pairs.
 
     Raises:
-        TypeError, ValueError: it is no mapping, and no iterable of pairs.
+        TypeError, ValueError: it is neither a mapping nor an iterable of pairs.
     """
     if isinstance(source, (Mapping, ModuleDict)):
         return list(source.items())

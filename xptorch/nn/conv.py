@@ -1,4 +1,4 @@
-"""Convolutions and their transposes over 1, 2 and 3 axes: one base class, tiny subclasses."""
+"""Convolutions and their transposes over 1, 2 and 3 axes: one base class, small subclasses."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class _ConvNd(Module):
             )
 
     def _padding_for_pad(self) -> tuple[int, ...]:
-        """The padding as `F.pad` wants it: before and after, the last axis first."""
+        """The padding as `F.pad` expects it: before and after, the last axis first."""
         if isinstance(self.padding, tuple):
             return tuple(p for p in reversed(self.padding) for _ in range(2))
         widths: list[int] = []
@@ -105,8 +105,8 @@ class _ConvNd(Module):
         return tuple(widths)
 
     def reset_parameters(self) -> None:
-        """Draw weight and bias anew."""
-        # With this slope the bound is 1 / √fan_in.
+        """Re-initialise weight and bias."""
+        # With this `a` the bound is 1 / √fan_in.
         init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         if self.bias is not None:
             fan_in, _ = init._calculate_fan_in_and_fan_out(self.weight)
@@ -127,7 +127,7 @@ class _ConvNd(Module):
 
 
 class _Convolution(_ConvNd):
-    """Conv1d, Conv2d and Conv3d: `_axes` and `_function` tell them apart."""
+    """Conv1d, Conv2d and Conv3d, which differ in `_axes` and `_function`."""
 
     def __init__(
         self,
@@ -187,7 +187,7 @@ class Conv2d(_Convolution):
         padding: zeros added on both sides; or ``"same"`` (as many as keep the size), ``"valid"``
             (none).
         dilation: steps between the elements of a window.
-        groups: into how many groups channels are parted that do not see each other.
+        groups: the number of groups of channels, which are convolved separately.
         bias: whether there is a `b`.
         padding_mode: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
         device: where the parameters live.
@@ -224,7 +224,7 @@ class Conv3d(_Convolution):
 
 
 class _ConvTransposeNd(_ConvNd):
-    """The transposes: `_axes` and `_function` tell them apart."""
+    """The transposes, which differ in `_axes` and `_function`."""
 
     transposed = True
 
@@ -261,7 +261,7 @@ class _ConvTransposeNd(_ConvNd):
         )
 
     def _extra_for(self, input: Tensor, wanted: list[int]) -> tuple[int, ...]:
-        """The output padding that makes the output as large as wanted."""
+        """The output padding for which the output has the requested size."""
         n = self._axes
         leading = input.ndim - n
         if len(wanted) == leading + n:
@@ -309,8 +309,8 @@ class ConvTranspose2d(_ConvTransposeNd):
         stride: steps from window to window in the output.
         padding: rows and columns left out on both sides of the output.
         output_padding: rows and columns added to one side of the output; several sizes lead to the
-            same one under `Conv2d`, and this says which is meant.
-        groups: into how many groups channels are parted that do not see each other.
+            same one under `Conv2d`, and this selects among them.
+        groups: the number of groups of channels, which are convolved separately.
         bias: whether there is a bias.
         dilation: steps between the elements of a window.
         padding_mode: only ``"zeros"``.

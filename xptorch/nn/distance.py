@@ -14,7 +14,7 @@ class CosineSimilarity(Module):
 
     Args:
         dim: the axis.
-        eps: keeps the denominator from 0.
+        eps: keeps the denominator nonzero.
 
     Shape: (*, d, *) twice, broadcast → (*, *).
     """

@@ -1,4 +1,4 @@
-"""Dropout: random zeros in training, nothing in evaluation."""
+"""Dropout: random zeros in training, the identity in evaluation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _DropoutNd(Module):
 class Dropout(_DropoutNd):
     r"""Zeroes each element with probability `p` and scales the rest by :math:`1 / (1 - p)`.
 
-    In evaluation it gives back its input.
+    In evaluation it returns its input.
 
     Args:
         p: the probability of a zero.
@@ -80,7 +80,7 @@ class Dropout3d(_DropoutNd):
 
 
 class AlphaDropout(_DropoutNd):
-    """Dropout for nets of SELU: drops to SELU's limit and keeps mean 0 and variance 1.
+    """Dropout for SELU networks: drops to SELU's limit and keeps mean 0 and variance 1.
 
     Args: as `Dropout`.
 

@@ -1,4 +1,4 @@
-"""Several axes as one, windows as columns, and back: Flatten, Unfold, Unflatten, Fold."""
+"""Axes merged and split, windows as columns and back: Flatten, Unflatten, Unfold, Fold."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Axes = int | tuple[int, int]
 
 
 class Flatten(Module):
-    """Makes a range of axes one.
+    """Merges a range of axes into one.
 
     Args:
         start_dim: the first of them.
@@ -40,7 +40,7 @@ class Flatten(Module):
 
 
 class Unflatten(Module):
-    """Makes one axis several.
+    """Splits one axis into several.
 
     Args:
         dim: the axis.
@@ -110,7 +110,7 @@ class Unfold(Module):
 
 
 class Fold(Module):
-    """The sum of windows, each a column, at their places in an image: the adjoint of `Unfold`.
+    """The sum of windows, each a column, at their positions in an image: the adjoint of `Unfold`.
 
     Args:
         output_size: (h, w) of the image.

@@ -1,4 +1,4 @@
-"""Gradients of convolutions by themselves: of the input, and of the weight."""
+"""Gradients of convolutions as functions: for the input, and for the weight."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = [
 
 
 def _gradient(name: str, input: Tensor, weight: Tensor, of: Tensor, g: Any, how: Any) -> Tensor:
-    """The gradient of one of the two, which depends on the other and on `g`."""
+    """The gradient for `input` or `weight` (`of`), which depends on the other and on `g`."""
     record = is_grad_enabled()
     with enable_grad():
         output = getattr(F, name)(input, weight, None, *how)

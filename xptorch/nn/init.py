@@ -26,7 +26,7 @@ _GAINS = {"tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 3.0 / 4}
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    r"""The factor by which weights make up for what a nonlinearity does to the variance.
+    r"""The factor by which weights compensate for a nonlinearity's effect on the variance.
 
     Args:
         nonlinearity: ``"linear"``, ``"conv2d"`` …, ``"sigmoid"``: 1; ``"tanh"``: 5/3; ``"relu"``:
@@ -72,10 +72,10 @@ def trunc_normal_(
     b: float = 2.0,
     generator: Any = None,
 ) -> Tensor:
-    r"""Draw from the normal distribution of that mean and standard deviation, cut to [a, b].
+    r"""Draw from the normal distribution of that mean and standard deviation, truncated to [a, b].
 
-    What falls outside is drawn again. Where that would take long, the draws are uniform in [a, b]
-    and kept with a probability in proportion to the density.
+    Values outside are drawn again. Where that would take long, the draws are uniform in [a, b] and
+    accepted with a probability proportional to the density.
     """
     if not a - 2 * std <= mean <= b + 2 * std:
         warnings.warn(
@@ -145,10 +145,10 @@ def zeros_(tensor: Tensor) -> Tensor:
 
 @no_grad()
 def eye_(tensor: Tensor) -> Tensor:
-    """Make a matrix the identity (as far as it is not square), so that a layer keeps its input.
+    """Make a matrix the identity (padded or cut if not square), so that a layer keeps its input.
 
     Raises:
-        ValueError: the tensor has not 2 dimensions.
+        ValueError: the tensor does not have 2 dimensions.
     """
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
@@ -163,7 +163,7 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     """Make a convolution's weight (out, in, …) keep its input channels, in each group.
 
     Raises:
-        ValueError: the tensor has not 3, 4 or 5 dimensions, or `groups` does not divide `out`.
+        ValueError: the tensor does not have 3 to 5 dimensions, or `groups` does not divide `out`.
     """
     if tensor.ndim not in (3, 4, 5):
         raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
@@ -186,7 +186,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
     networks (2013).
 
     Raises:
-        ValueError: the tensor has less than 2 dimensions.
+        ValueError: the tensor has fewer than 2 dimensions.
     """
     if tensor.ndim < 2:
         raise ValueError("Only tensors with 2 or more dimensions are supported")
@@ -197,7 +197,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
     tall = flat.t() if rows < columns else flat
     on, xp = flat._device, flat._device.xp
     q, r = xp.linalg.qr(tall._data)
-    # With the signs of R's diagonal the result is drawn evenly from all orthogonal matrices.
+    # With the signs of R's diagonal the result is uniform over all orthogonal matrices.
     signs = xp.sign(xp.linalg.diagonal(r))
     q = graph.wrap(q * signs, on)
     tensor.copy_((q.t() if rows < columns else q).reshape(tensor.shape))
@@ -206,13 +206,13 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
 
 @no_grad()
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None) -> Tensor:
-    r"""Draw a matrix from :math:`\mathcal{N}(0, std^2)` and zero a share of each column.
+    r"""Draw a matrix from :math:`\mathcal{N}(0, std^2)` and zero a fraction of each column.
 
     Args:
-        sparsity: the share of zeros, rounded up.
+        sparsity: the fraction of zeros, rounded up.
 
     Raises:
-        ValueError: the tensor has not 2 dimensions.
+        ValueError: the tensor does not have 2 dimensions.
     """
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
@@ -228,7 +228,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
 
 
 def _calculate_fan_in_and_fan_out(tensor: Tensor) -> tuple[int, int]:
-    """How many inputs feed one output of a weight (out, in, …), and the other way round."""
+    """How many inputs feed one output of a weight (out, in, …), and vice versa."""
     if tensor.ndim < 2:
         raise ValueError(
             "Fan in and fan out can not be computed for tensor with fewer than 2 dimensions"
@@ -288,7 +288,7 @@ def kaiming_uniform_(
     Args:
         tensor: a weight (out, in, …).
         a: the negative slope, for ``"leaky_relu"``.
-        mode: ``"fan_in"`` keeps the variance on the way forward, ``"fan_out"`` on the way back.
+        mode: ``"fan_in"`` keeps the variance in the forward, ``"fan_out"`` in the backward pass.
         nonlinearity: what follows the layer, see `calculate_gain`.
         generator: draws from it in place of the default generator.
 
@@ -316,7 +316,7 @@ def kaiming_normal_(
     return tensor if std is None else normal_(tensor, 0.0, std, generator)
 
 
-# ---- the names of before PyTorch 0.4
+# ---- the names used before PyTorch 0.4
 
 
 def _deprecated(function: Callable[..., Tensor]) -> Callable[..., Tensor]:

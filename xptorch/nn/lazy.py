@@ -1,4 +1,4 @@
-"""Lazy layers: the sizes that they are not given they take from their first input."""
+"""Lazy layers: sizes that are not specified are taken from the first input."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ Axes = conv.Axes
 
 
 class LazyModuleMixin(Module):
-    """What lazy layers share; stands before the layer's own class among the bases.
+    """What lazy layers share; precedes the layer's own class among the bases.
 
-    A subclass leaves `UninitializedParameter` and `UninitializedBuffer` where shapes are not known
+    A subclass uses `UninitializedParameter` and `UninitializedBuffer` where shapes are not known
     and defines ``initialize_parameters(*inputs)``, which materializes them. After the first call
     the layer is one of `cls_to_become`.
     """
@@ -120,7 +120,7 @@ class LazyLinear(LazyModuleMixin, linear.Linear):
             self.bias = UninitializedParameter(device=device, dtype=dtype)
 
     def reset_parameters(self) -> None:
-        """Draw weight and bias anew, once they are there."""
+        """Re-initialise weight and bias, once they are materialized."""
         if not self.has_uninitialized_params() and self.in_features != 0:
             super().reset_parameters()
 
@@ -138,14 +138,14 @@ class LazyLinear(LazyModuleMixin, linear.Linear):
 class _LazyConv(LazyModuleMixin, conv._ConvNd):
     """What lazy convolutions share."""
 
-    def _wait(self, out_channels: int, bias: bool, device: Any, dtype: Any) -> None:
+    def _set_uninitialized(self, out_channels: int, bias: bool, device: Any, dtype: Any) -> None:
         self.weight = UninitializedParameter(device=device, dtype=dtype)
         self.out_channels = out_channels
         if bias:
             self.bias = UninitializedParameter(device=device, dtype=dtype)
 
     def reset_parameters(self) -> None:
-        """Draw weight and bias anew, once they are there."""
+        """Re-initialise weight and bias, once they are materialized."""
         if not self.has_uninitialized_params() and self.in_channels != 0:
             super().reset_parameters()
 
@@ -190,7 +190,7 @@ class _LazyConvolution(_LazyConv, conv._Convolution):
         super().__init__(
             *(0, 0, kernel_size, stride, padding, dilation, groups, False, padding_mode)
         )
-        self._wait(out_channels, bias, device, dtype)
+        self._set_uninitialized(out_channels, bias, device, dtype)
 
 
 class LazyConv1d(_LazyConvolution, conv.Conv1d):
@@ -236,7 +236,7 @@ class _LazyConvTranspose(_LazyConv, conv._ConvTransposeNd):
             *(0, 0, kernel_size, stride, padding, output_padding, groups, False, dilation),
             padding_mode,
         )
-        self._wait(out_channels, bias, device, dtype)
+        self._set_uninitialized(out_channels, bias, device, dtype)
 
 
 class LazyConvTranspose1d(_LazyConvTranspose, conv.ConvTranspose1d):
@@ -284,7 +284,7 @@ class _LazyNormBase(LazyModuleMixin, batchnorm._NormBase):
             self.num_batches_tracked = creation.tensor(0, device=device)
 
     def reset_parameters(self) -> None:
-        """Forget the statistics, scale 1, shift 0, once they are there."""
+        """Reset the statistics; scale 1, shift 0; once they are materialized."""
         if not self.has_uninitialized_params() and self.num_features != 0:
             super().reset_parameters()
 

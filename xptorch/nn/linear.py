@@ -15,7 +15,7 @@ __all__ = ["Bilinear", "Identity", "Linear"]
 
 
 class Identity(Module):
-    """Gives back its input; takes, and forgets, any arguments.
+    """Returns its input; accepts, and ignores, any arguments.
 
     Shape: any, the same out.
     """
@@ -70,8 +70,8 @@ class Linear(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw weight and bias anew."""
-        # With this slope the bound is 1 / √fan_in.
+        """Re-initialise weight and bias."""
+        # With this `a` the bound is 1 / √fan_in.
         init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         if self.bias is not None:
             fan_in, _ = init._calculate_fan_in_and_fan_out(self.weight)
@@ -89,7 +89,7 @@ class Linear(Module):
 
 
 class NonDynamicallyQuantizableLinear(Linear):
-    """A Linear; the name is PyTorch's, and shows in the repr of attention."""
+    """A Linear; the name is PyTorch's, and appears in the repr of attention."""
 
 
 class Bilinear(Module):
@@ -140,7 +140,7 @@ class Bilinear(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw weight and bias anew."""
+        """Re-initialise weight and bias."""
         bound = 1 / math.sqrt(self.weight.shape[1])
         init.uniform_(self.weight, -bound, bound)
         if self.bias is not None:

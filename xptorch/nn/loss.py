@@ -1,4 +1,4 @@
-"""Losses of regression and classification: how far an output is from what was wanted.
+"""Losses of regression and classification: how far an output is from the target.
 
 Each has a `reduction`: ``"mean"``, ``"sum"`` or ``"none"``. `size_average` and `reduce` are its
 deprecated forms.
@@ -37,7 +37,7 @@ __all__ = [
 
 
 def _reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
-    """The reduction that the deprecated flags ask for, or the one given."""
+    """The reduction that the deprecated flags specify, or the one given."""
     if size_average is None and reduce is None:
         return reduction
     summed = "sum" if size_average is False else "mean"
@@ -114,7 +114,7 @@ class SmoothL1Loss(_Loss):
 
     Args:
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
-        beta: where the square ends.
+        beta: where the quadratic part ends.
 
     Shape: (*) twice → () or, with ``"none"``, (*).
     """
@@ -134,19 +134,19 @@ class SmoothL1Loss(_Loss):
 
 
 class HuberLoss(_Loss):
-    r"""A square near 0, straight beyond δ.
+    r"""Quadratic near 0, linear beyond δ.
 
     .. math:: (x - y)^2 / 2 \text{ where } |x - y| < \delta,
         \text{ else } \delta |x - y| - \delta^2 / 2
 
     Args:
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
-        delta: where the square ends.
+        delta: where the quadratic part ends.
 
     Shape: (*) twice → () or, with ``"none"``, (*).
 
     Raises:
-        TypeError: `delta` is no number.
+        TypeError: `delta` is not a number.
     """
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
@@ -200,7 +200,7 @@ class GaussianNLLLoss(_Loss):
 
     Args:
         full: add the constant :math:`\frac12 \log 2\pi`.
-        eps: the least variance.
+        eps: the smallest variance.
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
 
     Shape: (n, *) for input and target; the variance as the input, without its last axis, or with 1
@@ -226,9 +226,9 @@ class CrossEntropyLoss(_WeightedLoss):
 
     Args:
         weight: (c), of each class.
-        ignore_index: a class that counts for nothing.
+        ignore_index: a class whose targets are ignored.
         reduction: ``"mean"`` (by the weights of the targets), ``"sum"`` or ``"none"``.
-        label_smoothing: the share of the target that is spread over all classes.
+        label_smoothing: the fraction of a target that is spread over all classes.
 
     Shape: (c), (n, c) or (n, c, *) with targets of classes (), (n) or (n, *), or of probabilities
     in the input's shape → () or, with ``"none"``, as the targets of classes.
@@ -266,7 +266,7 @@ class NLLLoss(_WeightedLoss):
 
     Args:
         weight: (c), of each class.
-        ignore_index: a class that counts for nothing.
+        ignore_index: a class whose targets are ignored.
         reduction: ``"mean"`` (by the weights of the targets), ``"sum"`` or ``"none"``.
 
     Shape: (c), (n, c) or (n, c, *) with targets (), (n) or (n, *) → () or, with ``"none"``, as the
@@ -319,16 +319,16 @@ class LinearCrossEntropyLoss(_WeightedLoss):
 
     Args:
         in_features: size of the input's last axis.
-        num_classes: the classes `c`.
+        num_classes: the number `c` of classes.
         out_features: the sizes of further axes of the targets.
         bias: whether there is a `b`.
         device: where the map lives.
         dtype: of the map.
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
         weight: (c), of each class.
-        ignore_index: a class that counts for nothing.
-        label_smoothing: what part of a target is spread over all classes.
-        options: only None: the logits are made at once.
+        ignore_index: a class whose targets are ignored.
+        label_smoothing: the fraction of a target that is spread over all classes.
+        options: only None: the logits are computed at once, not in chunks.
 
     Shape: (n, in_features) with targets (n, *out_features), or (in_features) with () → ().
     """
@@ -496,11 +496,11 @@ class CTCLoss(_Loss):
     """Connectionist temporal classification: minus the log-probability of all alignments.
 
     Args:
-        blank: the class that stands for no label.
+        blank: the class that represents no label.
         reduction: ``"mean"`` (each divided by its target's length first), ``"sum"``, ``"none"``.
-        zero_infinity: losses of targets that do not fit, which are infinite, become 0.
+        zero_infinity: infinite losses, of targets too long for their input, become 0.
 
-    Shape: log-probabilities (t, n, c) or (t, c); targets (n, s) or one after another; lengths (n)
+    Shape: log-probabilities (t, n, c) or (t, c); targets (n, s) or concatenated; lengths (n)
     or () → () or, with ``"none"``, (n).
 
     Source: Graves et al., Connectionist temporal classification (2006).

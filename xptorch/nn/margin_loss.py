@@ -1,4 +1,4 @@
-"""Losses with a margin between what should be near and what should be far.
+"""Losses with a margin between what should be close and what should be far.
 
 Their `reduction` is as in `loss`.
 """
@@ -159,7 +159,7 @@ class TripletMarginLoss(_Loss):
         margin: the margin.
         p: the norm's degree.
         eps: keeps the gradient finite where two are equal.
-        swap: take the distance of positive and negative where it is the smaller one.
+        swap: use the distance of positive and negative where it is the smaller one.
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
 
     Shape: (n, d) or (d) three times → () or, with ``"none"``, (n).
@@ -197,12 +197,12 @@ class TripletMarginLoss(_Loss):
 
 
 class TripletMarginWithDistanceLoss(_Loss):
-    r""":math:`\max(0, d(a, p) - d(a, n) + margin)` with a distance of one's own.
+    r""":math:`\max(0, d(a, p) - d(a, n) + margin)` with a custom distance.
 
     Args:
         distance_function: the distance `d`; `PairwiseDistance` by default.
         margin: the margin.
-        swap: take the distance of positive and negative where it is the smaller one.
+        swap: use the distance of positive and negative where it is the smaller one.
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
 
     Shape: (n, *) three times → () or, with ``"none"``, (n).

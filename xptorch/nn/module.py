@@ -52,7 +52,7 @@ class Module(HookMixin, StateMixin, ConvertMixin):
             if kwargs:
                 raise TypeError(f"{who} got an unexpected keyword argument {next(iter(kwargs))!r}")
             raise TypeError(f"{who} takes 1 positional argument but {len(args) + 1} were given")
-        # The attributes below are plain: going around __setattr__ halves the cost of a module.
+        # The attributes below are plain: bypassing __setattr__ halves the cost of a module.
         self.__dict__.update(training=True, **_fresh_state())
         if self.call_super_init:
             super().__init__(*args, **kwargs)
@@ -80,7 +80,7 @@ class Module(HookMixin, StateMixin, ConvertMixin):
     # ---- attributes
 
     def __getattr__(self, name: str) -> Any:
-        # Only names that are no ordinary attributes come here.
+        # Python calls this only for names that are not ordinary attributes.
         attributes = self.__dict__
         try:
             if (
@@ -121,7 +121,7 @@ class Module(HookMixin, StateMixin, ConvertMixin):
             super().__setattr__(name, value)
 
     def _forget(self, name: str, kind: str) -> None:
-        """Make room for a new member; one that replaces its own kind keeps its place in order."""
+        """Remove other members of that name; one of the same kind keeps its position."""
         attributes = self.__dict__
         if "_modules" not in attributes:
             plural = "s" if kind == "parameter" else ""
@@ -146,7 +146,7 @@ class Module(HookMixin, StateMixin, ConvertMixin):
         return sorted(n for n in names if not n[0].isdigit())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # Attributes that a pickle does not have yet are added.
+        # Attributes that an older pickle does not have are added.
         self.__dict__.update({**_fresh_state(), **state})
 
     # ---- registration
@@ -156,7 +156,7 @@ class Module(HookMixin, StateMixin, ConvertMixin):
 
         Raises:
             KeyError: the name is taken, is empty, or has a dot.
-            TypeError: `param` is no Parameter.
+            TypeError: `param` is not a Parameter.
         """
         self._check_name(name, "parameter")
         if param is not None and not isinstance(param, Parameter):
@@ -175,7 +175,7 @@ class Module(HookMixin, StateMixin, ConvertMixin):
         self._parameters[name] = param
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
-        """Add a tensor that is part of the state but no parameter, such as a running mean.
+        """Add a tensor that is part of the state but not a parameter, such as a running mean.
 
         Args:
             name: the attribute; must be new, not empty, without a dot.
@@ -237,12 +237,12 @@ class Module(HookMixin, StateMixin, ConvertMixin):
         return module
 
     def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
-        """Put a module at a dotted path.
+        """Set the module at a dotted path.
 
         Args:
-            target: the path; all but its last part must exist.
+            target: the path; all but its last component must exist.
             module: the new module.
-            strict: the last part must exist, too.
+            strict: the last component must exist, too.
         """
         if target == "":
             raise ValueError("Cannot set the submodule without a target name!")
@@ -279,7 +279,7 @@ class Module(HookMixin, StateMixin, ConvertMixin):
             raise AttributeError(f"{owner._get_name()} has no attribute `{name}`")
         return owner, name
 
-    # ---- walking the tree
+    # ---- traversal
 
     def children(self) -> Iterator[Module]:
         """The modules directly below, each once."""
@@ -308,9 +308,9 @@ class Module(HookMixin, StateMixin, ConvertMixin):
         """This module and all below it with their dotted names, parents first.
 
         Args:
-            memo: modules already seen, which are left out.
+            memo: modules already visited, which are skipped.
             prefix: put before every name.
-            remove_duplicate: name a module that is in several places only once.
+            remove_duplicate: list a module registered several times only once.
         """
         memo = set() if memo is None else memo
         if self in memo:
@@ -324,7 +324,7 @@ class Module(HookMixin, StateMixin, ConvertMixin):
                 yield from module.named_modules(memo, below, remove_duplicate)
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
-        """All parameters, each once: what an optimizer is given.
+        """All parameters, each once: the argument of an optimizer.
 
         Args:
             recurse: include those of the modules below.
@@ -393,13 +393,13 @@ class Module(HookMixin, StateMixin, ConvertMixin):
         return self.train(False)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Say whether the parameters take part in training, as in freezing layers."""
+        """Set whether the parameters require gradients, for example to freeze layers."""
         for param in self.parameters():
             param.requires_grad_(requires_grad)
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the parameters' gradients.
+        """Reset the parameters' gradients.
 
         Args:
             set_to_none: set them to None; otherwise fill them with zeros.
@@ -419,7 +419,7 @@ class Module(HookMixin, StateMixin, ConvertMixin):
         return type(self).__name__
 
     def extra_repr(self) -> str:
-        """What `repr` shows between the parentheses; a subclass says its settings here."""
+        """What `repr` shows between the parentheses; a subclass returns its settings."""
         return ""
 
     def __repr__(self) -> str:
@@ -432,7 +432,7 @@ class Module(HookMixin, StateMixin, ConvertMixin):
 def _fresh_state() -> dict[str, Any]:
     """The attributes that every module starts with, besides `training`."""
     plain: dict[str, Any] = {n: {} for n in _GROUPS.values()}
-    # OrderedDict[int, Any]() would remember its parameters, and pickles would name them.
+    # OrderedDict[int, Any]() would store its type arguments, and pickles would contain them.
     ordered: dict[str, Any] = {n: OrderedDict() for n in _HOOK_ATTRIBUTES}
     return {**plain, "_non_persistent_buffers_set": set(), **ordered}
 
@@ -460,7 +460,7 @@ def _indent(text: str) -> str:
 
 
 def unusual(module: Module, usual: dict[str, Any]) -> str:
-    """The settings of a module that are not the usual ones, as `extra_repr` lists them."""
+    """The settings of a module that differ from `usual`, as `extra_repr` lists them."""
     found = {name: getattr(module, name) for name in usual}
     return "".join(f", {name}={x}" for name, x in found.items() if x != usual[name])
 

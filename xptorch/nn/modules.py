@@ -1,11 +1,11 @@
-"""PyTorch's longer paths, such as ``nn.modules.conv.Conv2d``: the modules beside this by name."""
+"""PyTorch's longer paths, such as ``nn.modules.conv.Conv2d``: aliases of the sibling modules."""
 
 import importlib as _importlib
 import sys as _sys
 
 from xptorch.nn import *  # noqa: F403
 
-# Submodules are those put into sys.modules below, none are on disk: no class may load twice.
+# Submodules are those put into sys.modules below, not files: no class may be defined twice.
 __path__: list[str] = []
 
 _HERE = "activation batchnorm container conv distance dropout flatten lazy linear loss module"
@@ -23,7 +23,7 @@ for _name, _home in {**{n: n for n in _HERE.split()}, **_ELSEWHERE}.items():
     globals()[_name] = _importlib.import_module(f"xptorch.nn.{_home}")
     _sys.modules[f"{__name__}.{_name}"] = globals()[_name]
 
-# What PyTorch has in these modules stands here in others.
+# What PyTorch defines in these modules is defined in others here.
 _MORE = {"container": "parameter_container", "loss": "margin_loss", "rnn": "rnn_cell"}
 _MORE |= dict.fromkeys(("batchnorm", "conv", "linear", "normalization"), "lazy")
 for _name, _home in _MORE.items():

@@ -34,7 +34,7 @@ class LayerNorm(Module):
 
     Args:
         normalized_shape: the sizes of these axes (a number: of the last one).
-        eps: keeps the denominator from 0.
+        eps: keeps the denominator nonzero.
         elementwise_affine: whether there are γ and β.
         bias: whether there is a β.
         device: where the parameters live.
@@ -93,7 +93,7 @@ class RMSNorm(Module):
 
     Args:
         normalized_shape: the sizes of these axes (a number: of the last one).
-        eps: keeps the denominator from 0; the dtype's machine precision by default.
+        eps: keeps the denominator nonzero; the dtype's machine precision by default.
         elementwise_affine: whether there is a γ.
         device: where the parameter lives.
         dtype: of the parameter.
@@ -148,9 +148,9 @@ class GroupNorm(Module):
     μ and v are the mean and (biased) variance of each sample over a group and all further axes.
 
     Args:
-        num_groups: into how many groups the channels are parted.
+        num_groups: into how many groups the channels are divided.
         num_channels: the channels `c`.
-        eps: keeps the denominator from 0.
+        eps: keeps the denominator nonzero.
         affine: whether there are γ and β.
         device: where the parameters live.
         dtype: of the parameters.
@@ -216,7 +216,7 @@ class LocalResponseNorm(Module):
     .. math:: y_c = x_c (k + \frac{\alpha}{size} \sum_{c' \text{ near } c} x_{c'}^2)^{-\beta}
 
     Args:
-        size: how many channels are near.
+        size: how many channels are summed over.
         alpha: α.
         beta: β.
         k: k.
@@ -344,7 +344,7 @@ class InstanceNorm2d(_InstanceNorm):
 
     Args:
         num_features: the channels `c`.
-        eps: keeps the denominator from 0.
+        eps: keeps the denominator nonzero.
         momentum: the running statistics' step.
         affine: whether there are γ and β.
         track_running_stats: whether to keep running statistics, used in evaluation.

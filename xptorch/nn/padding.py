@@ -74,7 +74,7 @@ class ConstantPad2d(_ConstantPadNd):
     """Pads the last two axes with a constant.
 
     Args:
-        padding: (left, right, top, bottom), or one number for all; negative widths cut off.
+        padding: (left, right, top, bottom), or one number for all; negative widths crop.
         value: the constant.
 
     Shape: (n, c, h, w) or (c, h, w) → (n, c, h + top + bottom, w + left + right).
@@ -95,7 +95,7 @@ class ConstantPad3d(_ConstantPadNd):
 
 
 class _Zeros:
-    """Mixed in before a ConstantPad: the constant is 0."""
+    """A mixin, placed before a ConstantPad: the constant is 0."""
 
     padding: tuple[int, ...]
 

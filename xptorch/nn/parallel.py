@@ -1,4 +1,4 @@
-"""Modules over several devices: here over one, as PyTorch does it without GPUs."""
+"""Modules over several devices: here over one, as in PyTorch without GPUs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["DataParallel", "DistributedDataParallel", "data_parallel"]
 
 
 class DataParallel(Module):
-    """Calls a module; over one device there is nothing to part.
+    """Calls a module; with one device there is nothing to split.
 
     Args:
-        module: the module, which keeps its place under the name ``module``.
+        module: the module, stored under the name ``module``.
         device_ids: at most one.
-        output_device: where the output is to be; the same.
-        dim: the batch's axis, along which it would be parted.
+        output_device: the device of the output; the same.
+        dim: the batch's axis, along which it would be split.
 
     Raises:
         NotImplementedError: more than one device.
@@ -62,7 +62,7 @@ class DistributedDataParallel(Module):
     """Not available: there are no process groups.
 
     Raises:
-        ValueError: always, as in a PyTorch program that has made no process group.
+        ValueError: always, as in a PyTorch program that has not created a process group.
     """
 
     def __init__(self, module: Module, *args: Any, **kwargs: Any) -> None:

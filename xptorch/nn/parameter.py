@@ -1,4 +1,4 @@
-"""Parameter and Buffer: tensors that a Module notices when they become its attributes."""
+"""Parameter and Buffer: tensors that a Module registers when set as its attributes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter
 
 
 class _Declared:
-    """An attribute of a class of layers that stands for a member of that name; see `declared`."""
+    """A descriptor that returns a layer's parameter or buffer of that name; see `declared`."""
 
     def __init__(self, members: str) -> None:
         self.members = members
@@ -24,15 +24,15 @@ class _Declared:
     def __get__(self, module: Any, owner: type | None = None) -> Any:
         try:
             return module.__dict__[self.members][self.name]
-        except KeyError:  # it may be elsewhere: `Module.__getattr__` goes on
+        except KeyError:  # it may be elsewhere: `Module.__getattr__` is next
             raise AttributeError(self.name) from None
 
 
 def declared(members: str) -> Any:
-    """In the body of a class: its modules have a parameter or buffer of this name.
+    """A descriptor for a class body: its modules have a parameter or buffer of this name.
 
-    Such a one is found at a quarter of the cost: Python raises an AttributeError, and drops it,
-    before it asks `Module.__getattr__` for all others.
+    Looking it up takes a quarter of the time: for all others Python raises an AttributeError, and
+    discards it, before it calls `Module.__getattr__`.
 
     Args:
         members: the dict that holds it, ``"_parameters"`` or ``"_buffers"``.
@@ -40,8 +40,8 @@ def declared(members: str) -> Any:
     return _Declared(members)
 
 
-def _shared(cls: Any, data: Any) -> Any:
-    """A leaf of class `cls` over the memory of `data`, of which in-place changes are counted."""
+def _sharing_memory(cls: Any, data: Any) -> Any:
+    """A leaf of class `cls` that shares the memory of `data` and, if any, its version counter."""
     source = creation.empty(0) if data is None else data.detach()
     new = object.__new__(cls)
     new._data, new._device, new._memory_shared = source._data, source._device, True
@@ -55,7 +55,7 @@ class Parameter(Tensor):
 
     Args:
         data: the initial value, whose memory it shares; empty by default.
-        requires_grad: whether gradients flow to it.
+        requires_grad: whether gradients are computed for it.
 
     >>> import xptorch as torch
     >>> torch.nn.Parameter(torch.ones(2))
@@ -64,7 +64,7 @@ class Parameter(Tensor):
     """
 
     def __new__(cls, data: Any = None, requires_grad: bool = True) -> Self:
-        self: Self = _shared(cls, data)
+        self: Self = _sharing_memory(cls, data)
         self.requires_grad = requires_grad
         return self
 
@@ -88,13 +88,13 @@ class Buffer(Tensor):
     persistent: bool
 
     def __new__(cls, data: Any = None, *, persistent: bool = True) -> Self:
-        self: Self = _shared(cls, data)
+        self: Self = _sharing_memory(cls, data)
         self.persistent = persistent
         return self
 
 
 def empty_parameter(*shape: int, device: Any = None, dtype: Any = None) -> Parameter:
-    """A Parameter of that shape whose values are yet to be set."""
+    """A Parameter of that shape with uninitialised values."""
     return Parameter(creation.empty(shape, device=device, dtype=dtype))
 
 
@@ -112,7 +112,7 @@ class UninitializedTensorMixin(Tensor):
     _becomes: type[Tensor]
 
     @property
-    def _data(self) -> Any:  # every op looks here, and is told
+    def _data(self) -> Any:  # every op reads this, and gets the error
         raise ValueError(_NOT_YET.format(type(self).__name__))
 
     @_data.setter
@@ -141,12 +141,12 @@ class UninitializedTensorMixin(Tensor):
         return self.data.dtype
 
     def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
-        """Give it a shape, and with it memory, whose values are yet to be set.
+        """Give it a shape, and with it memory with uninitialised values.
 
         Args:
             shape: the sizes.
-            device: where it lives; by default where it was said to.
-            dtype: by default what it was said to be.
+            device: where it lives; by default the current one.
+            dtype: of its elements; by default the current one.
         """
         made = creation.empty(shape, device=device or self.device, dtype=dtype or self.dtype)
         self.__class__ = self._becomes  # type: ignore[assignment]
@@ -159,7 +159,7 @@ class UninitializedTensorMixin(Tensor):
     def _refused(self, *args: Any, **kwargs: Any) -> Any:
         return self._data
 
-    requires_grad_ = type = bfloat16 = is_pinned = pin_memory = _refused  # as PyTorch refuses them
+    requires_grad_ = type = bfloat16 = is_pinned = pin_memory = _refused  # as in PyTorch
 
     def _stub(self, converted: Tensor) -> Any:
         new = copy.copy(self)
@@ -187,7 +187,7 @@ class UninitializedTensorMixin(Tensor):
         return f"<{type(self).__name__}>"
 
 
-for _name in ("cpu", "cuda", "double", "float", "half"):  # what modules are converted by
+for _name in ("cpu", "cuda", "double", "float", "half"):  # used to convert modules
     setattr(
         UninitializedTensorMixin,
         _name,
@@ -199,7 +199,7 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
     """A Parameter of a shape that is not known yet; see `LazyLinear`.
 
     Args:
-        requires_grad: whether gradients flow to it.
+        requires_grad: whether gradients are computed for it.
         device: where it is to live.
         dtype: of its elements.
     """
@@ -214,7 +214,7 @@ class UninitializedBuffer(UninitializedTensorMixin, Buffer):
     """A buffer of a shape that is not known yet.
 
     Args:
-        requires_grad: whether gradients flow to it.
+        requires_grad: whether gradients are computed for it.
         device: where it is to live.
         dtype: of its elements.
         persistent: whether it belongs to the module's `state_dict`.
@@ -247,7 +247,7 @@ def factory_kwargs(kwargs: dict[str, Any] | None) -> dict[str, Any]:
     """The `device`, `dtype` and `memory_format` among a layer's arguments.
 
     Args:
-        kwargs: these alone, or in a dict of their own named `factory_kwargs`, or both.
+        kwargs: these alone, or in a separate dict named `factory_kwargs`, or both.
 
     Raises:
         TypeError: there is something else, or one is given twice.

@@ -32,7 +32,7 @@ def _line(key: object, value: Any, type_name: str) -> str:
 
 
 class ParameterList(Module):
-    """A list of parameters that a Module knows; tensors become parameters, other values stay.
+    """A list of registered parameters; tensors become parameters, other values stay.
 
     Args:
         values: an iterable.
@@ -95,11 +95,11 @@ class ParameterList(Module):
 
 
 class ParameterDict(Module):
-    """A dictionary of parameters that a Module knows; tensors become parameters, others stay.
+    """A dictionary of registered parameters; tensors become parameters, other values stay.
 
     Args:
-        parameters: a mapping of names and values, or an iterable of pairs. A mapping without an
-            order of its own is sorted by name.
+        parameters: a mapping of names and values, or an iterable of pairs. A mapping other
+            than an OrderedDict is sorted by name.
     """
 
     def __init__(self, parameters: Any = None) -> None:
@@ -146,26 +146,26 @@ class ParameterDict(Module):
         return ParameterDict(OrderedDict(self.items()))
 
     def setdefault(self, key: str, default: Any = None) -> Any:
-        """The value of a key, which is `default` from now on if there was none."""
+        """The value of a key, which is set to `default` if there was none."""
         if key not in self:
             self[key] = default
         return self[key]
 
     def clear(self) -> None:
-        """Take all values out."""
+        """Remove all values."""
         for key in list(self._keys):
             del self[key]
 
     def pop(self, key: str) -> Any:
-        """Take a value out and return it."""
+        """Remove a value and return it."""
         value = self[key]
         del self[key]
         return value
 
     def popitem(self) -> tuple[str, Any]:
-        """Take the last key and value out and return them."""
+        """Remove the last key and value and return them."""
         key, _ = self._keys.popitem()
-        self._keys[key] = None  # `pop` takes it out together with its value
+        self._keys[key] = None  # `pop` removes it together with its value
         return key, self.pop(key)
 
     def get(self, key: str, default: Any = None) -> Any:

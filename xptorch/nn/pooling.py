@@ -1,4 +1,4 @@
-"""Pooling over 1 to 3 axes: max, average, power average, adaptive, fractional, max's inverse."""
+"""Pooling over 1 to 3 axes: max, average, power average, adaptive, fractional, max unpooling."""
 
 from __future__ import annotations
 
@@ -87,8 +87,8 @@ class MaxPool2d(_MaxPoolNd):
         stride: steps from window to window; the kernel's size by default.
         padding: −∞ added on both sides, at most half the kernel.
         dilation: steps between the elements of a window.
-        return_indices: also return where the largest elements were, for `MaxUnpool2d`.
-        ceil_mode: let the last window reach beyond the padded input.
+        return_indices: also return the indices of the largest elements, for `MaxUnpool2d`.
+        ceil_mode: let the last window extend beyond the padded input.
 
     Shape: (n, c, h, w) or (c, h, w) → (n, c, h', w') or (c, h', w'), where
     :math:`h' = \lfloor (h + 2·padding - dilation·(kh - 1) - 1) / stride \rfloor + 1` (⌈⌉ in
@@ -183,7 +183,7 @@ class AvgPool2d(_AvgPoolNd):
         kernel_size: size of the window; here and below a number, or one for each axis.
         stride: steps from window to window; the kernel's size by default.
         padding: zeros added on both sides, at most half the kernel.
-        ceil_mode: let the last window reach beyond the padded input.
+        ceil_mode: let the last window extend beyond the padded input.
         count_include_pad: count the padding's zeros in the mean.
         divisor_override: divide by this in place of the number of elements.
 
@@ -220,7 +220,7 @@ class _AdaptiveAvgPoolNd(Module):
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
-    """The mean of each window, the windows chosen for a wanted output size.
+    """The mean of each window, the windows chosen for a given output size.
 
     Args:
         output_size: the output's length.
@@ -232,7 +232,7 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
-    """The mean of each window, the windows chosen for a wanted output size.
+    """The mean of each window, the windows chosen for a given output size.
 
     Args:
         output_size: (h', w'), or one number for both; None keeps an axis' size.
@@ -244,7 +244,7 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
-    """The mean of each window, the windows chosen for a wanted output size.
+    """The mean of each window, the windows chosen for a given output size.
 
     Args: as `AdaptiveAvgPool2d`, with three axes.
 
@@ -270,11 +270,11 @@ class _AdaptiveMaxPoolNd(Module):
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
-    """The largest element of each window, the windows chosen for a wanted output size.
+    """The largest element of each window, the windows chosen for a given output size.
 
     Args:
         output_size: the output's length.
-        return_indices: also return where the largest elements were.
+        return_indices: also return the indices of the largest elements.
 
     Shape: (n, c, l) or (c, l) → (n, c, output_size) or (c, output_size).
     """
@@ -283,11 +283,11 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
-    """The largest element of each window, the windows chosen for a wanted output size.
+    """The largest element of each window, the windows chosen for a given output size.
 
     Args:
         output_size: (h', w'), or one number for both; None keeps an axis' size.
-        return_indices: also return where the largest elements were.
+        return_indices: also return the indices of the largest elements.
 
     Shape: (n, c, h, w) or (c, h, w) → (n, c, h', w') or (c, h', w').
     """
@@ -296,7 +296,7 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
-    """The largest element of each window, the windows chosen for a wanted output size.
+    """The largest element of each window, the windows chosen for a given output size.
 
     Args: as `AdaptiveMaxPool2d`, with three axes.
 
@@ -352,7 +352,7 @@ class LPPool2d(_LPPoolNd):
         norm_type: the exponent `p`; 1 gives the sum, ∞ the maximum.
         kernel_size: size of the window; here and below a number, or one for each axis.
         stride: steps from window to window; the kernel's size by default.
-        ceil_mode: let the last window reach beyond the input.
+        ceil_mode: let the last window extend beyond the input.
 
     Shape: (n, c, h, w) or (c, h, w) → (n, c, h', w') or (c, h', w').
     """
@@ -393,7 +393,7 @@ class _MaxUnpoolNd(Module):
 
 
 class MaxUnpool1d(_MaxUnpoolNd):
-    """Puts what `MaxPool1d` kept back where it was, zeros elsewhere.
+    """Puts the maxima of `MaxPool1d` back at their positions, zeros elsewhere.
 
     Args: as `MaxUnpool2d`.
 
@@ -404,7 +404,7 @@ class MaxUnpool1d(_MaxUnpoolNd):
 
 
 class MaxUnpool2d(_MaxUnpoolNd):
-    """Puts what `MaxPool2d` kept back where it was, zeros elsewhere.
+    """Puts the maxima of `MaxPool2d` back at their positions, zeros elsewhere.
 
     Args:
         kernel_size: the pool's; here and below a number, or one for each axis.
@@ -420,7 +420,7 @@ class MaxUnpool2d(_MaxUnpoolNd):
 
 
 class MaxUnpool3d(_MaxUnpoolNd):
-    """Puts what `MaxPool3d` kept back where it was, zeros elsewhere.
+    """Puts the maxima of `MaxPool3d` back at their positions, zeros elsewhere.
 
     Args: as `MaxUnpool2d`.
 
@@ -468,13 +468,13 @@ class _FractionalMaxPool(Module):
 
 
 class FractionalMaxPool2d(_FractionalMaxPool):
-    r"""The maximum of each of `output_size` windows, whose distances are drawn at random.
+    r"""The maximum of each of `output_size` windows, whose spacing is random.
 
     Args:
         kernel_size: size of the window; here and below a number, or one for each axis.
         output_size: size of the output, or
-        output_ratio: what part of the input's it is, between 0 and 1.
-        return_indices: give where in the image each maximum stands, too.
+        output_ratio: the output's size over the input's, between 0 and 1.
+        return_indices: also return the index of each maximum in the image.
 
     Shape: (n, c, h, w) or (c, h, w) → (n, c, *output_size) or (c, *output_size).
 

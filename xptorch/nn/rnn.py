@@ -34,7 +34,7 @@ class RNNBase(Module):
         mode: "LSTM", "GRU", "RNN_TANH" or "RNN_RELU".
         input_size: features of each step's input.
         hidden_size: features of the state.
-        num_layers: layers on top of each other.
+        num_layers: the number of stacked layers.
         bias: whether there are biases.
         batch_first: whether batches are (n, l, i) in place of (l, n, i).
         dropout: of the outputs of all layers but the last, in training.
@@ -45,11 +45,11 @@ class RNNBase(Module):
 
     Attributes:
         weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, weight_hr_l0: of layer 0, and so for
-            the others; those of the way back end in ``_reverse``. All are drawn from
+            the others; those of the reverse direction end in ``_reverse``. All are drawn from
             :math:`\\mathcal{U}(-k, k)`, :math:`k = 1 / \\sqrt{hidden\\_size}`.
 
     Raises:
-        ValueError: a size is not positive, or dropout no probability.
+        ValueError: a size is not positive, or dropout is not a probability.
     """
 
     def __init__(
@@ -113,16 +113,16 @@ class RNNBase(Module):
         return [[getattr(self, name) for name in names] for names in self._all_weights]
 
     def flatten_parameters(self) -> None:
-        """Nothing: the memory of the weights needs no special order here."""
+        """Does nothing: the weights need no special memory layout here."""
 
     def reset_parameters(self) -> None:
-        """Draw all weights anew."""
+        """Re-initialise all weights."""
         draw_weights(self, self.hidden_size)
 
-    # ---- checks, and PyTorch's names for their parts
+    # ---- checks, under PyTorch's names
 
     def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
-        """Raise if the input does not fit the weights."""
+        """Raise if the input does not match the weights."""
         weight = self._flat_weights[0]
         if input.dtype is not weight.dtype:
             raise ValueError(
@@ -142,7 +142,7 @@ class RNNBase(Module):
     def get_expected_hidden_size(
         self, input: Tensor, batch_sizes: Tensor | None
     ) -> tuple[int, int, int]:
-        """The shape that the first state must have."""
+        """The shape that the initial state must have."""
         layers = self.num_layers * (2 if self.bidirectional else 1)
         return layers, self._batch(input, batch_sizes), self.proj_size or self.hidden_size
 
@@ -162,7 +162,7 @@ class RNNBase(Module):
             raise RuntimeError(msg.format(expected_hidden_size, list(hx.shape)))
 
     def check_forward_args(self, input: Tensor, hidden: Any, batch_sizes: Tensor | None) -> None:
-        """Raise if input or state do not fit."""
+        """Raise if input or state do not match the weights."""
         self.check_input(input, batch_sizes)
         self.check_hidden_size(hidden, self.get_expected_hidden_size(input, batch_sizes))
 
@@ -172,14 +172,14 @@ class RNNBase(Module):
 
     # ---- running
 
-    def _first(self, input: Tensor, batch_sizes: Tensor | None) -> Any:
-        """Zeros as the first state."""
+    def _initial_state(self, input: Tensor, batch_sizes: Tensor | None) -> Any:
+        """Zeros as the initial state."""
         layers, n, _ = self.get_expected_hidden_size(input, batch_sizes)
         shape = (layers, n, self.hidden_size)
         return creation.zeros(shape, dtype=input.dtype, device=input._device)
 
     def _check_rank(self, hx: Any, batched: bool) -> None:
-        """Raise if the state has a batch axis where the input has none, or the other way round."""
+        """Raise if the state has a batch axis where the input has none, or vice versa."""
         wanted = 3 if batched else 2
         if hx.ndim != wanted:
             kind = "batched" if batched else "unbatched"
@@ -188,8 +188,8 @@ class RNNBase(Module):
                 f"{hx.ndim}-D tensor"
             )
 
-    def _ready(self, input: Tensor, hx: Any) -> tuple[Tensor, Any, bool]:
-        """Input and first state with a batch axis, and whether there was one."""
+    def _with_batch_axis(self, input: Tensor, hx: Any) -> tuple[Tensor, Any, bool]:
+        """Input and initial state with a batch axis, and whether there was one."""
         if input.ndim not in (2, 3):
             raise ValueError(
                 f"{type(self).__name__}: Expected input to be 2D or 3D, got {input.ndim}D instead"
@@ -212,9 +212,9 @@ class RNNBase(Module):
         if packed is not None:
             input, sizes, order, back = packed
         else:
-            input, hx, batched = self._ready(input, hx)  # type: ignore[arg-type]
+            input, hx, batched = self._with_batch_axis(input, hx)  # type: ignore[arg-type]
         if hx is None:
-            hx = self._first(input, sizes)
+            hx = self._initial_state(input, sizes)
         else:  # the rows of a packed sequence are sorted by length
             hx = self.permute_hidden(hx, order)
         self.check_forward_args(input, hx, sizes)
@@ -241,7 +241,7 @@ class RNNBase(Module):
 
 
 def _each(hx: Any, function: Any) -> Any:
-    """`function` of a state, or of each of two."""
+    """`function` of a state, or of each of a pair."""
     if hx is None:
         return None
     return tuple(map(function, hx)) if isinstance(hx, tuple) else function(hx)
@@ -284,13 +284,13 @@ def _check_settings(module: RNNBase, dropout: Any) -> None:
 
 
 class RNN(RNNBase):
-    r"""Recurrent layers with one sum: :math:`h_t = \tanh(W_{ih} x_t + W_{hh} h_{t-1} + b)`.
+    r"""Simple (Elman) recurrent layers: :math:`h_t = \tanh(W_{ih} x_t + W_{hh} h_{t-1} + b)`.
 
     Args:
-        input_size, hidden_size, num_layers: as in `RNNBase`, and so those after nonlinearity.
+        input_size, hidden_size, num_layers: as in `RNNBase`, like those after nonlinearity.
         nonlinearity: "tanh" or "relu".
 
-    Shape: input (l, n, i), (n, l, i) with `batch_first`, or (l, i); the first state
+    Shape: input (l, n, i), (n, l, i) with `batch_first`, or (l, i); the initial state
     (layers · directions, n, h) → (l, n, directions · h) and the last states.
 
     Raises:
@@ -323,9 +323,9 @@ class GRU(RNNBase):
         n_t = \tanh(W_{in} x_t + b_{in} + r_t (W_{hn} h_{t-1} + b_{hn}))
 
     Args:
-        input_size, hidden_size, num_layers: as in `RNNBase`, and so all others.
+        input_size, hidden_size, num_layers: as in `RNNBase`, like all others.
 
-    Shape: input (l, n, i), (n, l, i) with `batch_first`, or (l, i); the first state
+    Shape: input (l, n, i), (n, l, i) with `batch_first`, or (l, i); the initial state
     (layers · directions, n, h) → (l, n, directions · h) and the last states.
 
     Source: Cho et al., Learning phrase representations using RNN encoder-decoder (2014).
@@ -347,7 +347,7 @@ def _refuse_projection(settings: dict[str, Any]) -> None:
 
 
 class LSTM(RNNBase):
-    r"""Long short-term memory: a cell :math:`c`, and gates to write, keep and read it.
+    r"""Long short-term memory: a cell :math:`c`, with input, forget and output gates.
 
     .. math:: c_t = f_t c_{t-1} + i_t g_t, \quad h_t = o_t \tanh(c_t)
 
@@ -355,9 +355,9 @@ class LSTM(RNNBase):
     :math:`h_{t-1}`.
 
     Args:
-        input_size, hidden_size, num_layers: as in `RNNBase`, and so all others.
+        input_size, hidden_size, num_layers: as in `RNNBase`, like all others.
 
-    Shape: input (l, n, i), (n, l, i) with `batch_first`, or (l, i); the first states a pair
+    Shape: input (l, n, i), (n, l, i) with `batch_first`, or (l, i); the initial states a pair
     (layers · directions, n, h) → (l, n, directions · h) and the pair of last states.
 
     Source: Hochreiter and Schmidhuber, Long short-term memory (1997).
@@ -372,13 +372,13 @@ class LSTM(RNNBase):
         super().__init__("LSTM", *args, **kwargs)
 
     def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
-        if batch_sizes is None:  # rows of packed sequences are left to the product, as in PyTorch
+        if batch_sizes is None:  # the product checks packed rows, as in PyTorch
             super().check_input(input, batch_sizes)
 
     def get_expected_cell_size(
         self, input: Tensor, batch_sizes: Tensor | None
     ) -> tuple[int, int, int]:
-        """The shape that the first cells must have."""
+        """The shape that the initial cell state must have."""
         layers, n, _ = self.get_expected_hidden_size(input, batch_sizes)
         return layers, n, self.hidden_size
 
@@ -394,7 +394,7 @@ class LSTM(RNNBase):
             return hx
         return tuple(h.index_select(1, permutation) for h in hx)
 
-    def _first(self, input: Tensor, batch_sizes: Tensor | None) -> Any:
+    def _initial_state(self, input: Tensor, batch_sizes: Tensor | None) -> Any:
         wanted = (self.get_expected_hidden_size, self.get_expected_cell_size)
         shapes = [shape(input, batch_sizes) for shape in wanted]
         return tuple(creation.zeros(s, dtype=input.dtype, device=input._device) for s in shapes)

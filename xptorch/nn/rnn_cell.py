@@ -21,13 +21,13 @@ class RNNCellBase(Module):
         input_size: features of the input.
         hidden_size: features of the state.
         bias: whether there are biases.
-        num_chunks: the gates.
+        num_chunks: the number of gates.
         device: where the parameters live.
         dtype: of the parameters.
 
     Attributes:
         weight_ih: (gates · hidden_size, input_size), from :math:`\mathcal{U}(-k, k)`,
-            :math:`k = 1 / \sqrt{hidden\_size}`, and so are the others.
+            :math:`k = 1 / \sqrt{hidden\_size}`, like the others.
         weight_hh: (gates · hidden_size, hidden_size).
         bias_ih, bias_hh: (gates · hidden_size).
     """
@@ -54,7 +54,7 @@ class RNNCellBase(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw all weights anew."""
+        """Re-initialise all weights."""
         draw_weights(self, self.hidden_size)
 
     def extra_repr(self) -> str:
@@ -106,7 +106,7 @@ class RNNCell(RNNCellBase):
     Shape: input (n, i) or (i), state (n, h) or (h), zeros by default → the next state.
 
     Raises:
-        RuntimeError: when called, if the nonlinearity is unknown or sizes do not fit.
+        RuntimeError: when called, if the nonlinearity is unknown or sizes do not match.
 
     >>> import xptorch as torch
     >>> torch.nn.RNNCell(10, 20)(torch.ones(3, 10)).shape

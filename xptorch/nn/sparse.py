@@ -1,4 +1,4 @@
-"""Embeddings: rows of a table, picked by index, one by one or summed in bags."""
+"""Embeddings: rows of a table, looked up by index, singly or summed in bags."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _Table(Module):
             self.weight = Parameter(given, requires_grad=not frozen)
 
     def reset_parameters(self) -> None:
-        """Draw the table anew from the standard normal distribution; the padding row is zero."""
+        """Draw the table from the standard normal distribution; the padding row is zero."""
         init.normal_(self.weight)
         if self.padding_idx is not None:
             with no_grad():
@@ -66,7 +66,7 @@ class Embedding(_Table):
         max_norm: rows longer than this are scaled down to it, in place, when they are looked up.
         norm_type: the degree of that norm.
         scale_grad_by_freq: divide a row's gradient by how often it is in the batch.
-        sparse: sparse gradients; they do not exist here, so looking up raises.
+        sparse: sparse gradients; not supported here, so looking up raises.
         device: where the table lives.
         dtype: of the table.
 
@@ -76,7 +76,7 @@ class Embedding(_Table):
     Shape: any, of integers → (*, embedding_dim).
 
     Raises:
-        AssertionError: `padding_idx` is no row of the table.
+        AssertionError: `padding_idx` is not a row of the table.
         NotImplementedError: when looked up, if `sparse`.
 
     >>> import xptorch as torch
@@ -135,8 +135,8 @@ class Embedding(_Table):
 
         Args:
             embeddings: (rows, dimensions), the table.
-            freeze: whether it stays as it is in training.
-            padding_idx: as in the constructor, and so the others.
+            freeze: whether it is excluded from training.
+            padding_idx: as in the constructor, like the others.
         """
         rows, columns = _sizes(embeddings)
         return cls(
@@ -156,19 +156,19 @@ class EmbeddingBag(_Table):
         norm_type: the degree of that norm.
         scale_grad_by_freq: divide a row's gradient by how often it is in the batch.
         mode: "sum", "mean" or "max".
-        sparse: sparse gradients; they do not exist here, so looking up raises.
+        sparse: sparse gradients; not supported here, so looking up raises.
         include_last_offset: the last offset is the end of the indices, not a further bag.
-        padding_idx: a row that starts as zeros, does not count in its bag and gets no gradient.
+        padding_idx: a row that starts as zeros, is excluded from its bag and gets no gradient.
         device: where the table lives.
         dtype: of the table.
 
     Attributes:
         weight: (num_embeddings, embedding_dim), from the standard normal distribution.
 
-    Shape: (bags, indices a bag), or (indices) and offsets (bags) → (bags, embedding_dim).
+    Shape: (bags, indices per bag), or (indices) and offsets (bags) → (bags, embedding_dim).
 
     Raises:
-        AssertionError: `padding_idx` is no row of the table.
+        AssertionError: `padding_idx` is not a row of the table.
         NotImplementedError: when looked up, if `sparse`.
 
     >>> import xptorch as torch
@@ -238,8 +238,8 @@ class EmbeddingBag(_Table):
 
         Args:
             embeddings: (rows, dimensions), the table.
-            freeze: whether it stays as it is in training.
-            max_norm: as in the constructor, and so the others.
+            freeze: whether it is excluded from training.
+            max_norm: as in the constructor, like the others.
         """
         rows, columns = _sizes(embeddings)
         bag = cls(

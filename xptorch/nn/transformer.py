@@ -42,7 +42,7 @@ def _activation(given: Activation) -> Any:
 
 
 def _kind(activation: Any) -> int:
-    """1 for ReLU, 2 for GELU, 0 for others, as PyTorch counts."""
+    """1 for ReLU, 2 for GELU, 0 for others: PyTorch's codes."""
     if activation is F.relu or isinstance(activation, ReLU):
         return 1
     return 2 if activation is F.gelu or isinstance(activation, GELU) else 0
@@ -92,14 +92,14 @@ class _Layer(Module):
     def _set_activation(self, chosen: Any) -> None:
         self.activation = chosen
 
-    def _through(self, x: Tensor, *blocks: Callable[[Tensor], Tensor]) -> Tensor:
-        """Each block with a sum around it, and a norm before it or behind the sum."""
+    def _apply_blocks(self, x: Tensor, *blocks: Callable[[Tensor], Tensor]) -> Tensor:
+        """Each block with a residual connection, and a norm before it or after the sum."""
         for i, block in enumerate(blocks, 1):
             norm = getattr(self, f"norm{i}")
             x = x + block(norm(x)) if self.norm_first else norm(x + block(x))
         return x
 
-    # The blocks bear PyTorch's names, for classes that put others in their place.
+    # The blocks have PyTorch's names, for subclasses that override them.
 
     def _sa_block(
         self,
@@ -113,20 +113,20 @@ class _Layer(Module):
 
 
 class TransformerEncoderLayer(_Layer):
-    r"""Self-attention and a feed-forward net, each with a sum around it and a norm.
+    r"""Self-attention and a feed-forward net, each with a residual connection and a norm.
 
     .. math:: x' = \mathrm{norm}(x + \mathrm{attention}(x)), \quad
         y = \mathrm{norm}(x' + W_2 \, \mathrm{act}(W_1 x'))
 
     Args:
         d_model: features of input and output.
-        nhead: the heads.
+        nhead: the number of heads.
         dim_feedforward: features inside the feed-forward net.
         dropout: in training: of attention weights, inside the net, and of both before the sums.
         activation: "relu", "gelu", or a function.
         layer_norm_eps: the eps of the norms.
         batch_first: whether the shapes are (n, l, e) in place of (l, n, e).
-        norm_first: whether the norms stand before attention and net, not behind the sums.
+        norm_first: whether the norms precede attention and net, instead of following the sums.
         bias: whether linear maps and norms have biases.
         device: where the parameters live.
         dtype: of the parameters.
@@ -160,8 +160,8 @@ class TransformerEncoderLayer(_Layer):
 
         Args:
             src: the input.
-            src_mask: (l, l) or (n · heads, l, l), True at pairs to leave out, or numbers to add.
-            src_key_padding_mask: (n, l), True at positions to leave out, or numbers to add.
+            src_mask: (l, l) or (n · heads, l, l), True at pairs to leave out, or values to add.
+            src_key_padding_mask: (n, l), True at positions to leave out, or values to add.
             is_causal: a promise that src_mask is causal.
         """
         padding, mask = src_key_padding_mask, src_mask
@@ -171,24 +171,24 @@ class TransformerEncoderLayer(_Layer):
         attend = partial(
             self._sa_block, attn_mask=mask, key_padding_mask=padding, is_causal=is_causal
         )
-        return self._through(src, attend, self._ff_block)
+        return self._apply_blocks(src, attend, self._ff_block)
 
     def _ff_block(self, x: Tensor) -> Tensor:
         return self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))
 
 
 class TransformerDecoderLayer(_Layer):
-    r"""Self-attention, attention to what an encoder gave, and a feed-forward net.
+    r"""Self-attention, attention to an encoder's output, and a feed-forward net.
 
     Args:
         d_model: features of input and output.
-        nhead: the heads.
+        nhead: the number of heads.
         dim_feedforward: features inside the feed-forward net.
         dropout: in training: of attention weights, inside the net, and of all before the sums.
         activation: "relu", "gelu", or a function.
         layer_norm_eps: the eps of the norms.
         batch_first: whether the shapes are (n, l, e) in place of (l, n, e).
-        norm_first: whether the norms stand before attention and net, not behind the sums.
+        norm_first: whether the norms precede attention and net, instead of following the sums.
         bias: whether linear maps and norms have biases.
         device: where the parameters live.
         dtype: of the parameters.
@@ -221,11 +221,11 @@ class TransformerDecoderLayer(_Layer):
 
         Args:
             tgt: the input.
-            memory: what the encoder gave.
+            memory: the encoder's output.
             tgt_mask, memory_mask: (l, l) and (l, s), or one for each n · heads; True at pairs to
-                leave out, or numbers to add.
+                leave out, or values to add.
             tgt_key_padding_mask, memory_key_padding_mask: (n, l) and (n, s), True at positions
-                to leave out, or numbers to add.
+                to leave out, or values to add.
             tgt_is_causal, memory_is_causal: promises that the masks are causal.
         """
         attend = partial(
@@ -234,14 +234,14 @@ class TransformerDecoderLayer(_Layer):
             key_padding_mask=tgt_key_padding_mask,
             is_causal=tgt_is_causal,
         )
-        look = partial(
+        cross_attend = partial(
             self._mha_block,
             mem=memory,
             attn_mask=memory_mask,
             key_padding_mask=memory_key_padding_mask,
             is_causal=memory_is_causal,
         )
-        return self._through(tgt, attend, look, self._ff_block)
+        return self._apply_blocks(tgt, attend, cross_attend, self._ff_block)
 
     def _mha_block(
         self,
@@ -259,15 +259,15 @@ class TransformerDecoderLayer(_Layer):
 
 
 class TransformerEncoder(Module):
-    """Encoder layers on top of each other.
+    """A stack of encoder layers.
 
     Args:
         encoder_layer: the layer, of which copies are made.
         num_layers: how many.
-        norm: behind the last layer.
-        enable_nested_tensor: whether padding may be left out in evaluation. Nothing is gained by
-            it here, but, as in PyTorch, what stands for padding is zeros then.
-        mask_check: whether padding is left out only where it stands behind the sequences.
+        norm: applied after the last layer.
+        enable_nested_tensor: whether padding may be left out in evaluation. This saves nothing
+            here, but, as in PyTorch, the outputs at padding are zeros then.
+        mask_check: whether padding is left out only where it follows the sequences.
 
     Shape: as the layer's.
 
@@ -331,7 +331,7 @@ class TransformerEncoder(Module):
 
 
 def _against_nesting(layer: Any) -> str:
-    """What keeps PyTorch from leaving padding out in evaluation; empty if nothing does."""
+    """Why PyTorch would not leave padding out in evaluation; empty if it would."""
     if not isinstance(layer, TransformerEncoderLayer):
         return "encoder_layer was not TransformerEncoderLayer"
     attention, hint = layer.self_attn, "(use batch_first for better inference performance)"
@@ -352,12 +352,12 @@ def _against_nesting(layer: Any) -> str:
 
 
 class TransformerDecoder(Module):
-    """Decoder layers on top of each other.
+    """A stack of decoder layers.
 
     Args:
         decoder_layer: the layer, of which copies are made.
         num_layers: how many.
-        norm: behind the last layer.
+        norm: applied after the last layer.
 
     Shape: as the layer's.
     """
@@ -397,15 +397,15 @@ class TransformerDecoder(Module):
 
 
 class Transformer(Module):
-    """An encoder of one sequence, and a decoder of another that looks at it.
+    """An encoder of one sequence, and a decoder of another that attends to it.
 
     Args:
         d_model: features of inputs and outputs.
-        nhead: the heads.
+        nhead: the number of heads.
         num_encoder_layers, num_decoder_layers: how many layers.
         dim_feedforward: features inside the feed-forward nets.
-        dropout: see `TransformerEncoderLayer`, and so activation, layer_norm_eps and norm_first.
-        custom_encoder, custom_decoder: modules in place of those that it would make.
+        dropout, activation, layer_norm_eps, norm_first: see `TransformerEncoderLayer`.
+        custom_encoder, custom_decoder: modules to use in place of the default ones.
         batch_first: whether the shapes are (n, l, e) in place of (l, n, e).
         bias: whether linear maps and norms have biases.
         device: where the parameters live.
@@ -414,7 +414,7 @@ class Transformer(Module):
     Shape: (s, n, e), (l, n, e), or both without n → (l, n, e).
 
     Raises:
-        RuntimeError: when called, if batch or features of the two differ.
+        RuntimeError: when called, if batch or feature sizes of the two differ.
 
     Source: Vaswani et al., Attention is all you need (2017).
 

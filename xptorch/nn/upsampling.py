@@ -15,14 +15,14 @@ __all__ = [
 
 
 class Upsample(Module):
-    """Resizes the axes behind the channels.
+    """Resizes the axes after the channels.
 
     Args:
         size: the output's size, one number or one for each axis; or
         scale_factor: the output's size over the input's.
         mode: ``"nearest"``, ``"linear"``, ``"bilinear"``, ``"bicubic"`` or ``"trilinear"``.
         align_corners: whether the corner elements of input and output coincide.
-        recompute_scale_factor: compute with the factor that the rounded output size has.
+        recompute_scale_factor: use the factor that follows from the rounded output size.
 
     Shape: (n, c, *) → (n, c, *), resized.
     """
@@ -78,7 +78,7 @@ class UpsamplingBilinear2d(Upsample):
 
 
 class PixelShuffle(Module):
-    """Spreads groups of r² channels over r × r pixels.
+    """Rearranges groups of r² channels into r × r pixels.
 
     Args:
         upscale_factor: the factor `r`.
@@ -100,7 +100,7 @@ class PixelShuffle(Module):
 
 
 class PixelUnshuffle(Module):
-    """Gathers blocks of r × r pixels into r² channels: the inverse of `PixelShuffle`.
+    """Rearranges blocks of r × r pixels into r² channels: the inverse of `PixelShuffle`.
 
     Args:
         downscale_factor: the factor `r`.
@@ -120,7 +120,7 @@ class PixelUnshuffle(Module):
 
 
 class ChannelShuffle(Module):
-    """Deals the channels of g groups out in turn: channel (i, j) of (g, c / g) becomes (j, i).
+    """Interleaves the channels of g groups: channel (i, j) of (g, c / g) becomes (j, i).
 
     Args:
         groups: the number `g`.

@@ -1,4 +1,4 @@
-"""What the public functions of all op families share: arguments, promotion, results in place."""
+"""Shared by the public functions of all op families: argument checks, promotion, out=, in-place."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def is_tensor(obj: object) -> bool:
 
 
 def need_tensor(obj: Any, function: str, name: str = "input", position: int = 1) -> None:
-    """Raise PyTorch's TypeError if `obj` is no Tensor."""
+    """Raise PyTorch's TypeError if `obj` is not a Tensor."""
     if not isinstance(obj, graph.setup.tensor):
         raise TypeError(
             f"{function}(): argument '{name}' (position {position}) must be Tensor, "
@@ -45,7 +45,7 @@ def need_tensor(obj: Any, function: str, name: str = "input", position: int = 1)
 
 
 def shape_text(shape: Iterable[int]) -> str:
-    """A shape as PyTorch's messages write it."""
+    """A shape formatted as in PyTorch's messages."""
     return "[" + ", ".join(map(str, shape)) + "]"
 
 
@@ -61,9 +61,9 @@ def refuse_dtype(kernel: str, dt: dtype, *categories: int) -> None:
 
 
 def extremes(xp: Any, raw: Any) -> tuple[int, int]:
-    """The least and the largest of an array of integers that is not empty.
+    """The minimum and maximum of a non-empty array of integers.
 
-    Where they are takes NumPy a quarter of the time that their values take.
+    Found by argmin and argmax, which take NumPy a quarter of the time of min and max.
     """
     flat = xp.reshape(raw, (-1,))
     return int(flat[xp.argmin(flat)]), int(flat[xp.argmax(flat)])
@@ -76,7 +76,7 @@ def wrap_dim(dim: Any, ndim: int) -> int:
     """A possibly negative dim as an axis.
 
     Raises:
-        IndexError: it lies outside.
+        IndexError: it is out of range.
     """
     try:
         d = dim.__index__()
@@ -92,7 +92,7 @@ def wrap_dim(dim: Any, ndim: int) -> int:
 
 
 def wrap_dims(dim: Dim, ndim: int) -> tuple[int, ...]:
-    """The axes that `dim` names, in its order; all of them for None."""
+    """The axes given by `dim`, in its order; all axes for None."""
     if dim is None:
         return tuple(range(ndim))
     dims = dim if isinstance(dim, (tuple, list)) else (dim,)
@@ -132,7 +132,7 @@ _NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}
 
 
 def numpy_names(function: F) -> F:
-    """Let a function take NumPy's names of its parameters as well, as PyTorch's do."""
+    """Let a function accept NumPy's parameter names (axis, keepdims) as well, as PyTorch's do."""
 
     @functools.wraps(function)
     def renamed(*args: Any, **kwargs: Any) -> Any:
@@ -166,7 +166,7 @@ _to_complex = op(
 
 
 def to_dtype(t: Tensor, dt: dtype) -> Tensor:
-    """`t` in that dtype, itself if it has it."""
+    """`t` converted to that dtype; `t` itself if it already has it."""
     on = t._device
     raw = on.raw_dtype(dt)
     if t._data.dtype == raw:
@@ -186,12 +186,12 @@ def to_dtype(t: Tensor, dt: dtype) -> Tensor:
 
 
 def floating(t: Tensor) -> Tensor:
-    """`t`, in the default dtype if it holds integers or bools."""
+    """`t`, converted to the default dtype if it holds integers or bools."""
     return t if t.dtype.category >= FLOAT else to_dtype(t, dtypes.get_default_dtype())
 
 
 def result_type(*operands: Any) -> dtype:
-    """PyTorch's promotion: tensors with dimensions first, then those without, then numbers."""
+    """PyTorch's promotion: tensors with dimensions first, then 0-d tensors, then Python numbers."""
     ranks: list[dtype | None] = [None, None, None]
     for x in operands:
         if isinstance(x, graph.setup.tensor):
@@ -218,12 +218,12 @@ def _combine(high: dtype | None, low: dtype | None) -> dtype | None:
 def promote(
     a: Any, b: Any, least: int = BOOL, tensors: int = 0, function: str = ""
 ) -> tuple[Any, Any]:
-    """Two operands in the dtype they promote to; numbers become numbers that this dtype holds.
+    """Two operands in the dtype they promote to; numbers are converted to values of that dtype.
 
     Args:
-        least: the lowest category of the result: FLOAT for true division and its kind.
+        least: the lowest category of the result: FLOAT for true division and similar functions.
         tensors: how many of the two must be Tensors.
-        function: whose operands they are, for the error.
+        function: the function's name, for error messages.
     """
     kind = b.__class__
     if kind is float or kind is int:
@@ -251,7 +251,7 @@ def promote(
             need_tensor(b, function, "other", 2)
     Tensor = graph.setup.tensor
     if isinstance(a, Tensor) and isinstance(b, Tensor) and a._device is not b._device:
-        a, b = _meet(a, b)
+        a, b = _same_device(a, b)
     dt = result_type(a, b)
     if dt.category < least:
         dt = dtypes.get_default_dtype()
@@ -279,10 +279,10 @@ _C_NAMES = {
 
 
 def fitting(value: Any, dt: dtype) -> Any:
-    """A number as a tensor of that dtype holds it.
+    """A Python number as a tensor of that dtype stores it.
 
     Raises:
-        RuntimeError: it lies out of the dtype's range.
+        RuntimeError: it is out of the dtype's range.
     """
     if dt.is_complex:
         return complex(value)
@@ -309,14 +309,14 @@ def _fits(value: int, dt: dtype) -> bool:
 
 
 def wrapped(value: int, dt: dtype) -> int:
-    """The integer that is left of `value` in the bits of the dtype."""
+    """`value` wrapped around (modulo 2^bits) to the range of an integer dtype."""
     bits = dt.itemsize * 8
     value &= (1 << bits) - 1
     return value - (1 << bits) if dt.is_signed and value >> bits - 1 else value
 
 
-def _meet(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Bring a CPU tensor without dimensions to the other's device; no other pair may mix."""
+def _same_device(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Move a 0-d CPU tensor to the other's device; any other pair of devices is an error."""
     if a._data.ndim == 0 and a._device.type == "cpu" and b._data.ndim > 0:
         return a.to(b._device), b
     if b._data.ndim == 0 and b._device.type == "cpu":
@@ -325,7 +325,7 @@ def _meet(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def common_dtype(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Tensors in the dtype that they promote to together."""
+    """Tensors converted to the dtype that they promote to together."""
     first = tensors[0]._data.dtype if tensors else None
     if all([t._data.dtype == first for t in tensors]):
         return list(tensors)
@@ -334,7 +334,7 @@ def common_dtype(tensors: Sequence[Tensor]) -> list[Tensor]:
 
 
 class Returned(tuple[Any, ...]):
-    """Several named results, as ``max(dim=0)`` gives (values, indices)."""
+    """A tuple of named results, such as the (values, indices) of ``max(dim=0)``."""
 
     function: str
     names: tuple[str, ...]
@@ -365,7 +365,7 @@ def _returned(function: str, results: dict[str, Any]) -> Returned:
 
 
 def returned(function: str, out: Any, **results: Tensor) -> Returned:
-    """Several named results, stored in the tensors of `out` where they were given."""
+    """Named results as `Returned`, stored in the tensors of `out` if given."""
     if out is not None:
         pairs = zip(results.items(), out, strict=True)
         results = {name: deliver(t, target, function, True) for (name, t), target in pairs}
@@ -373,7 +373,7 @@ def returned(function: str, out: Any, **results: Tensor) -> Returned:
 
 
 def deliver(result: Tensor, out: Tensor | None, function: str, exact: bool = False) -> Tensor:
-    """The result, stored in `out` where one was given.
+    """The result, stored in `out` if given.
 
     Args:
         exact: `out` must have the result's dtype.
@@ -398,7 +398,7 @@ def deliver(result: Tensor, out: Tensor | None, function: str, exact: bool = Fal
 
 
 def check_single(target: Tensor) -> None:
-    """Raise if several elements of a tensor to write to lie at one place, as after `expand`."""
+    """Raise if elements of a tensor to write to share a memory location, as after `expand`."""
     shape, strides = target._data.shape, target._device.xp.strides(target._data)
     if 0 not in shape and any(n > 1 and not s for n, s in zip(shape, strides, strict=True)):
         raise RuntimeError(
@@ -408,7 +408,7 @@ def check_single(target: Tensor) -> None:
 
 
 def check_apart(out: Tensor | None, input: Tensor) -> None:
-    """Raise if `out` lies in the input's memory, for functions that read after they write."""
+    """Raise if `out` overlaps the input's memory, for functions that read after they write."""
     if out is not None and out.numel() and out._device.xp.shares_memory(out._data, input._data):
         raise RuntimeError(
             "unsupported operation: some elements of the input tensor and the written-to tensor "
@@ -418,12 +418,12 @@ def check_apart(out: Tensor | None, input: Tensor) -> None:
 
 
 def write(target: Tensor, result: Tensor) -> Tensor:
-    """`_inplace.write`, for targets whose elements all have places of their own."""
+    """`_inplace.write`, raising PyTorch's error if elements of the target share memory."""
     if target._base is not None:
         check_single(target)
     try:
         return _inplace.write(target, result)
-    except ValueError:  # NumPy protects the memory of expanded arrays
+    except ValueError:  # NumPy makes expanded arrays read-only
         check_single(target)
         raise
 
@@ -467,13 +467,13 @@ def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def unshared(t: Tensor) -> Tensor:
-    """A stand-in for `t` whose memory an in-place result may overwrite while recording."""
+    """A copy of `t` at its gradient edge: what an op saves of it survives overwriting `t`."""
     edge = graph.gradient_edge(t) if t._requires_grad else None
     return graph.tensor_at(t._device.xp.asarray(t._data, copy=True), t._device, edge)
 
 
 def store(target: Tensor, result: Tensor) -> Tensor:
-    """Write a result over `target`, after checking that it fits."""
+    """Write a result into `target`, after checking its dtype and shape."""
     if result.dtype is not target.dtype:
         check_cast(result.dtype, target.dtype)
         result = to_dtype(result, target.dtype)

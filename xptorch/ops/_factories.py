@@ -1,4 +1,4 @@
-"""Makers of public functions over declared ops of one and two inputs."""
+"""Factories for public functions over declared ops of one and two inputs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def in_double(compute: Callable[..., Any]) -> Callable[..., Any]:
-    """A forward of one input that is worked out in float64 whatever the dtype, then rounded."""
+    """A forward of one input that is computed in float64 for every dtype, then rounded."""
 
     def forward(xp: Any, a: Any) -> Any:
         return xp.astype(compute(xp, xp.astype(a, xp.float64)), a.dtype)
@@ -26,13 +26,13 @@ def in_double(compute: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def need_wide(name: str, t: Tensor) -> None:
-    """Raise PyTorch's error for functions that half precision lacks."""
+    """Raise PyTorch's error for functions not implemented for half precision."""
     if t.dtype.itemsize == 2:
         raise NotImplementedError(f'"{name}_cpu" not implemented for {type_name(t.dtype)!r}')
 
 
 def named(function: F, name: str, doc: str) -> F:
-    """A function that was made, under its public name and with its documentation."""
+    """Set the public name and the docstring of a generated function."""
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
     return function
@@ -49,9 +49,9 @@ def unary(
     """``f(input, *, out=None)``.
 
     Args:
-        doc: its documentation.
-        real: integers are taken in the default dtype.
-        rounds: the forward rounds more than once, so that half precision goes through float32.
+        doc: its docstring.
+        real: integers are converted to the default dtype.
+        rounds: the forward rounds more than once, so half precision is computed in float32.
     """
     label = name or core.__name__
     compute = partial(in_float32, core) if rounds else core
@@ -73,14 +73,14 @@ def binary(
     """``f(input, other, *, out=None)`` with type promotion.
 
     Args:
-        doc: its documentation.
+        doc: its docstring.
         least: the lowest category of the result.
         tensors: how many of the two must be Tensors.
     """
     label = name or core.__name__
 
     def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
-        # Most operands need none of promotion: two tensors of one dtype on one device.
+        # Most calls need no promotion: two tensors of one dtype on one device.
         kind = other.__class__
         try:
             ready = (

@@ -1,4 +1,4 @@
-"""The ops under the array API's names and signatures, over Tensors: `xp` under create_graph."""
+"""Ops on Tensors under the array API's names and signatures: VJPs' `xp` under create_graph."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class Namespace:
-    """Every declared op under its name; those that take a list or make constants are spelt out."""
+    """Every declared op under its name; those that take a list or make constants are methods."""
 
-    kernels: ClassVar[dict[str, Any]] = {}  # they work on arrays
+    kernels: ClassVar[dict[str, Any]] = {}  # none: kernels take arrays
 
     def __getattr__(self, name: str) -> Any:
         try:

@@ -1,4 +1,4 @@
-"""What the fused operations share: half precision, stable pieces, sums over rows and columns."""
+"""Shared by the fused operations: half precision, stable functions, sums along an axis."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def in_float32(function: Callable[..., Tensor], *inputs: Any, **static: Any) -> Tensor:
-    """Call on tensors of half precision as PyTorch does: computed in float32, rounded once."""
+    """Call a function; half precision is computed in float32 and rounded once, as in PyTorch."""
     dt = inputs[0].dtype
     if dt.itemsize != 2 or not dt.is_floating_point:
         return function(*inputs, **static)
@@ -27,7 +27,7 @@ def in_float32(function: Callable[..., Tensor], *inputs: Any, **static: Any) -> 
 
 
 def widened(function: F) -> F:
-    """A loss, which under autocast computes in float32."""
+    """Make a loss compute in float32 under autocast."""
 
     @functools.wraps(function)
     def loss(*args: Any, **kwargs: Any) -> Any:
@@ -47,13 +47,13 @@ def need_floating(kernel: str, *tensors: Any) -> None:
 
 
 def need_alike(input: Tensor, *parameters: Tensor | None) -> None:
-    """Raise PyTorch's error for a norm of one dtype with parameters of another.
+    """Raise PyTorch's error for a normalization of one dtype with parameters of another.
 
-    Half precision alone may have parameters, all of them, in float32.
+    Only half-precision inputs may have float32 parameters, and then all must be float32.
     """
     own = input._data.dtype
     for p in parameters:
-        if p is not None and p._data.dtype != own:  # compared in a tenth of `dtype`'s time
+        if p is not None and p._data.dtype != own:  # a tenth of the time of comparing `p.dtype`
             break
     else:
         return
@@ -63,11 +63,11 @@ def need_alike(input: Tensor, *parameters: Tensor | None) -> None:
         raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
 
 
-# ---- over Tensors, for the references
+# ---- over Tensors, for the reference implementations
 
 
 def affine(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    """y · weight + bias, of those that there are."""
+    """y · weight + bias; either may be None."""
     if weight is not None:
         y = y * weight
     return y if bias is None else y + bias
@@ -91,11 +91,11 @@ def log1pexp(xp: Any, a: Any) -> Any:
     return positive(xp, a) + xp.log1p(xp.exp(-xp.abs(a)))
 
 
-# ---- over arrays: sums as products with a vector, which every library does fastest
+# ---- over arrays: sums as products with a vector, which is fastest in every library
 
 
 def row_sums(xp: Any, x: Any) -> Any:
-    """Of a matrix, the sum of each row."""
+    """The sum of each row of a matrix."""
     if x.shape[0] * x.shape[1] < 4096:
         return xp.sum(x, axis=1)
     return xp.matmul(x, xp.ones((x.shape[1],), dtype=x.dtype, device=x.device))

@@ -1,4 +1,4 @@
-"""Optimizers, and schedulers of their learning rates."""
+"""Optimizers and learning rate schedulers."""
 
 from xptorch.optim import lr_scheduler, optimizer, swa_utils
 from xptorch.optim.adadelta import Adadelta

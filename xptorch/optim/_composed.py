@@ -1,4 +1,4 @@
-"""Schedulers made of schedulers, and the one that looks at a measure."""
+"""Schedulers composed of schedulers, and ReduceLROnPlateau, which is driven by a metric."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from xptorch.optim.optimizer import Optimizer
 
 
 class ReduceLROnPlateau(LRScheduler):
-    """The rate times `factor` when a measure has stopped getting better.
+    """Multiplies the learning rates by `factor` when a metric has stopped improving.
 
     Args:
-        optimizer: whose rates are set.
-        mode: ``"min"`` where a lower measure is better, else ``"max"``.
-        factor: what the rates are multiplied by.
-        patience: how many epochs without a better measure are let pass.
-        threshold: by how much a measure must be better to count.
-        threshold_mode: whether that is a part of the best one (``"rel"``) or absolute (``"abs"``).
-        cooldown: epochs after a change in which nothing is counted.
+        optimizer: the optimizer whose learning rates are set.
+        mode: ``"min"`` if a lower metric is better, else ``"max"``.
+        factor: the factor that the rates are multiplied by.
+        patience: the number of epochs without an improvement that are tolerated.
+        threshold: the smallest improvement of the metric that counts.
+        threshold_mode: whether it is relative to the best metric (``"rel"``) or absolute
+            (``"abs"``).
+        cooldown: epochs after a reduction in which bad epochs are not counted.
         min_lr: the lowest rate, or a list with one for each group.
-        eps: changes of the rate smaller than this are left out.
+        eps: changes of the rate that are not larger than this are skipped.
 
     Raises:
         ValueError: an option is out of range.
@@ -80,17 +81,17 @@ class ReduceLROnPlateau(LRScheduler):
         self._reset()
 
     def _reset(self) -> None:
-        """Forget the measures so far."""
+        """Reset the best metric and the counters."""
         self.best = self.mode_worse
         self.cooldown_counter = 0
         self.num_bad_epochs = 0
 
     def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
-        """Take an epoch's measure, and set the rates.
+        """Record an epoch's metric and set the rates.
 
         Args:
-            metrics: the measure: a number, or a tensor of one.
-            epoch: its number, if it is not the next.
+            metrics: the metric: a number or a one-element tensor.
+            epoch: the epoch's number, if it is not the next one.
         """
         current = float(metrics)
         if epoch is None:
@@ -113,7 +114,7 @@ class ReduceLROnPlateau(LRScheduler):
 
     def _reduce_lr(self) -> None:
         groups = self.optimizer.param_groups
-        # Groups added since have no bound of their own, unless there is one for all.
+        # Groups added since construction have no bound, unless there is one for all groups.
         missing = len(groups) - len(self.min_lrs)
         if missing > 0:
             if self.default_min_lr is None:
@@ -131,11 +132,11 @@ class ReduceLROnPlateau(LRScheduler):
 
     @property
     def in_cooldown(self) -> bool:
-        """Whether measures are not counted now."""
+        """Whether the scheduler is in its cooldown, in which bad epochs are not counted."""
         return self.cooldown_counter > 0
 
     def is_better(self, a: float, best: float) -> bool:
-        """Whether the measure `a` is so much better than `best` that it counts."""
+        """Whether the metric `a` is better than `best` by more than the threshold."""
         sign = 1.0 if self.mode == "max" else -1.0
         if self.threshold_mode == "abs":
             return sign * a > sign * best + self.threshold
@@ -147,19 +148,19 @@ def _name(scheduler: Any) -> str:
 
 
 class _Composed(LRScheduler):
-    """Holds schedulers of one optimizer; the state dict holds theirs."""
+    """A scheduler of several schedulers of one optimizer; its state dict contains theirs."""
 
     _schedulers: list[Any]
 
     def state_dict(self) -> dict[str, Any]:
-        """All attributes but the optimizer, with the schedulers' state dicts in their place."""
+        """All attributes but the optimizer; each scheduler is replaced by its state dict."""
         left_out = ("optimizer", "_schedulers")
         state = {key: value for key, value in self.__dict__.items() if key not in left_out}
         state["_schedulers"] = [s.state_dict() for s in self._schedulers]
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
+        """Load what `state_dict` returned."""
         state = dict(state_dict)
         for scheduler, inner in zip(self._schedulers, state.pop("_schedulers"), strict=True):
             scheduler.load_state_dict(inner)
@@ -186,18 +187,18 @@ class _Composed(LRScheduler):
 
 
 class SequentialLR(_Composed):
-    """Schedulers one after the other.
+    """Runs schedulers one after the other.
 
     Args:
-        optimizer: whose rates are set.
-        schedulers: in their order.
-        milestones: the epochs in which each but the first begins.
-        last_epoch: the epoch that was finished when training is resumed.
+        optimizer: the optimizer whose learning rates are set.
+        schedulers: the schedulers, in order.
+        milestones: the epochs at which each scheduler but the first starts.
+        last_epoch: the last finished epoch when training is resumed.
 
     Raises:
         ValueError: there is no scheduler, one belongs to another optimizer or is a
             `ReduceLROnPlateau`, or the milestones are not one fewer than the schedulers.
-        TypeError: one of them is no scheduler.
+        TypeError: one of them is not a scheduler.
     """
 
     def __init__(
@@ -220,7 +221,7 @@ class SequentialLR(_Composed):
         self._milestones = milestones
         self.last_epoch = last_epoch + 1
         self.optimizer = optimizer
-        # Each of them has made its first step: undo that, and let the first one begin.
+        # Each scheduler made its initial step when constructed: undo these, and start the first.
         for group in optimizer.param_groups:
             put(group, "lr", copied(group["initial_lr"]))
         _undo(self)
@@ -249,11 +250,11 @@ def _undo(scheduler: Any) -> None:
 
 
 class ChainedScheduler(_Composed):
-    """Several schedulers at once, each of which changes what the one before has set.
+    """Runs several schedulers in each epoch; each changes the rates that the previous one set.
 
     Args:
-        schedulers: in their order.
-        optimizer: whose rates are set; the first scheduler's if None.
+        schedulers: the schedulers, in order.
+        optimizer: the optimizer whose learning rates are set; the first scheduler's if None.
 
     Raises:
         ValueError: there is no scheduler, or one belongs to another optimizer or is a
@@ -275,7 +276,7 @@ class ChainedScheduler(_Composed):
         self._last_lr = self._current()
 
     def step(self) -> None:  # type: ignore[override]
-        """Let every scheduler make its step."""
+        """Call `step` of every scheduler."""
         for scheduler in self._schedulers:
             scheduler.step()
         self._last_lr = self._current()

@@ -1,4 +1,4 @@
-"""Schedulers that let the rate rise and fall within a run, and the momentum against it."""
+"""Schedulers that raise and lower the rate during a run, and the momentum inversely."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from xptorch.optim.optimizer import Optimizer
 
 
 def _momentum_of(group: dict[str, Any]) -> float:
-    """A group's momentum, or the first of its betas."""
+    """A group's momentum, or its beta1."""
     return group["betas"][0] if "betas" in group else group["momentum"]
 
 
@@ -23,7 +23,7 @@ def _set_momentum(group: dict[str, Any], value: float) -> None:
 
 
 def _check_momentum(optimizer: Optimizer) -> bool:
-    """Whether what is to be cycled is a beta; ValueError if there is neither it nor momentum."""
+    """Whether beta1 is cycled, not momentum; raises ValueError if there is neither."""
     if "betas" not in optimizer.defaults and "momentum" not in optimizer.defaults:
         raise ValueError(
             "optimizer must support momentum or beta1 with `cycle_momentum` option enabled"
@@ -32,33 +32,34 @@ def _check_momentum(optimizer: Optimizer) -> bool:
 
 
 class CyclicLR(LRScheduler):
-    r"""The rate goes up and down between two bounds, a little with each batch.
+    r"""Cycles the rate linearly between two bounds, with one step per batch.
 
     .. math:: \gamma_t = \mathrm{base} + (\mathrm{max} - \mathrm{base}) \cdot x \cdot s
 
-    where `x` goes from 0 to 1 in `step_size_up` steps and back in `step_size_down`, and `s` is 1
-    (triangular), halves with each cycle (triangular2), or is ``gamma ** t`` (exp_range).
+    where `x` rises from 0 to 1 in `step_size_up` steps and falls to 0 in `step_size_down`, and `s`
+    is 1 (triangular), halves with each cycle (triangular2), or is ``gamma ** t`` (exp_range).
 
     Source: Smith, Cyclical Learning Rates for Training Neural Networks, 2017.
 
     Args:
-        optimizer: whose rates are set.
+        optimizer: the optimizer whose learning rates are set.
         base_lr: the lower bound, or a list with one for each group.
         max_lr: the upper bound, or a list with one for each group.
         step_size_up: steps from the lower to the upper bound.
-        step_size_down: steps back; as many as up if None.
+        step_size_down: steps from the upper to the lower bound; `step_size_up` if None.
         mode: ``"triangular"``, ``"triangular2"`` or ``"exp_range"``.
-        gamma: for exp_range.
-        scale_fn: `s`, a function in place of the mode's.
-        scale_mode: whether `scale_fn` gets the number of the ``"cycle"`` or of ``"iterations"``.
-        cycle_momentum: let the momentum (or the first beta) go the other way.
-        base_momentum: its lower bound, or a list with one for each group.
-        max_momentum: its upper bound, or a list with one for each group.
-        last_epoch: the batch that was finished when training is resumed.
+        gamma: the base of `s` in exp_range.
+        scale_fn: a function that computes `s`, used instead of the mode's.
+        scale_mode: whether `scale_fn` is called with the number of the ``"cycle"`` or of
+            ``"iterations"``.
+        cycle_momentum: cycle the momentum (or beta1) inversely to the rate.
+        base_momentum: the momentum's lower bound, or a list with one for each group.
+        max_momentum: the momentum's upper bound, or a list with one for each group.
+        last_epoch: the last finished batch when training is resumed.
 
     Raises:
-        ValueError: the mode is unknown, a list has not one item for each group, or the optimizer
-            has no momentum to cycle.
+        ValueError: the mode is unknown, the length of a list is not the number of groups, or the
+            optimizer has no momentum to cycle.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class CyclicLR(LRScheduler):
             group["max_momentum"], group["base_momentum"] = high, low
 
     def scale_fn(self, x: float) -> float:
-        """What the height of a cycle (or step) is multiplied with."""
+        """The factor by which the amplitude of a cycle (or step) is multiplied."""
         if self._scale_fn_custom is not None:
             return self._scale_fn_custom(x)
         if self.mode == "triangular2":
@@ -131,7 +132,7 @@ class CyclicLR(LRScheduler):
         return [low + (high - low) * height for low, high in pairs]
 
     def state_dict(self) -> dict[str, Any]:
-        """All attributes but the optimizer; of a `scale_fn` that is an object its attributes."""
+        """All attributes but the optimizer; for a callable object as `scale_fn`, its attributes."""
         state = super().state_dict()
         function = state.pop("_scale_fn_custom")
         state["_scale_fn_custom"] = None
@@ -141,7 +142,7 @@ class CyclicLR(LRScheduler):
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave; `scale_fn` stays that given to the constructor."""
+        """Load what `state_dict` returned; `scale_fn` stays the one passed to the constructor."""
         state = dict(state_dict)
         attributes = state.pop("_scale_fn_custom")
         if attributes is not None:
@@ -150,29 +151,29 @@ class CyclicLR(LRScheduler):
 
 
 class OneCycleLR(LRScheduler):
-    r"""One rise to `max_lr` and a longer fall to almost nothing, a little with each batch.
+    r"""Raises the rate to `max_lr` once, then lowers it to almost 0, with one step per batch.
 
     It starts from ``max_lr / div_factor`` and ends at ``max_lr / div_factor / final_div_factor``.
 
     Source: Smith and Topin, Super-Convergence, 2018.
 
     Args:
-        optimizer: whose rates are set.
+        optimizer: the optimizer whose learning rates are set.
         max_lr: the highest rate, or a list with one for each group.
-        total_steps: how many steps there will be.
-        epochs, steps_per_epoch: or these, to be multiplied.
-        pct_start: the part of the steps in which the rate rises.
+        total_steps: the number of steps.
+        epochs, steps_per_epoch: alternatively, two factors of the number of steps.
+        pct_start: the fraction of the steps in which the rate rises.
         anneal_strategy: ``"cos"`` or ``"linear"``.
-        cycle_momentum: let the momentum (or the first beta) go the other way.
-        base_momentum: its lower bound, or a list with one for each group.
-        max_momentum: its upper bound, or a list with one for each group.
-        div_factor: `max_lr` by the first rate.
-        final_div_factor: the first rate by the last.
-        three_phase: fall to the first rate as slowly as it rose, and only then further.
-        last_epoch: the step that was finished when training is resumed.
+        cycle_momentum: cycle the momentum (or beta1) inversely to the rate.
+        base_momentum: the momentum's lower bound, or a list with one for each group.
+        max_momentum: the momentum's upper bound, or a list with one for each group.
+        div_factor: `max_lr` divided by the first rate.
+        final_div_factor: the first rate divided by the last.
+        three_phase: fall to the first rate in as many steps as it rose, and then to the last.
+        last_epoch: the last finished step when training is resumed.
 
     Raises:
-        ValueError: options are missing or out of range, or there are more steps than were said.
+        ValueError: options are missing or out of range, or there are more than `total_steps` steps.
     """
 
     def __init__(
@@ -262,7 +263,7 @@ def _total_steps(total: int | None, epochs: int | None, steps_per_epoch: int | N
 
 
 def _phases(rise: float, total: int, three: bool) -> list[dict[str, Any]]:
-    """Where each phase ends, and the names of the group's options that it leads from and to."""
+    """For each phase its last step, and the group's options that it starts from and ends at."""
     corners = [("initial_lr", "max_momentum"), ("max_lr", "base_momentum")]
     if three:
         corners.append(("initial_lr", "max_momentum"))

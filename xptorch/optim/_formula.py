@@ -1,4 +1,4 @@
-"""What the optimizers are made of: checks of options, states, and formulas over arrays."""
+"""Building blocks of the optimizers: checks of options, states, and formulas over arrays."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check_range(name: str, value: Any) -> None:
 
 
 def check_lr(lr: Any, foreach: bool | None = None, capturable: bool = False) -> None:
-    """Raise ValueError unless the learning rate is one number, and not negative."""
+    """Raise ValueError unless the learning rate is a scalar >= 0."""
     if isinstance(lr, Tensor):
         if foreach and not capturable:
             raise ValueError(
@@ -33,7 +33,7 @@ def check_lr(lr: Any, foreach: bool | None = None, capturable: bool = False) -> 
 
 
 def check_betas(betas: Any, foreach: bool | None = None, capturable: bool = False) -> None:
-    """Raise ValueError unless both betas are in [0, 1), and both numbers or both tensors of one."""
+    """Raise ValueError unless the betas are in [0, 1), both numbers or both 1-element tensors."""
     if isinstance(betas[0], Tensor) != isinstance(betas[1], Tensor):
         raise ValueError("betas must be either both floats or both Tensors")
     for i, beta in enumerate(betas[:2]):
@@ -49,12 +49,12 @@ def check_betas(betas: Any, foreach: bool | None = None, capturable: bool = Fals
 
 
 def number(value: Any) -> float:
-    """An option as a Python number: it may be a tensor of one."""
+    """An option, which may be a one-element tensor, as a Python number."""
     return value.item() if isinstance(value, Tensor) else value
 
 
 def moment_settings(group: dict[str, Any]) -> dict[str, Any]:
-    """What the formulas of Adam and its kin take from a group."""
+    """The settings that the formulas of Adam and its variants take from a group."""
     beta1, beta2 = map(number, group["betas"])
     return {
         "lr": number(group["lr"]),
@@ -67,14 +67,14 @@ def moment_settings(group: dict[str, Any]) -> dict[str, Any]:
 
 
 def scalar_state(value: float = 0.0) -> Tensor:
-    """A state of one number, such as the step count: on the host, wherever the parameter is."""
+    """A scalar state, such as the step count: on the CPU, whichever device the parameter is on."""
     wide = dtypes.get_default_dtype() is dtypes.float64
     dt = dtypes.float64 if wide else dtypes.float32
     return creation.tensor(value, dtype=dt, device="cpu")
 
 
 def full_state(p: Tensor, value: float = 0.0) -> Tensor:
-    """A state of one value everywhere, in the form of a parameter."""
+    """A state filled with one value, of the shape, dtype and device of a parameter."""
     xp, x = p._device.xp, p._data
     start = complex(value, value) if p.dtype.is_complex else value
     made = xp.full_like(x, start) if value else xp.zeros_like(x)
@@ -88,26 +88,26 @@ def increment_step(step: Tensor) -> float:
     return t
 
 
-# ---- the optimizers that are formulas
+# ---- the optimizers that are defined by a formula
 
 
 class FormulaOptimizer(Optimizer):
     """An optimizer that is a formula over a parameter, its gradient and a few states.
 
-    A subclass gives the formula as `update`, and what goes into it: `_states` and `_settings`.
+    A subclass defines the formula as `update`, and its inputs in `_states` and `_settings`.
     """
 
     update: ClassVar[Callable[..., tuple[Any, ...]]]
-    _later: ClassVar[dict[str, Any]] = {  # options that files of older releases do not have
+    _newer_options: ClassVar[dict[str, Any]] = {  # options that checkpoints of older releases lack
         **dict.fromkeys(("amsgrad", "nesterov", "decoupled_weight_decay", "centered"), False),
         **dict.fromkeys(("maximize", "capturable", "differentiable"), False),
         **dict.fromkeys(("foreach", "fused"), None),
     }
 
     def _check_group(self, group: dict[str, Any]) -> None:
-        """Raise for ways of working that exclude each other, or that XPTorch does not have.
+        """Raise for options that exclude each other, or that XPTorch does not support.
 
-        `foreach` and `fused` only say how PyTorch groups the work: here they change nothing.
+        `foreach` and `fused` only select how PyTorch groups the work: here they change nothing.
         """
         if group.get("fused") and group["differentiable"]:
             raise RuntimeError("`fused` does not support `differentiable`")
@@ -124,27 +124,27 @@ class FormulaOptimizer(Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         for group in self.param_groups:
-            for name, value in self._later.items():
+            for name, value in self._newer_options.items():
                 if name in self.defaults:
                     group.setdefault(name, value)
         for s in self.state.values():
-            if isinstance(s.get("step"), int | float):  # as older releases wrote it
+            if isinstance(s.get("step"), int | float):  # as older releases saved it
                 s["step"] = scalar_state(float(s["step"]))
 
     def _states(self, group: dict[str, Any]) -> dict[str, float]:
-        """The states that `update` takes, and what they are filled with at first."""
+        """The names of the states that `update` takes, and their initial values."""
         raise NotImplementedError
 
     def _scalars(self, group: dict[str, Any]) -> dict[str, Tensor]:
-        """States of one number, with what they start from."""
+        """The scalar states, with their initial values."""
         return {"step": scalar_state()}
 
     def _settings(self, group: dict[str, Any]) -> dict[str, Any]:
-        """The numbers that `update` takes."""
+        """The keyword arguments of `update` that depend on the group only."""
         raise NotImplementedError
 
     def _numbers(self, state: dict[str, Any], group: dict[str, Any], t: float) -> dict[str, Any]:
-        """More of them, that belong to one parameter."""
+        """Further keyword arguments of `update`, which depend on the parameter."""
         return {}
 
     def step(self, closure: Closure = None) -> Any:
@@ -170,7 +170,7 @@ class FormulaOptimizer(Optimizer):
         return loss
 
     def _groups(self) -> Iterator[tuple[dict[str, Any], FlatGroups]]:
-        """Each group, and what is known of its small parameters."""
+        """Each group, with the flat groups of its small parameters."""
         for i, group in enumerate(self.param_groups):
             yield group, self._flat_groups.setdefault(i, [])
 
@@ -185,18 +185,18 @@ class FormulaOptimizer(Optimizer):
 
 
 def _real_and_imaginary(item: ParameterUpdate) -> ParameterUpdate:
-    """The task over real and imaginary parts, each a number of its own, as PyTorch takes them.
+    """The update over real and imaginary parts as separate elements, as PyTorch does it.
 
     Raises:
-        NotImplementedError: the array library has no views to write through.
+        NotImplementedError: the array library has no writable views.
     """
     p, g, states, settings = item
     parts = view_as_real(p.detach())
     if not p._device.xp.shares_memory(parts._data, p._data):
         raise NotImplementedError(f"{p._device.backend.name}: optimizers of complex parameters")
     graph.bump_version(p)
-    slopes = view_as_real(graph.wrap(g, p._device))._data
-    return ParameterUpdate(parts, slopes, tuple([view_as_real(s) for s in states]), settings)
+    gradients = view_as_real(graph.wrap(g, p._device))._data
+    return ParameterUpdate(parts, gradients, tuple([view_as_real(s) for s in states]), settings)
 
 
 def lerp(start: Any, end: Any, weight: float) -> Any:
@@ -205,7 +205,7 @@ def lerp(start: Any, end: Any, weight: float) -> Any:
         change = end - start
         change *= weight
         start += change
-    else:  # the same, exact where weight is 1
+    else:  # the same value, exact if weight is 1
         start -= end
         start *= 1 - weight
         start += end

@@ -1,4 +1,4 @@
-"""How an update formula runs over many parameters: small ones together, large ones in blocks."""
+"""Applies an update formula to many parameters: small ones together, large ones in blocks."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from xptorch._engine import graph
 from xptorch._engine.op import dispatchable
 from xptorch._tensor.tensor import Tensor
 
-_BLOCK = 1 << 16  # elements of a pack or block
-_SMALL = 1 << 15  # elements from which copying would cost more than calling
+_BLOCK = 1 << 16  # elements of a flat group or block
+_SMALL = 1 << 15  # elements from which copying costs more than calling the operations
 
 Update = Callable[..., tuple[Any, ...]]
 FlatGroups = list["_FlatGroup"]
 
 
 class ParameterUpdate(NamedTuple):
-    """A parameter to update; those that take the same numbers hold the same `settings` object."""
+    """A parameter to update; those with the same settings have the same `settings` object."""
 
     p: Tensor
     g: Any
@@ -28,25 +28,26 @@ class ParameterUpdate(NamedTuple):
     settings: dict[str, Any]
 
     def targets(self) -> list[Any]:
-        """The arrays that change: the parameter's and the states'."""
+        """The arrays that are updated: the parameter's and the states'."""
         return [self.p._data, *[s._data for s in self.states]]
 
 
 def apply(update: Update, updates: Sequence[ParameterUpdate], flat_groups: FlatGroups) -> None:
     """Run an update formula on parameters, their gradients and their states.
 
-    A formula is a dozen operations, element by element. On a small parameter each costs more than
-    its arithmetic, so small parameters that take the same numbers are packed: their values and
-    gradients are copied one behind the other, where their states lie already, the formula runs
-    once, and the values are copied back. Large parameters are cut into blocks whose temporaries
-    stay in the cache, and which threads share.
+    A formula is a dozen element-wise operations. On a small parameter the call of each costs more
+    than its arithmetic, so small parameters with the same settings are packed: their values and
+    gradients are concatenated, as their states already are, the formula runs once, and the values
+    are copied back. Large parameters are cut into blocks whose temporaries stay in the cache, and
+    which are processed by several threads.
 
     Args:
-        packs: those of the last step, which are used again, or replaced.
-        update: ``update(xp, p, g, *states, **settings)`` over arrays, element by element. It
-            returns p and the states, which it changes in place where the library can.
+        update: ``update(xp, p, g, *states, **settings)`` over arrays, element-wise. It returns p
+            and the states, which it changes in place where the library can.
+        updates: the parameters to update.
+        flat_groups: those of the last step; each is reused or replaced.
     """
-    if len({id(item.p._data) for item in updates}) < len(updates):  # one is listed twice
+    if len({id(item.p._data) for item in updates}) < len(updates):  # one occurs twice
         for item in updates:
             apply(update, [item], [])
         return
@@ -54,7 +55,7 @@ def apply(update: Update, updates: Sequence[ParameterUpdate], flat_groups: FlatG
     blocks: list[Callable[[], Any]] = []
     for item in updates:
         x, on = item.p._data, item.p._device
-        # Another parameter may show the same memory.
+        # Another parameter may alias the same memory.
         if on.type != "cpu" or not on.xp.owns_memory(x):
             local.mode.run(_update_whole, update, item)
         elif x.size > _BLOCK:
@@ -71,7 +72,7 @@ def apply(update: Update, updates: Sequence[ParameterUpdate], flat_groups: FlatG
             flat_groups[i : i + 1] = [_FlatGroup(part)]
         local.mode.run(flat_groups[i].update, update, part)
     if blocks:
-        # About what a block takes: a formula with more states does more.
+        # A block's approximate run time: a formula with more states has more operations.
         cost = 0.1 * (2 + len(updates[0].states)) ** 2 * _BLOCK
         local.mode.run(run_all, updates[0].p._device.xp, blocks, len(blocks) * cost)
     for item in updates:
@@ -80,13 +81,13 @@ def apply(update: Update, updates: Sequence[ParameterUpdate], flat_groups: FlatG
 
 @dispatchable
 def run_all(xp: Any, calls: Sequence[Callable[[], None]], nanoseconds: float) -> None:
-    """Call functions that do not depend on each other, which take about that long together."""
+    """Call functions that do not depend on each other; `nanoseconds` estimates their total time."""
     for call in calls:
         call()
 
 
 def _by_kernel(update: Update, item: ParameterUpdate) -> bool:
-    """Update a parameter by the backend's kernel, if there is one for it: that has own threads."""
+    """Update a parameter by the backend's multi-threaded kernel, if there is one for it."""
     kernel = item.p._device.xp.kernels.get(update.__name__)
     if kernel is None:
         return False
@@ -95,7 +96,7 @@ def _by_kernel(update: Update, item: ParameterUpdate) -> bool:
 
 
 def _update_whole(update: Update, item: ParameterUpdate) -> None:
-    """Update one parameter at once."""
+    """Update one parameter in a single call."""
     p, g, states, settings = item
     p._data, *changed = update(p._device.xp, p._data, g, *[s._data for s in states], **settings)
     for state, array in zip(states, changed, strict=True):
@@ -103,7 +104,7 @@ def _update_whole(update: Update, item: ParameterUpdate) -> None:
 
 
 def _blocks(update: Update, item: ParameterUpdate) -> Iterator[Callable[[], Any]]:
-    """Calls that update a parameter block by block; one call where its memory is not in order."""
+    """Calls that update a parameter block by block; one call if it has no flat view."""
     xp = item.p._device.xp
     targets = [xp.reshape_view(a, (-1,)) for a in item.targets()]
     if any(flat is None for flat in targets):
@@ -116,7 +117,7 @@ def _blocks(update: Update, item: ParameterUpdate) -> Iterator[Callable[[], Any]
 
 
 def _by_block(updates: Sequence[ParameterUpdate]) -> Iterator[list[ParameterUpdate]]:
-    """Small parameters, as many at a time as make a block."""
+    """Small parameters, grouped so that each group has at most a block's elements."""
     group: list[ParameterUpdate] = []
     size = 0
     for item in updates:
@@ -129,26 +130,26 @@ def _by_block(updates: Sequence[ParameterUpdate]) -> Iterator[list[ParameterUpda
 
 
 class _FlatGroup:
-    """Small parameters of one dtype that take the same numbers, updated at once.
+    """Small parameters of one dtype with the same settings, updated in one call.
 
-    Their states lie one behind the other: each state's tensor shows its part of a common memory.
-    A pack ends when a state has other memory, from a file for instance. No tensor counts as a view
-    of another: in copies and in files each is on its own.
+    Their states are stored contiguously: each state's tensor is a slice of one buffer. A flat group
+    is replaced when a state has other memory, for instance after loading a checkpoint. No tensor
+    counts as a view of another: when copied or saved, each is independent.
     """
 
     def __init__(self, updates: Sequence[ParameterUpdate]) -> None:
         states = [s for item in updates for s in item.states]
-        # Memory that others show must stay where it is; then the tasks are done one by one.
-        shown = any(s._memory_shared or s._base is not None for s in states)
-        self.packed = len(updates) > 1 and not shown and len({s._data.dtype for s in states}) <= 1
-        self.memory: list[Any] = []  # of each kind of state
+        # Memory that other tensors alias must not move; then the parameters are updated singly.
+        aliased = any(s._memory_shared or s._base is not None for s in states)
+        self.packed = len(updates) > 1 and not aliased and len({s._data.dtype for s in states}) <= 1
+        self.memory: list[Any] = []  # one buffer for each kind of state
         if self.packed:
             columns = zip(*[item.states for item in updates], strict=True)
-            self.memory = [_moved_together(column) for column in columns]
+            self.memory = [_moved_to_one_buffer(column) for column in columns]
         self.parts = [s._data for s in states]
 
     def is_current(self, updates: Sequence[ParameterUpdate]) -> bool:
-        """Whether the states of these tasks are where they were left."""
+        """Whether the states of these updates still have the arrays that this group gave them."""
         parts = [s._data for item in updates for s in item.states]
         return len(parts) == len(self.parts) and all(map(operator.is_, parts, self.parts))
 
@@ -170,7 +171,7 @@ class _FlatGroup:
 
 
 def _pieces(xp: Any, flat: Any, arrays: Sequence[Any]) -> Iterator[Any]:
-    """Views of what lies one behind the other, each in the shape of one of the arrays."""
+    """Views of consecutive slices of `flat`, each in the shape of one of the arrays."""
     start = 0
     for x in arrays:
         end = start + x.size
@@ -178,8 +179,8 @@ def _pieces(xp: Any, flat: Any, arrays: Sequence[Any]) -> Iterator[Any]:
         start = end
 
 
-def _moved_together(states: Sequence[Tensor]) -> Any:
-    """Give states memory one behind the other; returns the whole of it."""
+def _moved_to_one_buffer(states: Sequence[Tensor]) -> Any:
+    """Move states into one contiguous buffer, and return it."""
     xp = states[0]._device.xp
     arrays = [s._data for s in states]
     memory = xp.concat(arrays, axis=None)

@@ -12,22 +12,23 @@ from xptorch.optim.optimizer import Optimizer
 
 
 class LRScheduler:
-    """Sets the learning rates of an optimizer's groups as the epochs go by.
+    """Sets the learning rates of an optimizer's groups in each epoch.
 
-    A subclass defines ``get_lr()``: the rates for `last_epoch`, made of those before (so that
-    several schedulers can work on one optimizer), and perhaps ``_get_closed_form_lr()``: the same
-    from the initial rates. It sets its own attributes before it calls ``super().__init__``.
+    A subclass defines ``get_lr()``: the rates for `last_epoch`, computed from the previous ones (so
+    that several schedulers can be used with one optimizer), and optionally
+    ``_get_closed_form_lr()``: the same computed from the initial rates. It sets its own attributes
+    before it calls ``super().__init__``.
 
     Args:
-        optimizer: whose rates are set.
-        last_epoch: the epoch that was finished when training is resumed; -1 at the start.
+        optimizer: the optimizer whose learning rates are set.
+        last_epoch: the last finished epoch when training is resumed; -1 at the start.
 
     Attributes:
         base_lrs: the initial rates.
         last_epoch: the epoch that the rates are for.
 
     Raises:
-        TypeError: `optimizer` is none.
+        TypeError: `optimizer` is not an optimizer.
         KeyError: `last_epoch` is given, but the groups have no ``initial_lr``.
     """
 
@@ -65,11 +66,11 @@ class LRScheduler:
         return {key: value for key, value in self.__dict__.items() if key != "optimizer"}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
+        """Load what `state_dict` returned."""
         self.__dict__.update(state_dict)
 
     def get_last_lr(self) -> list[Any]:
-        """The rates that were set last, one a group."""
+        """The rates that were set last, one per group."""
         return self._last_lr
 
     def get_lr(self) -> list[Any]:
@@ -77,7 +78,7 @@ class LRScheduler:
         raise NotImplementedError
 
     def step(self, epoch: int | None = None) -> None:
-        """Set the rates of the next epoch (or, out of use, of a given one)."""
+        """Set the rates of the next epoch (or, deprecated, of a given one)."""
         if self._step_count == 1:
             self._check_order()
         self._step_count += 1
@@ -86,7 +87,7 @@ class LRScheduler:
         self._update_lr(epoch)
 
     def _check_order(self) -> None:
-        """Warn where the first step of the optimizer has not come before that of the scheduler."""
+        """Warn if the scheduler's first step precedes the optimizer's."""
         if not hasattr(self.optimizer.step, "hooked"):
             text = (
                 "Seems like `optimizer.step()` has been overridden after learning rate scheduler "
@@ -115,7 +116,7 @@ class LRScheduler:
 
     @contextlib.contextmanager
     def _calling(self) -> Iterator[None]:
-        """A block in which `get_lr` is called as it should be."""
+        """A block in which `get_lr` is called by the scheduler itself and does not warn."""
         self._get_lr_called_within_step = True
         try:
             yield
@@ -131,7 +132,7 @@ class LRScheduler:
         return [copied(group["lr"]) for group in self.optimizer.param_groups]
 
     def _rates(self) -> list[Any]:
-        """The rates as they stand, which `get_lr` starts from."""
+        """The current rates, from which `get_lr` computes the next ones."""
         if not self._get_lr_called_within_step:
             warnings.warn(
                 "To get the last learning rate computed by the scheduler, "
@@ -143,7 +144,7 @@ class LRScheduler:
 
 
 def warn_of_epoch() -> None:
-    """Say to the caller of `step` that its argument is out of use."""
+    """Warn the caller of `step` that its argument is deprecated."""
     warnings.warn(
         "The epoch parameter in `scheduler.step()` is deprecated: call it without, once after "
         "every epoch",
@@ -153,19 +154,19 @@ def warn_of_epoch() -> None:
 
 
 def check_optimizer(optimizer: Any) -> Optimizer:
-    """The optimizer, if it is one; else TypeError."""
+    """Return the argument if it is an optimizer, else raise TypeError."""
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
     return optimizer
 
 
 def copied(value: Any) -> Any:
-    """A rate that later changes of the group do not reach."""
+    """A copy of a rate, which later changes of the group do not affect."""
     return value.detach().clone() if isinstance(value, Tensor) else value
 
 
 def put(group: dict[str, Any], name: str, value: Any) -> None:
-    """Set an option of a group; one that is a tensor keeps its identity."""
+    """Set an option of a group; one that is a tensor is changed in place."""
     if isinstance(group[name], Tensor):
         group[name].fill_(value.item() if isinstance(value, Tensor) else value)
     else:
@@ -173,7 +174,7 @@ def put(group: dict[str, Any], name: str, value: Any) -> None:
 
 
 def per_group(optimizer: Optimizer, name: str, value: Any) -> list[Any]:
-    """A value for each group, from one for all or a list of them."""
+    """A list with a value for each group, from a list or a single value for all groups."""
     if not isinstance(value, list | tuple):
         return [value] * len(optimizer.param_groups)
     if len(value) != len(optimizer.param_groups):

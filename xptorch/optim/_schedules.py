@@ -16,7 +16,7 @@ Factor = Callable[[int], float]
 
 
 class _FunctionLR(LRScheduler):
-    """Has a user's function for each group; of those that are objects the state dict has theirs."""
+    """Has a user's function for each group; the state dict has callable objects' attributes."""
 
     lr_lambdas: list[Factor]
 
@@ -32,7 +32,7 @@ class _FunctionLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        """All attributes but the optimizer and functions; of callable objects their attributes."""
+        """All attributes but optimizer and functions; for callable objects, their attributes."""
         state = {k: v for k, v in self.__dict__.items() if k not in ("optimizer", "lr_lambdas")}
         state["lr_lambdas"] = [
             None if isinstance(f, types.FunctionType) else f.__dict__.copy()
@@ -41,7 +41,7 @@ class _FunctionLR(LRScheduler):
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave; functions stay those given to the constructor."""
+        """Load what `state_dict` returned; functions stay those passed to the constructor."""
         state = dict(state_dict)
         for f, attributes in zip(self.lr_lambdas, state.pop("lr_lambdas"), strict=False):
             if attributes is not None:
@@ -50,15 +50,15 @@ class _FunctionLR(LRScheduler):
 
 
 class LambdaLR(_FunctionLR):
-    r"""The initial rate times a function of the epoch: :math:`\gamma_t = \gamma_0 f(t)`.
+    r"""Sets the initial rate times a function of the epoch: :math:`\gamma_t = \gamma_0 f(t)`.
 
     Args:
-        optimizer: whose rates are set.
+        optimizer: the optimizer whose learning rates are set.
         lr_lambda: `f`, or a list with one for each group.
-        last_epoch: the epoch that was finished when training is resumed.
+        last_epoch: the last finished epoch when training is resumed.
 
     Raises:
-        ValueError: a list of another length than there are groups.
+        ValueError: the length of a list is not the number of groups.
 
     Example:
         >>> w = torch.zeros(1, requires_grad=True)
@@ -77,15 +77,15 @@ class LambdaLR(_FunctionLR):
 
 
 class MultiplicativeLR(_FunctionLR):
-    r"""The last rate times a function of the epoch: :math:`\gamma_t = \gamma_{t-1} f(t)`.
+    r"""Multiplies the rate by a function of the epoch: :math:`\gamma_t = \gamma_{t-1} f(t)`.
 
     Args:
-        optimizer: whose rates are set.
+        optimizer: the optimizer whose learning rates are set.
         lr_lambda: `f`, or a list with one for each group.
-        last_epoch: the epoch that was finished when training is resumed.
+        last_epoch: the last finished epoch when training is resumed.
 
     Raises:
-        ValueError: a list of another length than there are groups.
+        ValueError: the length of a list is not the number of groups.
     """
 
     def get_lr(self) -> list[Any]:
@@ -97,7 +97,7 @@ class MultiplicativeLR(_FunctionLR):
 
 
 class _ScaledLR(LRScheduler):
-    """Multiplies the rates by ``_factor()``, which makes them the initial ones times `_total`."""
+    """Multiplies the rates by ``_factor()``; they then are the initial ones times ``_total()``."""
 
     def _factor(self) -> float:
         raise NotImplementedError
@@ -114,15 +114,15 @@ class _ScaledLR(LRScheduler):
 
 
 class StepLR(_ScaledLR):
-    r"""Every `step_size` epochs the rate times `gamma`.
+    r"""Multiplies the rate by `gamma` every `step_size` epochs.
 
     .. math:: \gamma_t = \gamma_0\, \mathrm{gamma}^{\lfloor t / \mathrm{step\_size} \rfloor}
 
     Args:
-        optimizer: whose rates are set.
-        step_size: epochs from one change to the next.
+        optimizer: the optimizer whose learning rates are set.
+        step_size: the number of epochs from one change to the next.
         gamma: the factor.
-        last_epoch: the epoch that was finished when training is resumed.
+        last_epoch: the last finished epoch when training is resumed.
     """
 
     def __init__(
@@ -141,13 +141,13 @@ class StepLR(_ScaledLR):
 
 
 class MultiStepLR(_ScaledLR):
-    """At each of the milestones the rate times `gamma`.
+    """Multiplies the rate by `gamma` at each of the milestones.
 
     Args:
-        optimizer: whose rates are set.
-        milestones: epochs, in rising order; one that is there twice counts twice.
+        optimizer: the optimizer whose learning rates are set.
+        milestones: epochs, in increasing order; one that occurs twice counts twice.
         gamma: the factor.
-        last_epoch: the epoch that was finished when training is resumed.
+        last_epoch: the last finished epoch when training is resumed.
     """
 
     def __init__(
@@ -169,13 +169,13 @@ class MultiStepLR(_ScaledLR):
 
 
 class ConstantLR(_ScaledLR):
-    """The rate times `factor` until epoch `total_iters`, then without it.
+    """Multiplies the rate by `factor` until epoch `total_iters`.
 
     Args:
-        optimizer: whose rates are set.
+        optimizer: the optimizer whose learning rates are set.
         factor: the factor.
-        total_iters: for how many epochs it holds.
-        last_epoch: the epoch that was finished when training is resumed.
+        total_iters: the number of epochs in which it is applied.
+        last_epoch: the last finished epoch when training is resumed.
 
     Raises:
         ValueError: `factor` is not between 0 and 1.
@@ -204,14 +204,14 @@ class ConstantLR(_ScaledLR):
 
 
 class LinearLR(_ScaledLR):
-    """The rate times a factor that goes evenly from `start_factor` to `end_factor`.
+    """Multiplies the rate by a factor that changes linearly from `start_factor` to `end_factor`.
 
     Args:
-        optimizer: whose rates are set.
+        optimizer: the optimizer whose learning rates are set.
         start_factor: the factor at the start.
         end_factor: the factor from epoch `total_iters` on.
-        total_iters: for how many epochs it changes.
-        last_epoch: the epoch that was finished when training is resumed.
+        total_iters: the number of epochs in which it changes.
+        last_epoch: the last finished epoch when training is resumed.
 
     Raises:
         ValueError: a factor is out of range.
@@ -252,12 +252,12 @@ class LinearLR(_ScaledLR):
 
 
 class ExponentialLR(_ScaledLR):
-    """Every epoch the rate times `gamma`.
+    """Multiplies the rate by `gamma` in every epoch.
 
     Args:
-        optimizer: whose rates are set.
+        optimizer: the optimizer whose learning rates are set.
         gamma: the factor.
-        last_epoch: the epoch that was finished when training is resumed.
+        last_epoch: the last finished epoch when training is resumed.
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
@@ -272,15 +272,15 @@ class ExponentialLR(_ScaledLR):
 
 
 class PolynomialLR(_ScaledLR):
-    r"""The rate falls to 0 and stays there.
+    r"""Decays the rate to 0 by a polynomial, and keeps it there.
 
     .. math:: \gamma_t = \gamma_0 (1 - t / \mathrm{total\_iters})^\mathrm{power}
 
     Args:
-        optimizer: whose rates are set.
-        total_iters: the epoch from which it is 0.
+        optimizer: the optimizer whose learning rates are set.
+        total_iters: the epoch from which the rate is 0.
         power: the exponent.
-        last_epoch: the epoch that was finished when training is resumed.
+        last_epoch: the last finished epoch when training is resumed.
     """
 
     def __init__(
@@ -302,7 +302,7 @@ class PolynomialLR(_ScaledLR):
 
 
 class CosineAnnealingLR(LRScheduler):
-    r"""Half a wave from the initial rate down to `eta_min`, and up again.
+    r"""Lowers the initial rate to `eta_min` by half a cosine wave, and then raises it again.
 
     .. math::
         \gamma_t = \eta_{min} + \frac{1}{2} (\gamma_0 - \eta_{min})
@@ -311,10 +311,10 @@ class CosineAnnealingLR(LRScheduler):
     Source: Loshchilov and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, 2017.
 
     Args:
-        optimizer: whose rates are set.
+        optimizer: the optimizer whose learning rates are set.
         T_max: the epoch of the lowest rate.
         eta_min: the lowest rate.
-        last_epoch: the epoch that was finished when training is resumed.
+        last_epoch: the last finished epoch when training is resumed.
     """
 
     def __init__(
@@ -330,7 +330,7 @@ class CosineAnnealingLR(LRScheduler):
             return rates
         if self._step_count == 1 and t > 0:
             return self._get_closed_form_lr()
-        if (t - 1 - self.T_max) % (2 * self.T_max) == 0:  # from the lowest point, where 0 / 0 is
+        if (t - 1 - self.T_max) % (2 * self.T_max) == 0:  # from the minimum: no 0 / 0 there
             rise = (1 - math.cos(math.pi / self.T_max)) / 2
             pairs = zip(self.base_lrs, rates, strict=True)
             return [rate + (base - low) * rise for base, rate in pairs]
@@ -343,7 +343,7 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
-    r"""Half waves from the initial rate down to `eta_min`, one after the other.
+    r"""Repeats half a cosine wave from the initial rate down to `eta_min`.
 
     .. math::
         \gamma_t = \eta_{min} + \frac{1}{2} (\gamma_0 - \eta_{min})
@@ -352,14 +352,14 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     Source: Loshchilov and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, 2017.
 
     Args:
-        optimizer: whose rates are set.
-        T_0: epochs of the first wave.
-        T_mult: each wave is so many times as long as the one before.
+        optimizer: the optimizer whose learning rates are set.
+        T_0: the number of epochs of the first half wave.
+        T_mult: the factor by which each half wave is longer than the one before.
         eta_min: the lowest rate.
-        last_epoch: the epoch that was finished when training is resumed.
+        last_epoch: the last finished epoch when training is resumed.
 
     Raises:
-        ValueError: `T_0` or `T_mult` is no positive integer, `eta_min` no number.
+        ValueError: `T_0` or `T_mult` is not a positive integer, or `eta_min` is not a number.
     """
 
     def __init__(
@@ -391,7 +391,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         return [self.eta_min + (base - self.eta_min) * height for base in self.base_lrs]
 
     def step(self, epoch: float | None = None) -> None:
-        """Set the rates of the next epoch, or of any, also between two: ``epoch + i / batches``.
+        """Set the rates of the next or a given, maybe fractional epoch: ``epoch + i / batches``.
 
         Raises:
             ValueError: `epoch` is negative.
@@ -414,7 +414,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         self._set(rates)
 
     def _go_to(self, epoch: float) -> None:
-        """Find the wave that an epoch is in, and the place in it."""
+        """Set the length of the half wave that an epoch is in, and the position in it."""
         if epoch < self.T_0:
             self.T_i, self.T_cur = self.T_0, epoch
         elif self.T_mult == 1:

@@ -17,7 +17,7 @@ from xptorch.optim.optimizer import ParamsT
 
 
 class Adadelta(FormulaOptimizer):
-    r"""Steps whose size follows the running average of the steps before.
+    r"""Scales the steps by the running averages of squared gradients and of squared steps.
 
     .. math::
         v \leftarrow \rho v + (1 - \rho) g^2, \quad
@@ -32,7 +32,7 @@ class Adadelta(FormulaOptimizer):
         rho: the decay :math:`\rho` of both averages.
         eps: :math:`\epsilon`.
         weight_decay: this times `p` is added to the gradient.
-        maximize: go up the gradient.
+        maximize: maximize the loss instead of minimizing it.
         foreach: accepted; it changes nothing here.
         capturable, differentiable: not supported.
 

@@ -14,7 +14,7 @@ from xptorch.optim.optimizer import Closure, Optimizer, ParamsT
 
 
 class Adafactor(Optimizer):
-    r"""Steps scaled by a running average of squared gradients of which rows and columns are kept.
+    r"""Scales the steps by running averages of squared gradients, stored per row and column only.
 
     .. math::
         \beta = t^{\tau}, \quad
@@ -37,7 +37,7 @@ class Adafactor(Optimizer):
         d: the largest RMS of an update.
         weight_decay: shrink `p` by this times lr.
         foreach: accepted; it changes nothing here.
-        maximize: go up the gradient.
+        maximize: maximize the loss instead of minimizing it.
 
     Raises:
         ValueError: an option is out of range.
@@ -115,7 +115,7 @@ class Adafactor(Optimizer):
 
 
 def _variance(g: Tensor, state: dict[str, Any], weight: float, eps: float) -> Tensor:
-    """The estimate of the squared gradient, after this gradient has moved the averages."""
+    """The estimate of the squared gradient, after the averages are updated by this gradient."""
     if g.ndim < 2:
         return state["variance"].lerp_(g.square(), weight)
     row, column = state["row_var"], state["col_var"]

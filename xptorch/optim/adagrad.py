@@ -18,7 +18,7 @@ from xptorch.optim.optimizer import ParamsT
 
 
 class Adagrad(FormulaOptimizer):
-    r"""Steps of each element divided by the root of the sum of its squared gradients.
+    r"""Divides the step of each element by the root of the sum of its squared gradients.
 
     .. math::
         s \leftarrow s + g^2, \quad
@@ -31,9 +31,9 @@ class Adagrad(FormulaOptimizer):
         lr: the learning rate :math:`\gamma`.
         lr_decay: :math:`\eta`.
         weight_decay: this times `p` is added to the gradient.
-        initial_accumulator_value: what `s` starts with.
+        initial_accumulator_value: the initial value of `s`.
         eps: :math:`\epsilon`, against division by zero.
-        maximize: go up the gradient.
+        maximize: maximize the loss instead of minimizing it.
         foreach, fused: accepted; they change nothing here.
         differentiable: not supported.
 
@@ -78,7 +78,7 @@ class Adagrad(FormulaOptimizer):
                 self.state[p] = {"step": scalar_state(), "sum": start}
 
     def share_memory(self) -> None:
-        """Not available: the state cannot be put into memory that processes share.
+        """Not available: the state cannot be moved to shared memory.
 
         Raises:
             NotImplementedError: always.

@@ -46,7 +46,7 @@ def adam_update(
     v = average_square(v, g, beta2)
     if largest is not None:
         largest = xp.assign(largest, ..., xp.maximum(largest, v))
-    # m / correction1 / (sqrt(v / correction2) + eps), multiplied out: two passes fewer
+    # m / correction1 / (sqrt(v / correction2) + eps), rearranged to save two passes
     root = math.sqrt(1 - beta2**t)
     denominator = xp.sqrt(v if largest is None else largest)
     denominator += eps * root
@@ -57,7 +57,7 @@ def adam_update(
 
 
 class Adam(FormulaOptimizer):
-    r"""Steps of each element scaled by running averages of its gradient and squared gradient.
+    r"""Scales the step of each element by running averages of its gradient and squared gradient.
 
     .. math::
         m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad
@@ -74,7 +74,7 @@ class Adam(FormulaOptimizer):
         weight_decay: this times `p` is added to the gradient.
         amsgrad: divide by the largest `v` so far.
         foreach, fused: accepted; they change nothing here.
-        maximize: go up the gradient.
+        maximize: maximize the loss instead of minimizing it.
         capturable, differentiable: not supported.
         decoupled_weight_decay: shrink `p` by lr · weight_decay instead, as AdamW does.
 

@@ -18,7 +18,7 @@ from xptorch.optim.optimizer import ParamsT
 
 
 class Adamax(FormulaOptimizer):
-    r"""Adam with the largest gradient, decaying, in the place of the average of squares.
+    r"""Adam with a decaying maximum of the gradient's magnitude in place of the average of squares.
 
     .. math::
         m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad
@@ -33,7 +33,7 @@ class Adamax(FormulaOptimizer):
         betas: :math:`\beta_1, \beta_2`.
         eps: :math:`\epsilon`, against division by zero.
         weight_decay: this times `p` is added to the gradient.
-        maximize: go up the gradient.
+        maximize: maximize the loss instead of minimizing it.
         foreach: accepted; it changes nothing here.
         capturable, differentiable: not supported.
 

@@ -24,7 +24,7 @@ class AdamW(Adam):
         eps: against division by zero.
         weight_decay: :math:`\lambda`.
         amsgrad: divide by the largest average of squares so far.
-        maximize: go up the gradient.
+        maximize: maximize the loss instead of minimizing it.
         foreach, fused: accepted; they change nothing here.
         capturable, differentiable: not supported.
 
@@ -64,5 +64,5 @@ class AdamW(Adam):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        for group in self.param_groups:  # files of older releases do not say so
+        for group in self.param_groups:  # checkpoints of older releases lack the option
             group["decoupled_weight_decay"] = True

@@ -17,7 +17,7 @@ from xptorch.optim.optimizer import ParamsT
 
 
 class ASGD(FormulaOptimizer):
-    r"""Gradient descent that keeps the average of the parameters, from step `t0` on.
+    r"""Gradient descent that also computes the average of the parameters, from step `t0` on.
 
     .. math::
         p \leftarrow (1 - \lambda \eta_t)\, p - \eta_t g, \quad
@@ -36,7 +36,7 @@ class ASGD(FormulaOptimizer):
         alpha: :math:`\alpha`.
         t0: the step at which averaging starts.
         weight_decay: this times `p` is added to the gradient.
-        maximize: go up the gradient.
+        maximize: maximize the loss instead of minimizing it.
         foreach: accepted; it changes nothing here.
         capturable, differentiable: not supported.
 

@@ -16,7 +16,7 @@ from xptorch.optim.optimizer import Optimizer, ParamsT
 
 Closure = Callable[[], Any]
 
-# What is remembered, in the order that PyTorch writes it in.
+# The names of the saved state, in the order of PyTorch's state dict.
 _MEMORY: tuple[str, ...] = (
     "func_evals",
     "n_iter",
@@ -39,7 +39,7 @@ class LBFGS(Optimizer):
 
     where `H` is applied by the two-loop recursion over the last `history_size` pairs of steps and
     changes of the gradient. One call of `step` makes up to `max_iter` such steps and calls the
-    closure for each. All parameters form one vector: there is one group only.
+    closure for each. All parameters form one vector: only one group is supported.
 
     Source: Nocedal and Wright, Numerical Optimization, 2006, algorithms 7.4, 7.5, 3.5 and 3.6.
 
@@ -50,7 +50,7 @@ class LBFGS(Optimizer):
         max_eval: calls of the closure in one call of `step`; ``max_iter * 5 // 4`` if None.
         tolerance_grad: stop when no element of the gradient is larger.
         tolerance_change: stop when neither parameters nor loss change by more.
-        history_size: how many pairs are kept.
+        history_size: the number of pairs that are stored.
         line_search_fn: ``"strong_wolfe"`` or None.
 
     Raises:
@@ -163,18 +163,18 @@ class LBFGS(Optimizer):
             raise RuntimeError("only 'strong_wolfe' is supported")
         origin = [p.clone() for p in self._params]
 
-        def look(t: float) -> _Point:
+        def evaluate(t: float) -> _Point:
             self._move(t, d)
             loss, gradient = self._evaluate(closure)
             for p, x in zip(self._params, origin, strict=True):
                 p.copy_(x)
             return _Point(t, loss, gradient, gradient.dot(d).item())
 
-        return _strong_wolfe(look, start, t, _largest(d), limit)
+        return _strong_wolfe(evaluate, start, t, _largest(d), limit)
 
 
 def _numbers(t: Tensor) -> Tensor:
-    """The tensor, with real and imaginary parts as numbers of their own."""
+    """The tensor; if complex, a view with real and imaginary parts as separate elements."""
     return view_as_real(t) if t.dtype.is_complex else t
 
 
@@ -183,7 +183,7 @@ def _largest(x: Tensor) -> float:
 
 
 def _direction(memory: dict[str, Any], gradient: Tensor, history_size: int) -> Tensor:
-    """The direction of the next step, after the last one is taken into the history."""
+    """The direction of the next step, after the last step is added to the history."""
     if memory["n_iter"] == 1:
         memory.update(old_dirs=[], old_stps=[], ro=[], H_diag=1)
         return -gradient
@@ -214,7 +214,7 @@ def _direction(memory: dict[str, Any], gradient: Tensor, history_size: int) -> T
 
 
 class _Point(NamedTuple):
-    """A place on the line: its step size, and there the loss, its gradient, and its slope."""
+    """A point on the line: step size, loss, gradient, and directional derivative (slope)."""
 
     t: float
     loss: float
@@ -223,7 +223,7 @@ class _Point(NamedTuple):
 
 
 def _strong_wolfe(
-    look: Callable[[float], _Point],
+    evaluate: Callable[[float], _Point],
     start: _Point,
     t: float,
     length: float,
@@ -232,7 +232,7 @@ def _strong_wolfe(
     c2: float = 0.9,
     tolerance_change: float = 1e-9,
 ) -> tuple[_Point, int]:
-    """A point where the loss is low enough and its slope flat enough, and how often we looked."""
+    """A point that satisfies the strong Wolfe conditions, and the number of evaluations."""
 
     def too_high(p: _Point) -> bool:
         return p.loss > start.loss + c1 * p.t * start.slope
@@ -240,8 +240,8 @@ def _strong_wolfe(
     def flat(p: _Point) -> bool:
         return abs(p.slope) <= -c2 * start.slope
 
-    # Go on until two points enclose such a one.
-    before, new, tries = start, look(t), 0
+    # Increase the step until two points bracket such a point.
+    before, new, tries = start, evaluate(t), 0
     while tries < limit:
         worse = too_high(new) or (tries > 1 and new.loss >= before.loss)
         if flat(new) and not worse:
@@ -251,10 +251,10 @@ def _strong_wolfe(
             break
         bounds = (new.t + 0.01 * (new.t - before.t), new.t * 10)
         t = _minimum_of_cubic(before, new, *bounds)
-        before, new, tries = new, look(t), tries + 1
+        before, new, tries = new, evaluate(t), tries + 1
     else:
         low, high = start, new
-    # Then make the stretch between them shorter.
+    # Then shrink the bracket.
     slow = False
     if high.loss < low.loss:
         low, high = high, low
@@ -267,7 +267,7 @@ def _strong_wolfe(
             t = right.t - margin if abs(t - right.t) < abs(t - left.t) else left.t + margin
             near_end = False
         slow = near_end
-        new, tries = look(t), tries + 1
+        new, tries = evaluate(t), tries + 1
         if too_high(new) or new.loss >= low.loss:
             high = new
             if high.loss < low.loss:
@@ -283,7 +283,7 @@ def _strong_wolfe(
 
 
 def _minimum_of_cubic(a: _Point, b: _Point, lowest: float, highest: float) -> float:
-    """Where the cubic through two points with their slopes is least, between bounds."""
+    """The step at the minimum, within bounds, of the cubic through two points and their slopes."""
     if a.t > b.t:
         a, b = b, a
     d1 = a.slope + b.slope - 3 * (a.loss - b.loss) / (a.t - b.t)

@@ -1,4 +1,4 @@
-"""Schedulers: learning rates that change as the training goes on."""
+"""Learning rate schedulers."""
 
 from xptorch.optim._composed import ChainedScheduler, ReduceLROnPlateau, SequentialLR
 from xptorch.optim._cycles import CyclicLR, OneCycleLR
@@ -37,4 +37,4 @@ __all__ = [
 
 
 class _LRScheduler(LRScheduler):
-    """The name that `LRScheduler` had before; programs derive their own from it."""
+    """The former name of `LRScheduler`, which existing programs subclass."""

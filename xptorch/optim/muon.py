@@ -32,15 +32,15 @@ class Muon(Optimizer):
         lr: the learning rate :math:`\gamma`.
         weight_decay: :math:`\lambda`.
         momentum: :math:`\mu`.
-        nesterov: whether O is of :math:`g + \mu (B - g)` in place of B.
+        nesterov: whether O is computed from :math:`g + \mu (B - g)` instead of B.
         ns_coefficients: :math:`a, b, c`.
-        eps: keeps the norm that X is divided by at first from 0.
-        ns_steps: the steps.
+        eps: the lower bound of the norm that X is divided by initially.
+        ns_steps: the number of NS steps.
         adjust_lr_fn: ``"match_rms_adamw"`` makes :math:`\gamma'` be
             :math:`0.2 \gamma \sqrt{\max(rows, columns)}`; ``"original"`` is the default.
 
     Raises:
-        ValueError: an option is out of range, or a parameter is no matrix.
+        ValueError: an option is out of range, or a parameter is not a matrix.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ class NAdam(FormulaOptimizer):
         weight_decay: this times `p` is added to the gradient.
         momentum_decay: :math:`\psi`.
         decoupled_weight_decay: shrink `p` by lr · weight_decay instead, as AdamW does.
-        maximize: go up the gradient.
+        maximize: maximize the loss instead of minimizing it.
         foreach: accepted; it changes nothing here.
         capturable, differentiable: not supported.
 

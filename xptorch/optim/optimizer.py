@@ -29,7 +29,7 @@ _global_post_hooks: Hooks = OrderedDict()
 
 
 class _RequiredParameter:
-    """Stands for the default of an option that has none."""
+    """A placeholder for the default of an option that has none."""
 
     def __repr__(self) -> str:
         return "<required parameter>"
@@ -60,27 +60,28 @@ def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHand
 
 
 class Optimizer:
-    """Changes parameters by their gradients. Subclasses define `step`.
+    """Updates parameters by their gradients. Subclasses define `step`.
 
     Args:
-        params: tensors, or dicts (groups) with ``params`` and options of their own, or
+        params: tensors, or dicts (groups) with ``params`` and their own options, or
             (name, tensor) pairs.
-        defaults: the options of groups that do not give them.
+        defaults: the options of groups that do not set them.
 
     Attributes:
         param_groups: a list of dicts: the options and ``params``.
-        state: for each parameter a dict of what the optimizer remembers of it.
-        defaults: the options of groups to come.
+        state: for each parameter a dict with the optimizer's state for it.
+        defaults: the default options of groups that are added later.
 
     Raises:
-        TypeError: `params` is a tensor, or holds something that is none.
-        ValueError: there is no parameter, one is in two groups, is no leaf, or lacks an option.
+        TypeError: `params` is a tensor, or contains something that is not a tensor.
+        ValueError: there is no parameter, one is in two groups or not a leaf, or a required option
+            is missing.
     """
 
     defaults: dict[str, Any]
     param_groups: list[dict[str, Any]]
     state: defaultdict[Any, Any]
-    _opt_called: bool = False  # schedulers look whether there has been a step
+    _opt_called: bool = False  # whether `step` was called; schedulers check it
     _optimizer_step_pre_hooks: Hooks
     _optimizer_step_post_hooks: Hooks
     _optimizer_state_dict_pre_hooks: Hooks
@@ -107,7 +108,7 @@ class Optimizer:
             self.add_param_group(group)
 
     def _initialise_transient(self) -> None:
-        """Make what neither pickles nor subclasses bring along."""
+        """Set up the hooks, which neither pickles nor subclasses provide."""
         for name in _HOOKS:
             self.__dict__.setdefault(name, OrderedDict())
         cls = type(self)
@@ -138,7 +139,7 @@ class Optimizer:
     # ---- parameters
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group of parameters, with options of its own or the defaults.
+        """Add a group of parameters, with its own options or the defaults.
 
         Args:
             param_group: a dict with ``params`` and any options.
@@ -185,7 +186,7 @@ class Optimizer:
             raise ValueError("can't optimize a non-leaf Tensor")
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients of all parameters.
+        """Reset the gradients of all parameters.
 
         Args:
             set_to_none: set them to None; else fill them with zeros.
@@ -207,7 +208,7 @@ class Optimizer:
     # ---- steps
 
     def step(self, closure: Closure = None) -> Any:
-        """Change the parameters by their gradients.
+        """Update the parameters by their gradients.
 
         Args:
             closure: computes the loss (and its gradients) and returns it.
@@ -226,10 +227,10 @@ class Optimizer:
     # ---- state dicts
 
     def state_dict(self) -> StateDict:
-        """The optimizer's state and its groups, parameters replaced by their numbers.
+        """The optimizer's state and its groups, with parameters replaced by their indices.
 
         Returns:
-            ``{"state": {number: …}, "param_groups": [{…, "params": [numbers]}]}``. Its tensors are
+            ``{"state": {index: …}, "param_groups": [{…, "params": [indices]}]}``. Its tensors are
             the optimizer's own, not copies.
         """
         for hook in list(self._optimizer_state_dict_pre_hooks.values()):
@@ -252,11 +253,11 @@ class Optimizer:
         return result
 
     def load_state_dict(self, state_dict: StateDict) -> None:
-        """Take over what `state_dict` gave. Parameters are matched by their order.
+        """Load what `state_dict` returned. Parameters are matched by their order.
 
         Args:
-            state_dict: of an optimizer with groups of the same sizes. Its tensors are taken over;
-                they are copied only where dtype or device must change to the parameter's.
+            state_dict: of an optimizer with groups of the same sizes. Its tensors are used as they
+                are; they are copied only if dtype or device must change to the parameter's.
 
         Raises:
             ValueError: the groups differ in number or size.
@@ -356,7 +357,7 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _named(params: Any) -> tuple[list[str] | None, list[Any]]:
-    """A group's parameters as a list, and their names if they came in pairs with them."""
+    """A group's parameters as a list, and their names if (name, parameter) pairs are given."""
     if isinstance(params, Tensor):
         return None, [params]
     if isinstance(params, set):
@@ -387,7 +388,7 @@ def _check_names(group: dict[str, Any], first: dict[str, Any]) -> None:
 def _fitted(value: Any, p: Tensor, key: str = "") -> Any:
     """Loaded state with its tensors on the parameter's device and in its dtype."""
     if isinstance(value, Tensor):
-        if key == "step":  # stays on the host, where it is read at every step
+        if key == "step":  # stays on the CPU, where it is read in every step
             return value
         if p.dtype.is_floating_point:
             return value.to(dtype=p.dtype, device=p.device)

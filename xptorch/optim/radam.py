@@ -20,7 +20,7 @@ from xptorch.optim.optimizer import ParamsT
 
 
 class RAdam(FormulaOptimizer):
-    r"""Adam that waits with scaling the steps until the average of squares has settled.
+    r"""Adam that scales the steps only once the variance of the average of squares is small.
 
     .. math::
         \rho_\infty = \frac{2}{1 - \beta_2} - 1, \quad
@@ -42,7 +42,7 @@ class RAdam(FormulaOptimizer):
         eps: :math:`\epsilon`, against division by zero.
         weight_decay: this times `p` is added to the gradient.
         decoupled_weight_decay: shrink `p` by lr · weight_decay instead, as AdamW does.
-        maximize: go up the gradient.
+        maximize: maximize the loss instead of minimizing it.
         foreach: accepted; it changes nothing here.
         capturable, differentiable: not supported.
 

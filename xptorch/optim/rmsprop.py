@@ -18,7 +18,7 @@ from xptorch.optim.optimizer import ParamsT
 
 
 class RMSprop(FormulaOptimizer):
-    r"""Steps of each element divided by the root of a running average of its squared gradient.
+    r"""Divides the step of each element by the root of a running average of its squared gradient.
 
     .. math::
         v \leftarrow \alpha v + (1 - \alpha) g^2, \quad
@@ -34,7 +34,7 @@ class RMSprop(FormulaOptimizer):
         weight_decay: this times `p` is added to the gradient.
         momentum: :math:`\mu`.
         centered: divide by the root of the gradient's variance, not of its square.
-        maximize: go up the gradient.
+        maximize: maximize the loss instead of minimizing it.
         foreach: accepted; it changes nothing here.
         capturable, differentiable: not supported.
 

@@ -14,23 +14,23 @@ from xptorch.optim.optimizer import ParamsT
 
 
 class Rprop(FormulaOptimizer):
-    r"""Steps by the sign of the gradient alone, each element with a step size of its own.
+    r"""Steps by the sign of the gradient alone, with a separate step size for each element.
 
     .. math::
         \eta \leftarrow \mathrm{clip}(\eta \cdot (\eta^+ \text{ if } g g' > 0,\
             \eta^- \text{ if } g g' < 0)), \quad
         p \leftarrow p - \eta\, \mathrm{sign}(g)
 
-    :math:`g'` is the gradient of the step before; where the sign has changed, `g` counts as 0.
+    :math:`g'` is the previous step's gradient; where the sign has changed, `g` counts as 0.
 
     Source: Riedmiller and Braun, A Direct Adaptive Method for Faster Backpropagation, 1993.
 
     Args:
         params: tensors or groups of them.
-        lr: the first step size.
+        lr: the initial step size.
         etas: :math:`\eta^-, \eta^+`.
         step_sizes: the smallest and the largest step size.
-        maximize: go up the gradient.
+        maximize: maximize the loss instead of minimizing it.
         foreach: accepted; it changes nothing here.
         capturable, differentiable: not supported.
 
@@ -83,13 +83,13 @@ class Rprop(FormulaOptimizer):
         step_sizes: tuple[float, float],
     ) -> tuple[Any, ...]:
         agreement = g * before
-        turned = agreement < 0
+        sign_changed = agreement < 0
         factor = xp.ones_like(g)
-        factor = xp.where(turned, factor * etas[0], factor)
+        factor = xp.where(sign_changed, factor * etas[0], factor)
         factor = xp.where(agreement > 0, xp.ones_like(g) * etas[1], factor)
         low, high = (xp.full_like(size, limit) for limit in step_sizes)
         size = xp.assign(size, ..., xp.minimum(xp.maximum(size * factor, low), high))
-        g = xp.where(turned, xp.zeros_like(g), g)
+        g = xp.where(sign_changed, xp.zeros_like(g), g)
         p -= xp.sign(g) * size
         before = xp.assign(before, ..., g)
         return p, before, size

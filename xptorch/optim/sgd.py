@@ -19,7 +19,7 @@ from xptorch.optim.optimizer import Closure, ParamsT
 
 
 class SGD(FormulaOptimizer):
-    r"""Gradient descent, with momentum if wanted.
+    r"""Gradient descent, optionally with momentum.
 
     .. math::
         g \leftarrow g + \lambda p, \quad b \leftarrow \mu b + (1 - \tau) g, \quad
@@ -30,11 +30,11 @@ class SGD(FormulaOptimizer):
     Args:
         params: tensors or groups of them.
         lr: the learning rate :math:`\gamma`.
-        momentum: :math:`\mu`; 0 leaves `b` out.
+        momentum: :math:`\mu`; if it is 0, `b` is omitted.
         dampening: :math:`\tau`.
         weight_decay: :math:`\lambda`.
-        nesterov: look one step of momentum ahead.
-        maximize: go up the gradient.
+        nesterov: use Nesterov momentum.
+        maximize: maximize the loss instead of minimizing it.
         foreach, fused: accepted; they change nothing here.
         differentiable: not supported.
 

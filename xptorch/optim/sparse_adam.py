@@ -10,14 +10,14 @@ from xptorch.optim.optimizer import Closure, Optimizer, ParamsT
 
 
 class SparseAdam(Optimizer):
-    """Adam for sparse gradients, of which there are none here: `step` says so.
+    """Adam for sparse gradients. Gradients are always dense here, so `step` raises an error.
 
     Args:
         params: tensors or groups of them.
         lr: the learning rate.
         betas: the decay of both averages.
         eps: against division by zero.
-        maximize: go up the gradient.
+        maximize: maximize the loss instead of minimizing it.
 
     Raises:
         ValueError: an option is out of range.
@@ -40,7 +40,7 @@ class SparseAdam(Optimizer):
         super().__init__(params, defaults)
 
     def step(self, closure: Closure = None) -> Any:
-        """Raise RuntimeError where a parameter has a gradient: it is dense."""
+        """Raise RuntimeError if a parameter has a gradient: it is dense."""
         loss = self._loss(closure)
         if any(p.grad is not None for group in self.param_groups for p in group["params"]):
             raise RuntimeError(

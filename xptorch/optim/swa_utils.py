@@ -1,4 +1,4 @@
-"""Averages of models along the training: stochastic weight averaging, exponential averages."""
+"""Averages of models during training: stochastic weight averaging, exponential averages."""
 
 from __future__ import annotations
 
@@ -77,19 +77,19 @@ def get_swa_multi_avg_fn() -> Average:
 
 
 class AveragedModel(Module):
-    """A copy of a model that holds the average of its parameters.
+    """A copy of a model that contains the average of its parameters.
 
     Args:
         model: the model.
-        device: where the copy lives.
-        avg_fn: ``avg_fn(average, value, num_averaged)`` gives the new average of one tensor; the
+        device: the device of the copy.
+        avg_fn: ``avg_fn(average, value, num_averaged)`` returns the new average of one tensor; the
             mean by default.
         multi_avg_fn: the same for lists of tensors, in place.
         use_buffers: whether buffers are averaged, too, and not copied.
 
     Attributes:
         module: the copy.
-        n_averaged: how many models the average is of.
+        n_averaged: the number of models that were averaged.
 
     Raises:
         AssertionError: both functions are given.
@@ -130,7 +130,7 @@ class AveragedModel(Module):
 
     @no_grad()
     def update_parameters(self, model: Module) -> None:
-        """Take the model's parameters, as they are now, into the average."""
+        """Include the model's current parameters in the average."""
         own, given = self._averaged(self.module), self._averaged(model)
         given = [p.detach().to(a.device) for a, p in zip(own, given, strict=True)]
         own = [a.detach() for a in own]
@@ -153,12 +153,12 @@ class AveragedModel(Module):
 
 @no_grad()
 def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
-    """Compute the running statistics of a model's BatchNorms anew, over all of the data.
+    """Recompute the running statistics of a model's BatchNorms over all of the data.
 
     Args:
-        loader: gives batches; of tuples and lists the first member counts.
+        loader: yields batches; the first item of a tuple or list is the input.
         model: the model.
-        device: where the batches are moved before.
+        device: the device to which batches are moved.
     """
     momenta: dict[_BatchNorm, float | None] = {}
     for module in model.modules():
@@ -179,21 +179,21 @@ def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
 
 
 class SWALR(LRScheduler):
-    r"""Anneals the rate to a fixed value, for averaging the models that then follow.
+    r"""Anneals the rate to a fixed value, at which the subsequent models are averaged.
 
     .. math:: \gamma_t = (1 - a_t)\, \gamma_0 + a_t\, \gamma_{swa}
 
     where :math:`a_t` is :math:`t / n`, or :math:`(1 - \cos(\pi t / n)) / 2`, up to 1.
 
     Args:
-        optimizer: whose rates are set.
-        swa_lr: the last rate, or a list with one for each group.
-        anneal_epochs: the epochs `n` to get there.
+        optimizer: the optimizer whose learning rates are set.
+        swa_lr: the final rate, or a list with one for each group.
+        anneal_epochs: `n`, the number of epochs until it is reached.
         anneal_strategy: ``"cos"`` or ``"linear"``.
-        last_epoch: the epoch that was finished when training is resumed.
+        last_epoch: the last finished epoch when training is resumed.
 
     Raises:
-        ValueError: there is no such strategy, the epochs are negative, or a list does not fit.
+        ValueError: the strategy is unknown, the epochs are negative, or a list has a wrong length.
     """
 
     def __init__(
@@ -218,7 +218,7 @@ class SWALR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def _weight(self, step: int) -> float:
-        """How far the rate has come after so many steps."""
+        """The weight of the final rate after `step` steps."""
         t = max(0.0, min(1.0, step / max(1, self.anneal_epochs)))
         return t if self._anneal_strategy == "linear" else (1 - math.cos(math.pi * t)) / 2
 
@@ -231,7 +231,7 @@ class SWALR(LRScheduler):
         new = []
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             last = group["swa_lr"]
-            # From the rate that stands, so that another scheduler may change it, too.
+            # From the current rate, so that another scheduler may change it, too.
             first = last if before == 1 else (rate - before * last) / (1 - before)
             new.append(last * now + first * (1 - now))
         return new

@@ -1,4 +1,4 @@
-"""Zip archives whose records lie uncompressed and aligned, and files that are written whole."""
+"""Zip archives with uncompressed, aligned records, and files that are written atomically."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import zlib
 from collections.abc import Iterator
 from typing import IO, Any
 
-_ALIGNMENT = 64  # of records in the file, so that they can be mapped into memory
+_ALIGNMENT = 64  # in bytes, of records in the file, so that they can be memory-mapped
 _HEADER = 30  # bytes of a zip record's header before its name
 _ZIP64_EXTRA = 20  # bytes that zipfile adds to the header of a record of 2 GiB and more
 
 
 class CheckpointError(pickle.UnpicklingError, RuntimeError):
-    """A file is no checkpoint, or is damaged."""
+    """A file is not a checkpoint, or is damaged."""
 
 
 class Writer:
@@ -57,10 +57,10 @@ class Reader:
 
     Args:
         file: a seekable binary file.
-        label: what to call it in error messages.
+        label: the file's name in error messages.
 
     Raises:
-        CheckpointError: it is no zip archive, is damaged, or holds no checkpoint.
+        CheckpointError: it is not a zip archive, is damaged, or does not contain a checkpoint.
     """
 
     def __init__(self, file: IO[bytes], label: str) -> None:
@@ -80,7 +80,7 @@ class Reader:
         return self.prefix + name in self.zip.NameToInfo
 
     def locate(self, name: str) -> tuple[int, zipfile.ZipInfo]:
-        """Where the bytes of a record begin, and what the directory says of it."""
+        """The offset of a record's data, and its entry in the archive's directory."""
         info = self.zip.NameToInfo.get(self.prefix + name)
         if info is None:
             raise CheckpointError(f"{self.label} is damaged: it has no record {name!r}")
@@ -97,7 +97,7 @@ class Reader:
         """The bytes of a record.
 
         Raises:
-            CheckpointError: there is none, or its checksum is wrong.
+            CheckpointError: it does not exist, or its checksum is wrong.
         """
         start, info = self.locate(name)
         if info.compress_type != zipfile.ZIP_STORED:
@@ -134,11 +134,11 @@ def read_exactly(file: IO[bytes], count: int, label: str) -> bytearray:
 
 @contextlib.contextmanager
 def replaced(path: str) -> Iterator[IO[bytes]]:
-    """A file to write, that takes the place of `path` when all is written and on the disk.
+    """A file to write, which replaces `path` when all of it is written and synced to disk.
 
-    If anything fails, `path` stays what it was.
+    If anything fails, `path` is left unchanged.
     """
-    path = os.path.realpath(path)  # a link stays a link, to the new file
+    path = os.path.realpath(path)  # a symbolic link stays one, and points to the new file
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):
         raise RuntimeError(f"Parent directory {folder} does not exist.")
@@ -163,7 +163,7 @@ def replaced(path: str) -> Iterator[IO[bytes]]:
 
 
 def _sync_folder(folder: str) -> None:
-    """Put the new name itself on the disk, where the system can."""
+    """Sync the directory entry of the new name to disk, if the system supports it."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

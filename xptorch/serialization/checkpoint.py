@@ -2,7 +2,7 @@
 
 A file is a zip archive without compression. ``data.pkl`` is the pickle of the object, in which a
 tensor is a view (offset, size, stride) of a storage; ``data/0``, ``data/1``, … are the storages'
-bytes. The names in the pickle are PyTorch's, so that PyTorch reads the file, too.
+bytes. The pickle uses PyTorch's global names, so that PyTorch can read the file, too.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Run = Callable[[Any, Callable[[Any], Any]], Any]
 Restore = Callable[[Storage, str], Storage]
 
 _DTYPE_NAMES = {v: k for k, v in STORAGE_CLASSES.items()}
-_MAGIC = 0x1950A86A20F9469CFC6C  # what a file of the format before zip starts with
+_MAGIC = 0x1950A86A20F9469CFC6C  # the first object in a file of the legacy format
 _LEGACY_VERSION = 1001
 
 
@@ -39,10 +39,10 @@ _safe: dict[str, Any] = {}
 
 
 def add_safe_globals(safe_globals: list[Any]) -> None:
-    """Let ``load(weights_only=True)`` make objects of these classes and call these functions.
+    """Let ``load(weights_only=True)`` create objects of these classes and call these functions.
 
     Args:
-        safe_globals: classes, functions, or tuples of one and the name that files have for it.
+        safe_globals: classes, functions, or tuples of one and its name in files.
     """
     _safe.update(map(_named, safe_globals))
 
@@ -54,17 +54,17 @@ def _named(item: Any) -> tuple[str, Any]:
 
 
 def get_safe_globals() -> list[Any]:
-    """What `add_safe_globals` has allowed so far."""
+    """The globals that `add_safe_globals` has allowed so far."""
     return [value if name == _named(value)[0] else (value, name) for name, value in _safe.items()]
 
 
 def clear_safe_globals() -> None:
-    """Allow only what is always allowed again."""
+    """Remove all globals that `add_safe_globals` has allowed."""
     _safe.clear()
 
 
 class safe_globals:
-    """A block in which `add_safe_globals` holds for some more.
+    """A block in which further globals are allowed as by `add_safe_globals`.
 
     Args:
         safe_globals: as in `add_safe_globals`.
@@ -83,7 +83,7 @@ class safe_globals:
 
 
 def _find_allowed(module: str, name: str) -> AllowedGlobal:
-    """What a global of a file stands for, if it is one of those allowed."""
+    """The object that a global name in a file refers to, if it is allowed."""
     full = f"{module}.{name}"
     known = torch_names().get(full)
     if known is not None:
@@ -103,11 +103,11 @@ def _find_allowed(module: str, name: str) -> AllowedGlobal:
 
 
 def _counterpart(name: str) -> Any:
-    """Our object in the place of one of PyTorch's, or None."""
+    """XPTorch's counterpart of one of PyTorch's objects, or None."""
     path, _, last = ("xptorch" + name.removeprefix("torch")).rpartition(".")
     places = [path, *(p for p in ("xptorch.nn", "xptorch.optim") if path.startswith(p + "."))]
     for place in places:
-        # Only what is imported anyway: a file's names shall not import anything.
+        # Only modules that are already imported: a name in a file must not cause an import.
         found = getattr(sys.modules.get(place), last, None)
         if found is not None:
             return found
@@ -138,14 +138,14 @@ def save(
 ) -> None:
     """Write an object to a file that `load`, and PyTorch, can read.
 
-    A file named by a path appears whole or not at all: it is written beside its place, put on the
-    disk and then renamed.
+    A file given by a path is written atomically: to a temporary file in the same folder, which is
+    synced to disk and then renamed.
 
     Args:
-        obj: tensors, state dicts, containers, plain values; other objects as pickle can.
+        obj: tensors, state dicts, containers, plain values; other objects if pickle supports them.
         f: a path, or a file to write to.
         pickle_module: only the standard `pickle`.
-        pickle_protocol: pickle's; PyTorch's ``weights_only=True`` reads 2.
+        pickle_protocol: pickle's protocol; PyTorch's ``weights_only=True`` reads 2.
 
     Raises:
         RuntimeError: the folder of the path does not exist.
@@ -216,19 +216,20 @@ def load(
 
     Args:
         f: a path, or a seekable file.
-        map_location: where the tensors go: a device, a dict from the devices they were saved on, or
-            a function of a `Storage` and the name of its device. If None, where they were.
-        pickle_module: for ``weights_only=False`` only: whose `Unpickler` to use.
-        weights_only: build tensors, containers, plain values and what `add_safe_globals` allows,
-            and nothing else; the default. False runs whatever code the file holds.
+        map_location: the tensors' device: a device, a dict from the devices they were saved on, or
+            a function of a `Storage` and the name of its device. If None, the device they were
+            saved on.
+        pickle_module: for ``weights_only=False`` only: the module whose `Unpickler` is used.
+        weights_only: create only tensors, containers, plain values and what `add_safe_globals`
+            allows; the default. False runs whatever code the file contains.
         mmap: map the file into memory rather than read it, for a path only. Changes of the tensors
-            do not reach the file.
+            are not written to the file.
         **pickle_load_args: for ``weights_only=False`` only: passed to the unpickler.
 
     Raises:
-        pickle.UnpicklingError: the file is no checkpoint, is damaged, or asks for what
+        pickle.UnpicklingError: the file is not a checkpoint, is damaged, or needs something that
             ``weights_only=True`` does not allow.
-        RuntimeError: tensors were saved on a device that does not work here.
+        RuntimeError: tensors were saved on a device that is not available here.
     """
     if weights_only is None:
         forced = os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "0").lower()
@@ -306,7 +307,7 @@ def _load_zip(archive: Reader, run: Run, restore: Restore, mapped: str | None) -
 
 
 def _storage_id(key: Any) -> tuple[Any, ...]:
-    """The parts of a persistent id: storage class, record, location, count, and what follows."""
+    """The items of a persistent id: storage class, record, location, count, and any others."""
     if not isinstance(key, tuple) or len(key) < 5 or key[0] != "storage":
         raise ValueError(f"the persistent id {key!r}")
     _, cls, name, location, count = key[:5]
@@ -318,7 +319,7 @@ def _storage_id(key: Any) -> tuple[Any, ...]:
 
 
 def _load_legacy(file: IO[bytes], label: str, run: Run, restore: Restore) -> Any:
-    """The format before zip: four pickles one behind the other, then the storages."""
+    """Load the legacy format, older than zip: consecutive pickles, then the storages."""
 
     def nothing(*_: Any) -> Any:
         raise UnpicklingError("the file does not start as a checkpoint does")
@@ -349,7 +350,7 @@ def _load_legacy(file: IO[bytes], label: str, run: Run, restore: Restore) -> Any
                 raise CheckpointError(f"{label} is damaged or truncated")
             memory = np.empty(count * itemsize(dtype), np.uint8)
             storages[name] = restore(Storage(memory, dtype, False), location)
-            if storages[name].device.type != "cpu":  # it must be read before it is copied
+            if storages[name].device.type != "cpu":  # its bytes must be read before they are copied
                 raise NotImplementedError(
                     f"{label} has the format before zip: load it with map_location='cpu'"
                 )
@@ -357,7 +358,7 @@ def _load_legacy(file: IO[bytes], label: str, run: Run, restore: Restore) -> Any
 
     result = run(file, load_persistent)
     for name in RestrictedUnpickler(nothing, nothing).run(file):
-        read_exactly(file, 8, label)  # how many elements: known already
+        read_exactly(file, 8, label)  # the number of elements, which is already known
         storages[name].fill(read_exactly(file, storages[name].nbytes(), label))
     return result
 
@@ -392,11 +393,11 @@ def _unpickler(pickle_module: Any, options: dict[str, Any]) -> Run:
     return run
 
 
-# ---- where to
+# ---- devices
 
 
 class _RestoreError(Exception):
-    """Carries an error of a `map_location` past the code that takes errors for damage."""
+    """Wraps an error of a `map_location`, so that it is not reported as damage of the file."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
@@ -431,10 +432,10 @@ def _unguarded_restorer(map_location: MapLocation) -> Restore:
             "map_location must be a device, a dict or a function, "
             f"but got {type(map_location).__name__}"
         )
-    return lambda storage, location: _mapped(storage, location, map_location)
+    return lambda storage, location: _call_map_location(storage, location, map_location)
 
 
-def _mapped(storage: Storage, location: str, map_location: Any) -> Storage:
+def _call_map_location(storage: Storage, location: str, map_location: Any) -> Storage:
     result = map_location(storage, location)
     if result is None:
         return _restore(storage, location)
@@ -449,13 +450,13 @@ def _restore(storage: Storage, location: str) -> Storage:
     """The storage on the device that it was saved on."""
     default = devices.resolve()
     if location == "cpu" and default.type != "cuda":
-        # A backend that computes on the host under its own name takes the CPU's part.
+        # A backend that computes on the host under its own device name replaces the CPU.
         return storage.to(default)
     return _place(storage, location)
 
 
 def _place(storage: Storage, location: str) -> Storage:
-    """The storage on the device of that name."""
+    """Move the storage to the device of that name."""
     try:
         return storage.to(location)
     except RuntimeError as e:

@@ -1,4 +1,4 @@
-"""PyTorch's words for tensors in a pickle: what they stand for, and a pickler that writes them."""
+"""PyTorch's names for tensors in a pickle: what they refer to, and a pickler that writes them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xptorch.nn.parameter import Parameter
 from xptorch.serialization.storage import STORAGE_CLASSES, Name, Storage, StorageLayout, StorageRef
 from xptorch.serialization.unpickler import AllowedGlobal, UnpicklingError
 
-# ---- what the names in a file stand for
+# ---- what the names in a file refer to
 
 
 def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
@@ -77,7 +77,7 @@ def _rebuild_from_type_v2(function: Any, cls: Any, args: Any, state: Any) -> Any
 
 
 def _with_attributes(t: Any, state: Any) -> Any:
-    """The tensor with the attributes that its owner gave it."""
+    """The tensor with the attributes that were set by the user."""
     if isinstance(state, tuple):
         state = {**(state[0] or {}), **(state[1] or {})}
     for name, value in (state or {}).items():
@@ -94,7 +94,7 @@ def _encode(text: str, encoding: str) -> bytes:
 
 
 def _bytearray(data: Any = b"", encoding: str = "latin1") -> bytearray:
-    if isinstance(data, int):  # which would only ask for memory
+    if isinstance(data, int):  # which would only allocate memory
         raise TypeError("bytearray of a number")
     return bytearray(data) if isinstance(data, bytes) else bytearray(_encode(data, encoding))
 
@@ -128,7 +128,7 @@ _REBUILDERS = (_rebuild_tensor, _rebuild_tensor_v2, _rebuild_tensor_v3)
 
 @functools.cache
 def torch_names() -> dict[str, AllowedGlobal]:
-    """PyTorch's names that may stand in a file, with what they mean here."""
+    """PyTorch's names that may occur in a file, with the objects that they refer to here."""
     known = {f"torch.{d.name}": AllowedGlobal(d) for d in dtypes.DTYPES.values()}
     for name in STORAGE_CLASSES.values():
         known[f"torch.{name}"] = AllowedGlobal(Name("torch", name))
@@ -155,7 +155,7 @@ def torch_names() -> dict[str, AllowedGlobal]:
 
 @functools.cache
 def _our_names() -> dict[int, Name]:
-    """Of our objects that PyTorch has, too, the names there, by `id`."""
+    """PyTorch's names of the objects that XPTorch and PyTorch both have, by `id`."""
     names = {id(k.value): n for n, k in torch_names().items() if n.startswith("torch.")}
     names[id(device)], names[id(Size)] = "torch.device", "torch.Size"
     return {i: Name(*name.rsplit(".", 1)) for i, name in names.items()}
@@ -212,5 +212,5 @@ class Pickler(pickle._Pickler):
 
 
 def _torch_name(obj: Any) -> Name | None:
-    """What PyTorch calls an object that it has, too."""
+    """PyTorch's name of an object that it has, too, or None."""
     return obj if isinstance(obj, Name) else _our_names().get(id(obj))

@@ -1,4 +1,4 @@
-"""Storages: the host memory under the tensors of a checkpoint, on its way to or from a file."""
+"""Storages: the host memory of a checkpoint's tensors when it is saved or loaded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xptorch._core import dtype as dtypes
 from xptorch._core.device import device
 from xptorch._tensor.tensor import Tensor
 
-STORAGE_CLASSES = {  # PyTorch's; other dtypes go as UntypedStorage
+STORAGE_CLASSES = {  # PyTorch's; other dtypes are saved as UntypedStorage
     **{"float32": "FloatStorage", "float64": "DoubleStorage", "float16": "HalfStorage"},
     **{"int64": "LongStorage", "int32": "IntStorage", "int16": "ShortStorage"},
     **{"int8": "CharStorage", "uint8": "ByteStorage", "bool": "BoolStorage"},
@@ -22,7 +22,7 @@ STORAGE_CLASSES = {  # PyTorch's; other dtypes go as UntypedStorage
 
 
 class Name:
-    """A name in PyTorch: the pickle's word for one of our objects, or one that stands alone."""
+    """A global name of PyTorch, which a pickle contains for an object of XPTorch or by itself."""
 
     def __init__(self, module: str, name: str) -> None:
         self.module = module
@@ -30,7 +30,7 @@ class Name:
 
 
 def itemsize(dtype: str) -> int:
-    """Bytes of an element of a storage; 1 where it is untyped."""
+    """The size in bytes of an element of a storage; 1 if it is untyped."""
     found = dtypes.DTYPES.get(dtype)
     return found.itemsize if found else 1
 
@@ -39,17 +39,17 @@ def itemsize(dtype: str) -> int:
 
 
 class Storage:
-    """The memory under one or more tensors of a file; what a `map_location` function gets.
+    """The memory of one or more tensors of a file; the argument of a `map_location` function.
 
-    Such a function returns the storage as it is, or moved by `cpu` or `cuda`.
+    Such a function returns the storage unchanged, or moved by `cpu` or `cuda`.
 
     Args:
         data: its bytes.
-        dtype: the name of its elements' dtype, "" if each tensor says so itself.
-        swap: the bytes are in the order that this machine does not use.
+        dtype: the name of its elements' dtype, "" if each tensor specifies it.
+        swap: the byte order is not the native one.
 
     Attributes:
-        device: where the tensors will be made.
+        device: the device on which the tensors will be created.
     """
 
     def __init__(self, data: Any, dtype: str, swap: bool) -> None:
@@ -77,15 +77,15 @@ class Storage:
         return self
 
     def fill(self, data: Any) -> None:
-        """Give it its bytes, where they come after it in the file."""
+        """Set its bytes, if they are stored after it in the file."""
         self._bytes[:] = np.frombuffer(data, np.uint8)
 
     def view(self, dtype: str, offset: int, size: tuple[int, ...], stride: tuple[int, ...]) -> Any:
-        """An array over this memory, on the storage's device. The same view twice is one array.
+        """An array over this memory, on the storage's device. Equal views are the same array.
 
         Raises:
-            ValueError: the view reaches beyond the memory.
-            NotImplementedError: the dtype is one that xptorch does not have.
+            ValueError: the view exceeds the memory.
+            NotImplementedError: xptorch does not have the dtype.
         """
         key = (dtype, offset, size, stride)
         if key not in self._views:
@@ -99,12 +99,12 @@ class Storage:
     ) -> Any:
         if dtype not in dtypes.DTYPES:
             raise NotImplementedError(f"the file has a tensor of dtype {dtype}: xptorch has none")
-        devices.resolve("cpu").raw_dtype(dtypes.DTYPES[dtype])  # NumPy learns bfloat16 late
+        devices.resolve("cpu").raw_dtype(dtypes.DTYPES[dtype])  # registers bfloat16 with NumPy
         if len(size) != len(stride) or min((offset, *size, *stride)) < 0:
             raise ValueError(f"a view of size {size} and stride {stride} at {offset}")
         dt = np.dtype(dtype).newbyteorder("S" if self.swap else "=")
         steps = [s * dt.itemsize for s in stride]
-        # NumPy checks that the view lies inside the buffer.
+        # NumPy checks that the view is within the buffer.
         array = np.ndarray(size, dt, self._bytes, offset * dt.itemsize, steps)
         return array.astype(dt.newbyteorder("=")) if self.swap else array
 
@@ -113,7 +113,7 @@ class Storage:
 
 
 class StorageRef:
-    """Stands in the pickle for a storage; `id` is its persistent id."""
+    """Represents a storage in the pickle; `id` is its persistent id."""
 
     def __init__(self, key: int, dtype: str, location: str, nbytes: int) -> None:
         name = STORAGE_CLASSES.get(dtype)
@@ -123,7 +123,7 @@ class StorageRef:
 
 
 class _Span:
-    """A stretch of host memory that tensors cover: a storage to be."""
+    """A range of host memory that tensors occupy, which becomes a storage."""
 
     def __init__(self, host: Any, start: int, end: int, key: int) -> None:
         self.host = host  # an array that begins at its start
@@ -140,25 +140,25 @@ class _Span:
 
 
 class StorageLayout:
-    """Where the tensors of a file lie: which storage, and where in it.
+    """The storage of each tensor of a file, and its offset in it.
 
-    In a first pass over the object every tensor gets a storage of just its own memory. If some then
-    overlap, `merge` makes one of them, for another pass. So tensors that share memory share it in
-    the file, and memory that no tensor of the file shows is not written.
+    In a first pass over the object every tensor is assigned a storage of exactly its own memory. If
+    some overlap, `merge` combines them into one, for another pass. So tensors that share memory
+    share it in the file, and memory that no tensor of the file uses is not written.
     """
 
     def __init__(self) -> None:
         self.spans: dict[tuple[str, int, int], _Span] = {}
-        self.hosts: dict[int, Any] = {}  # of each raw array the NumPy array that is written
-        self.alive: list[Any] = []  # whose `id` or address is in use here
+        self.hosts: dict[int, Any] = {}  # for each raw array the NumPy array that is written
+        self.alive: list[Any] = []  # arrays that must not be freed: their `id` or address is used
 
     def start_pass(self) -> None:
-        """Forget which storages are in use."""
+        """Mark all storages as unused."""
         for span in self.spans.values():
             span.users.clear()
 
     def add(self, t: Tensor) -> tuple[StorageRef, int, tuple[int, ...]]:
-        """The storage of a tensor, its offset there and its stride, in elements."""
+        """The storage of a tensor, and its offset and stride there, in elements."""
         host = self._host(t._data, t._device)
         item, dtype = host.itemsize, t.dtype.name
         start = host.__array_interface__["data"][0]
@@ -184,7 +184,7 @@ class StorageLayout:
         return host
 
     def merge(self) -> bool:
-        """Improve the storages after a pass; False if nothing was left to improve."""
+        """Merge and compact storages after a pass; returns whether anything has changed."""
         changed = False
         last: tuple[str, _Span] | None = None
         for key, span in sorted(self.spans.items(), key=lambda item: item[0]):
@@ -200,21 +200,21 @@ class StorageLayout:
                 last = (key[0], span)
         for key, span in list(self.spans.items()):
             if len(span.users) == 1 and span.host.nbytes < span.end - span.start:
-                (raw,) = span.users  # a view with gaps, of which nobody else sees anything
+                (raw,) = span.users  # a view with gaps whose memory no other tensor uses
                 self.hosts[raw] = _compact(self.hosts[raw])
                 del self.spans[key]
                 changed = True
         return changed
 
     def records(self) -> Iterator[tuple[str, memoryview]]:
-        """The storages that the last pass used, by the names of their records."""
+        """The records of the storages that the last pass used: names and memory."""
         for span in dict.fromkeys(self.spans.values()):
             if span.users:
                 yield f"data/{span.key}", span.memory()
 
 
 def _extent_in_bytes(host: Any) -> int:
-    """Bytes from the first to behind the last element."""
+    """The number of bytes from the start of the first to the end of the last element."""
     if not host.size:
         return 0
     steps = zip(host.shape, host.strides, strict=True)

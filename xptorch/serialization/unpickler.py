@@ -1,7 +1,7 @@
-"""A pickle machine that can build nothing but what it is told it may.
+"""A restricted unpickler, which creates only objects that are explicitly allowed.
 
-It knows the opcodes that data needs, and asks `find` what a global name stands for. Calling is for
-the objects named in `callables` only, so a file cannot call what it got hold of in another way.
+It supports the opcodes that data needs, and resolves global names by `find`. Only the objects in
+`callables` can be called, so a file cannot call an object that it obtained in another way.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _DAMAGE = (
 
 
 class UnpicklingError(pickle.UnpicklingError):
-    """The pickle asks for something that is not allowed."""
+    """The pickle needs something that is not allowed."""
 
 
 class RestrictedUnpickler:
     """Runs one pickle.
 
     Args:
-        find: ``find(module, name)`` returns what a global stands for, or raises `Refused`.
-        load_persistent: what a persistent id stands for.
+        find: ``find(module, name)`` resolves a global, or raises `UnpicklingError`.
+        load_persistent: returns the object with a persistent id.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class RestrictedUnpickler:
         """The object that the pickle at the file's position describes.
 
         Raises:
-            pickle.UnpicklingError: it is damaged, or asks for what is not allowed.
+            pickle.UnpicklingError: it is damaged, or needs something that is not allowed.
         """
         try:
             for op, arg, _ in pickletools.genops(file):
@@ -67,7 +67,7 @@ class RestrictedUnpickler:
         raise pickle.UnpicklingError("the pickle has no end")
 
     def _to_mark(self) -> list[Any]:
-        """What lies on the stack above the last mark, taken off with it."""
+        """Pop the items above the last mark from the stack, and the mark itself."""
         for i in range(len(self.stack) - 1, -1, -1):
             if self.stack[i] is _MARK:
                 items = self.stack[i + 1 :]
@@ -148,7 +148,7 @@ class RestrictedUnpickler:
 
     def _extend(self, items: Iterable[Any]) -> None:
         target = self.stack[-1]
-        if type(target) is not list and not self._is_ours(target):
+        if type(target) is not list and not self._is_buildable(target):
             raise UnpicklingError(f"the pickle appends to a {type(target).__name__}")
         target.extend(items)
 
@@ -168,7 +168,9 @@ class RestrictedUnpickler:
 
     def _set_items(self, items: list[Any]) -> None:
         target = self.stack[-1]
-        if not isinstance(target, dict) or (type(target) is not dict and not self._is_ours(target)):
+        if not isinstance(target, dict) or (
+            type(target) is not dict and not self._is_buildable(target)
+        ):
             raise UnpicklingError(f"the pickle sets items of a {type(target).__name__}")
         for key, value in zip(items[::2], items[1::2], strict=True):
             target[key] = value
@@ -221,13 +223,13 @@ class RestrictedUnpickler:
         if not any(function is c for c in self.callables):
             raise UnpicklingError(f"the pickle calls {function!r}")
 
-    def _is_ours(self, target: Any) -> bool:
+    def _is_buildable(self, target: Any) -> bool:
         return type(target) in self.buildable
 
     def _op_build(self, arg: None) -> None:
         state = self.stack.pop()
         target = self.stack[-1]
-        if not self._is_ours(target):
+        if not self._is_buildable(target):
             raise UnpicklingError(f"the pickle sets the state of a {type(target).__name__}")
         if hasattr(type(target), "__setstate__"):
             target.__setstate__(state)
@@ -242,12 +244,12 @@ class RestrictedUnpickler:
 
 
 class AllowedGlobal:
-    """What a global name stands for, and what the pickle may do with it.
+    """The object that a global name refers to, and what the pickle may do with it.
 
     Args:
         value: the object.
-        callable: it may be called (a class: instances may be made).
-        buildable: a class whose instances may be given a state.
+        callable: it may be called (a class: instances may be created).
+        buildable: a class whose instances' state may be set.
     """
 
     def __init__(self, value: Any, callable: bool = False, buildable: bool = False) -> None:

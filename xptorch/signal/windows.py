@@ -1,6 +1,6 @@
 """Window functions, symmetric by default; with ``sym=False`` one period of a periodic one.
 
-All take the window's length `M`, keyword arguments of their own, then `sym`, `dtype` (float32 or
+All take the window's length `M`, their own keyword arguments, then `sym`, `dtype` (float32 or
 float64), `layout` (strided only), `device` and `requires_grad`.
 """
 
@@ -27,10 +27,10 @@ __all__ = [
 def _window(
     name: str, M: int, sym: bool, options: dict[str, Any], shape: Callable[[Tensor, int], Tensor]
 ) -> Tensor:
-    """`shape` of the places 0 … M − 1 and of the last place of the whole period.
+    """`shape` of the indices 0 … M − 1 and of the last index, which is M if periodic.
 
     Raises:
-        ValueError: a negative length, or another dtype or layout than these functions have.
+        ValueError: a negative length, or an unsupported dtype or layout.
     """
     dt = options.pop("dtype", None) or dtypes.get_default_dtype()
     layout = options.pop("layout", None)
@@ -139,5 +139,5 @@ def bartlett(M: int, *, sym: bool = True, **options: Any) -> Tensor:
 
 
 def nuttall(M: int, *, sym: bool = True, **options: Any) -> Tensor:
-    """Four cosines with side lobes that fall off fast."""
+    """A sum of four cosines, with side lobes that fall off fast."""
     return _cosines("general_cosine", M, (0.3635819, 0.4891775, 0.1365995, 0.0106411), sym, options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-# worker processes bring a lot along: loaded when asked for
+# Imported lazily: `data` imports many modules for its worker processes.
 _LAZY = (
     "benchmark",
     "data",

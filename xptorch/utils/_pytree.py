@@ -1,4 +1,4 @@
-"""Nested containers: take them apart into leaves, and put them together again."""
+"""Pytrees: flatten nested containers into leaves, and rebuild them."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ SUPPORTED_NODES: dict[type, _Kind] = {
 def register_pytree_node(
     cls: type, flatten_fn: Any, unflatten_fn: Any, *, serialized_type_name: str | None = None
 ) -> None:
-    """Take instances of a class apart: ``flatten_fn(x)`` gives leaves and a context."""
+    """Register a class as a container: ``flatten_fn(x)`` returns children and a context."""
     if cls in SUPPORTED_NODES:
         raise ValueError(f"{cls} is already registered as pytree node.")
     SUPPORTED_NODES[cls] = _Kind(flatten_fn, unflatten_fn)
 
 
 class TreeSpec:
-    """The shape of a tree: what it is made of, without its leaves."""
+    """The structure of a tree: its containers, without its leaves."""
 
     def __init__(self, type: Any = None, context: Any = None, children_specs: Any = ()) -> None:
         self.type, self.context, self.children_specs = type, context, list(children_specs)
@@ -86,7 +86,7 @@ def _kind(x: Any) -> Any:
 def tree_flatten(
     tree: Any, is_leaf: Callable[[Any], bool] | None = None
 ) -> tuple[list[Any], TreeSpec]:
-    """The leaves of a tree, from left to right, and its shape."""
+    """The leaves of a tree, from left to right, and its structure."""
     kind = None if is_leaf is not None and is_leaf(tree) else _kind(tree)
     if kind is None:
         return [tree], TreeSpec()
@@ -101,10 +101,10 @@ def tree_flatten(
 
 
 def tree_unflatten(leaves: Any, treespec: TreeSpec) -> Any:
-    """The tree of that shape with these leaves.
+    """The tree with that structure and these leaves.
 
     Raises:
-        ValueError: there are more or fewer leaves than the shape has.
+        ValueError: there are more or fewer leaves than the structure has.
     """
     leaves = list(leaves)
     if len(leaves) != treespec.num_leaves:
@@ -128,12 +128,12 @@ def tree_leaves(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> list
 
 
 def tree_iter(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> Iterator[Any]:
-    """The leaves of a tree, one after the other."""
+    """An iterator over the leaves of a tree."""
     return iter(tree_leaves(tree, is_leaf))
 
 
 def tree_structure(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> TreeSpec:
-    """The shape of a tree."""
+    """The structure of a tree."""
     return tree_flatten(tree, is_leaf)[1]
 
 
@@ -143,14 +143,14 @@ def tree_map(
     *rests: Any,
     is_leaf: Callable[[Any], bool] | None = None,
 ) -> Any:
-    """The tree with `func` of each leaf, and of those at its place in `rests`."""
+    """The tree with `func` applied to each leaf and the corresponding subtrees of `rests`."""
     leaves, spec = tree_flatten(tree, is_leaf)
     others = [_leaves_as(spec, r) for r in rests]
     return tree_unflatten(list(map(func, leaves, *others)), spec)
 
 
 def _leaves_as(spec: TreeSpec, tree: Any) -> list[Any]:
-    """What stands in a tree where `spec` has its leaves."""
+    """The subtrees of a tree at the positions of the leaves of `spec`."""
     if spec.is_leaf():
         return [tree]
     if _kind(tree) is not spec.type:
@@ -165,7 +165,7 @@ def _leaves_as(spec: TreeSpec, tree: Any) -> list[Any]:
 
 
 def broadcast_prefix(prefix: Any, tree: Any) -> list[Any] | None:
-    """For each leaf of `tree` the leaf of `prefix` at or above it; None where they do not fit."""
+    """For each leaf of `tree` the leaf of `prefix` at or above it; None if they do not match."""
     kind = _kind(prefix)
     if kind is None:
         return [prefix for _ in tree_leaves(tree)]
@@ -185,7 +185,7 @@ def tree_map_(
     *rests: Any,
     is_leaf: Callable[[Any], bool] | None = None,
 ) -> Any:
-    """Call `func` on each leaf; the tree itself."""
+    """Call `func` on each leaf and return the tree itself."""
     tree_map(func, tree, *rests, is_leaf=is_leaf)
     return tree
 
@@ -193,7 +193,7 @@ def tree_map_(
 def tree_map_only(
     type_or_types: Any, /, func: Any, tree: Any, is_leaf: Callable[[Any], bool] | None = None
 ) -> Any:
-    """The tree with `func` of each leaf that has one of the types."""
+    """The tree with `func` applied to each leaf that has one of the types."""
     return tree_map(lambda x: func(x) if isinstance(x, type_or_types) else x, tree, is_leaf=is_leaf)
 
 
@@ -203,5 +203,5 @@ def tree_all(pred: Any, tree: Any, is_leaf: Callable[[Any], bool] | None = None)
 
 
 def tree_any(pred: Any, tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> bool:
-    """Whether `pred` holds for a leaf."""
+    """Whether `pred` holds for any leaf."""
     return any(map(pred, tree_leaves(tree, is_leaf)))

@@ -1,4 +1,4 @@
-"""`Timer`: how long a statement takes."""
+"""`Timer`: measures the run time of a statement."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Measurement", "Timer"]
 
 
 class Measurement:
-    """Times of a statement, in seconds a run."""
+    """Measured run times of a statement, in seconds."""
 
     def __init__(self, number_per_run: int, raw_times: list[float], stmt: str) -> None:
         self.number_per_run, self.raw_times, self.stmt = number_per_run, raw_times, stmt
@@ -23,17 +23,17 @@ class Measurement:
 
     @property
     def mean(self) -> float:
-        """Their mean."""
+        """The mean of `times`."""
         return statistics.fmean(self.times)
 
     @property
     def median(self) -> float:
-        """Their median."""
+        """The median of `times`."""
         return statistics.median(self.times)
 
     @property
     def iqr(self) -> float:
-        """The width of their middle half."""
+        """The interquartile range of `times`."""
         if len(self.times) < 2:
             return 0.0
         low, _, high = statistics.quantiles(self.times, n=4, method="inclusive")
@@ -53,15 +53,15 @@ class Timer:
     """Times a statement.
 
     Args:
-        stmt: what to time.
-        setup: what to run once before.
+        stmt: the statement to time.
+        setup: a statement that is run once before.
         global_setup: not supported (it is for C++).
         timer: the clock.
         globals: the names that the statement uses.
         label: a note.
         sub_label: a note.
         description: a note.
-        num_threads: not supported but 1.
+        num_threads: only 1 is supported.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Timer:
 
     def timeit(self, number: int = 1_000_000) -> Measurement:
         """Run it `number` times."""
-        self._timer.timeit(max(number // 100, 2))  # warm
+        self._timer.timeit(max(number // 100, 2))  # warm-up
         return Measurement(number, [self._timer.timeit(number)], self.stmt)
 
     def blocked_autorange(self, callback: Any = None, min_run_time: float = 0.2) -> Measurement:

@@ -1,4 +1,4 @@
-"""Checkpointing: forget what a part of the net saved, and compute it anew in the backward pass."""
+"""Checkpointing: free what part of a network saved, and recompute it in the backward pass."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["CheckpointError", "checkpoint", "checkpoint_sequential", "noop_conte
 
 
 class CheckpointError(RuntimeError):
-    """The function computed something else the second time."""
+    """The recomputation differs from the original forward pass."""
 
 
 def noop_context_fn() -> tuple[Any, Any]:
-    """Two contexts that do nothing, for the two runs."""
+    """Two contexts that do nothing, for the forward pass and the recomputation."""
     return contextlib.nullcontext(), contextlib.nullcontext()
 
 
@@ -37,21 +37,22 @@ def checkpoint(
     early_stop: bool = True,
     **kwargs: Any,
 ) -> Any:
-    """``function(*args, **kwargs)``, which saves nothing for backward and runs again there.
+    """``function(*args, **kwargs)``; it saves nothing for backward, which runs it again.
 
     Args:
-        function: what to compute; it must do the same each time.
+        function: the function to compute; it must do the same in each call.
         args: its arguments.
-        use_reentrant: True is PyTorch's older way: one of the arguments must require gradients.
-        context_fn: gives two contexts, for the first and for the second run.
+        use_reentrant: True is PyTorch's older variant: one of the arguments must require gradients.
+        context_fn: returns two contexts, for the forward pass and for the recomputation.
         determinism_check: "default" compares shapes and dtypes of both runs; "none" does not.
-        debug: accepted; the error says what differs in any case.
-        early_stop: accepted; the second run always goes to its end.
-        kwargs: more arguments, and `preserve_rng_state`: whether the second run draws the same
+        debug: accepted; the error always reports what differs.
+        early_stop: accepted; the recomputation always runs to its end.
+        kwargs: more arguments, and `preserve_rng_state`: whether the recomputation draws the same
             random numbers (True).
 
     Raises:
-        CheckpointError: in backward, if the second run recorded other operations than the first.
+        CheckpointError: in backward, if the recomputation records other operations than the
+            forward pass.
         ValueError: keyword arguments with ``use_reentrant=True``, or unknown settings.
 
     Example::
@@ -97,7 +98,7 @@ def _warn_of_default(name: str) -> None:
 
 
 class _Segment:
-    """A part of the graph whose nodes have forgotten what they saved, and how to get it back."""
+    """A part of the graph whose nodes have freed what they saved, and how to recompute it."""
 
     def __init__(
         self,
@@ -113,7 +114,7 @@ class _Segment:
         self.nodes: list[Node] = []
 
     def forward(self, first: Any, second: Any) -> Any:
-        self.again = second
+        self.recompute_context = second
         start = next(graph.sequence_counter)
         with first:
             out = self.function(*self.args, **self.kwargs)
@@ -121,18 +122,18 @@ class _Segment:
         self.kept = [_Metadata(node) for node in self.nodes]
         for node in self.nodes:
             if type(node) is Node:
-                node.__class__ = _Forgotten
+                node.__class__ = _NodeWithoutSaved
                 node.saved, node.versions = {"segment": self}, []
         return out
 
     def recompute(self) -> None:
-        """Run the function again, and give each node what its twin has saved."""
+        """Run the function again, and give each node the saved values of its recomputed node."""
         start = next(graph.sequence_counter)
         with contextlib.ExitStack() as stack:
             if self.state is not None:
                 stack.enter_context(random.fork_rng())
                 random.default_generator.load_state_bytes(self.state)
-            for context in (self.again, self.casts(), enable_grad()):
+            for context in (self.recompute_context, self.casts(), enable_grad()):
                 stack.enter_context(context)
             twins = _recorded(self.function(*self.args, **self.kwargs), start)
         if [n.name() for n in twins] != [n.name for n in self.kept]:
@@ -149,24 +150,24 @@ class _Segment:
                     "different metadata than during the forward pass.\n"
                     f"saved metadata: {kept}\nrecomputed metadata: {found}"
                 )
-            if type(node) is _Forgotten:
+            if type(node) is _NodeWithoutSaved:
                 node.__class__ = Node  # type: ignore[assignment]
                 node.saved, node.versions = twin.saved, twin.versions
 
 
-class _Forgotten(Node):
-    """A node that gets what it saved back when it is asked."""
+class _NodeWithoutSaved(Node):
+    """A node that recomputes its saved values when they are accessed."""
 
     __slots__ = ()
 
     def check(self) -> dict[str, Any]:
         segment: _Segment = (self.saved or {})["segment"]
         segment.recompute()
-        return self.check()  # of class Node by now
+        return self.check()  # its class is Node by now
 
 
 class _Metadata:
-    """A node's name, and the shapes and dtypes of what it saved."""
+    """A node's name, and the shapes and dtypes of its saved arrays."""
 
     def __init__(self, node: Node) -> None:
         self.name = node.name()
@@ -185,7 +186,7 @@ class _Metadata:
 
 
 def _recorded(out: Any, start: int) -> list[Node]:
-    """The nodes behind the tensors in `out` that are no older than `start`, oldest first."""
+    """The ancestor nodes of the tensors in `out` from sequence number `start` on, oldest first."""
     from xptorch.utils import _pytree
 
     roots = [t._node for t in _pytree.tree_leaves(out) if is_tensor(t)]
@@ -199,7 +200,7 @@ def _recorded(out: Any, start: int) -> list[Node]:
 
 
 def _autocast_state() -> Callable[[], Any]:
-    """A context in which autocast is as it is now."""
+    """A function that returns a context with the current autocast state."""
     casting = local.mode.casting
 
     @contextlib.contextmanager
@@ -219,9 +220,10 @@ def checkpoint_sequential(
     """Run a sequence of functions or modules in `segments` parts, each but the last checkpointed.
 
     Args:
-        functions: a Sequential, or a list of modules or functions, each fed by the one before.
-        segments: how many parts.
-        input: what the first is given.
+        functions: a Sequential, or a list of modules or functions, each applied to the output of
+            the one before.
+        segments: the number of parts.
+        input: the input of the first one.
         use_reentrant: see `checkpoint`.
         kwargs: `preserve_rng_state`.
     """

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 
 class RemovableHandle:
-    """Takes a registered hook out again: by `remove`, or at the end of a ``with`` block.
+    """Removes a registered hook: by `remove`, or at the end of a ``with`` block.
 
     Args:
-        hooks_dict: where the hook is registered, under the handle's `id`.
-        extra_dict: a dict, or several, that hold something else under the same id.
+        hooks_dict: the dict in which the hook is registered under the handle's `id`.
+        extra_dict: a dict, or several, with further entries under the same id.
     """
 
     _ids: ClassVar[Any] = itertools.count()
@@ -23,11 +23,11 @@ class RemovableHandle:
         self.id = next(RemovableHandle._ids)
         extras: Iterable[Any] = () if extra_dict is None else extra_dict
         extras = [extras] if isinstance(extras, dict) else extras
-        # Weakly: a handle must not keep alive what it could remove a hook from.
+        # Weak references: a handle must not keep the dicts alive that it removes a hook from.
         self._dicts = [_reference(d) for d in (hooks_dict, *extras)]
 
     def remove(self) -> None:
-        """Take the hook out; once is enough, more does no harm."""
+        """Remove the hook; further calls do nothing."""
         for reference in self._dicts:
             found = reference()
             if found is not None:
@@ -51,5 +51,5 @@ class RemovableHandle:
 def _reference(hooks: Any) -> Any:
     try:
         return weakref.ref(hooks)
-    except TypeError:  # a plain dict takes no weak references
+    except TypeError:  # a plain dict does not support weak references
         return lambda: hooks

@@ -1,4 +1,4 @@
-"""The old place of `hub.load_state_dict_from_url`."""
+"""The former location of `hub.load_state_dict_from_url`."""
 
 from xptorch.hub import load_state_dict_from_url as load_url
 

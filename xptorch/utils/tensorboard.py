@@ -1,4 +1,4 @@
-"""SummaryWriter, of the tensorboardX package, which writes TensorBoard's files without PyTorch."""
+"""SummaryWriter of the tensorboardX package, which writes TensorBoard's files without PyTorch."""
 
 from __future__ import annotations
 

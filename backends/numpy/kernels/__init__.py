@@ -1,8 +1,8 @@
 """NumPy's kernels: the hot functions of the ops, written over ndarrays for the cache and the BLAS.
 
-Each takes the arguments of the function that it stands in for (`dispatchable` in
-xptorch/_engine/op.py), less `xp`, and returns NotImplemented for what it leaves to it.
-tests/backends/test_kernels.py holds each to it.
+Each takes the arguments of the generic function that it replaces (`dispatchable` in
+xptorch/_engine/op.py), without `xp`, and returns NotImplemented for what it leaves to it.
+tests/backends/test_kernels.py compares the two.
 """
 
 from __future__ import annotations

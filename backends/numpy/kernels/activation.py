@@ -1,7 +1,7 @@
-"""GELU, SiLU, sigmoid and its loss in parts, each in place in the array that it ends in.
+"""GELU, SiLU, sigmoid and its loss, in blocks, each computed in place in its result array.
 
-Into an array that does not start with a cache line, as most do not, x · y takes twice as long as
-x² or x · 2 or a product in place: so those come first.
+Into an array that is not aligned to a cache line, as most are not, x · y takes twice as long as
+x² or x · 2 or an in-place product: so those come first.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TANH_SCALE, _TANH_CUBE = math.sqrt(2 / math.pi), 0.044715
 def _elementwise(
     work: Callable[..., None], passes: float, outs: int, a: Array, *others: Array
 ) -> list[Array]:
-    """Call ``work(*parts of the results, *parts of the arrays)``; the results look like `a`."""
+    """Call ``work(*blocks of the results, *blocks of the arrays)``; the results are like `a`."""
     results = [np.empty_like(a) for _ in range(outs)]
     vectors = as_vectors(*results, a, *others)
 
@@ -41,35 +41,35 @@ def gelu_forward(a: Array) -> Any:
     if not is_eligible(a) or a.dtype != np.float32:
         return NotImplemented
 
-    def work(y: Array, parallel_for: Array, x: Array) -> None:
+    def work(y: Array, phi: Array, x: Array) -> None:
         square = np.square(x, out=y)
-        np.multiply(square, _PHI[0], out=parallel_for)
+        np.multiply(square, _PHI[0], out=phi)
         for c in _PHI[1:-1]:
-            parallel_for += c
-            parallel_for *= square
-        parallel_for += _PHI[-1]
-        parallel_for *= x
-        np.tanh(parallel_for, out=parallel_for)
-        parallel_for *= 0.5
-        parallel_for += 0.5
-        np.multiply(x, parallel_for, out=y)
+            phi += c
+            phi *= square
+        phi += _PHI[-1]
+        phi *= x
+        np.tanh(phi, out=phi)
+        phi *= 0.5
+        phi += 0.5
+        np.multiply(x, phi, out=y)
 
-    y, parallel_for = _elementwise(work, 22, 2, a)
-    return y, parallel_for
+    y, phi = _elementwise(work, 22, 2, a)
+    return y, phi
 
 
 def gelu_vjp(g: Array, needs: Any, a: Array, aux: Array) -> Any:
     if not is_eligible(a):
         return NotImplemented
 
-    def work(slope: Array, x: Array, g: Array, parallel_for: Array) -> None:
-        np.square(x, out=slope)
-        slope *= -0.5
-        np.exp(slope, out=slope)
-        slope *= x
-        slope *= _NORMAL
-        slope += parallel_for
-        slope *= g
+    def work(grad: Array, x: Array, g: Array, phi: Array) -> None:
+        np.square(x, out=grad)
+        grad *= -0.5
+        np.exp(grad, out=grad)
+        grad *= x
+        grad *= _NORMAL
+        grad += phi
+        grad *= g
 
     return tuple(_elementwise(work, 11, 1, a, g, aux))
 
@@ -96,18 +96,18 @@ def gelu_tanh_vjp(g: Array, needs: Any, a: Array, aux: Array) -> Any:
     if not is_eligible(a):
         return NotImplemented
 
-    def work(slope: Array, x: Array, g: Array, t: Array) -> None:
-        np.square(x, out=slope)
-        slope *= 1.5 * _TANH_SCALE * _TANH_CUBE
-        slope += 0.5 * _TANH_SCALE
-        slope *= x
+    def work(grad: Array, x: Array, g: Array, t: Array) -> None:
+        np.square(x, out=grad)
+        grad *= 1.5 * _TANH_SCALE * _TANH_CUBE
+        grad += 0.5 * _TANH_SCALE
+        grad *= x
         rest = np.square(t, out=scratch(t))
         np.subtract(1, rest, out=rest)
-        slope *= rest
+        grad *= rest
         np.add(t, 1, out=rest)
         rest *= 0.5
-        slope += rest
-        slope *= g
+        grad += rest
+        grad *= g
 
     return tuple(_elementwise(work, 11, 1, a, g, aux))
 
@@ -129,10 +129,10 @@ def sigmoid_slope(g: Array, y: Array) -> Any:
     if not is_eligible(y) or g.dtype != y.dtype:
         return NotImplemented
 
-    def work(slope: Array, y: Array, g: Array) -> None:
-        np.subtract(1, y, out=slope)
-        slope *= y
-        slope *= g
+    def work(grad: Array, y: Array, g: Array) -> None:
+        np.subtract(1, y, out=grad)
+        grad *= y
+        grad *= g
 
     return _elementwise(work, 3, 1, y, g)[0]
 
@@ -141,10 +141,10 @@ def tanh_slope(g: Array, y: Array) -> Any:
     if not is_eligible(y) or g.dtype != y.dtype:
         return NotImplemented
 
-    def work(slope: Array, y: Array, g: Array) -> None:
-        np.square(y, out=slope)
-        np.subtract(1, slope, out=slope)
-        slope *= g
+    def work(grad: Array, y: Array, g: Array) -> None:
+        np.square(y, out=grad)
+        np.subtract(1, grad, out=grad)
+        grad *= g
 
     return _elementwise(work, 3, 1, y, g)[0]
 
@@ -165,11 +165,11 @@ def silu_vjp(g: Array, needs: Any, y: Array, aux: Array) -> Any:
     if not is_eligible(y):
         return NotImplemented
 
-    def work(slope: Array, y: Array, g: Array, s: Array) -> None:
-        np.subtract(1, s, out=slope)
-        slope *= y
-        slope += s
-        slope *= g
+    def work(grad: Array, y: Array, g: Array, s: Array) -> None:
+        np.subtract(1, s, out=grad)
+        grad *= y
+        grad += s
+        grad *= g
 
     return tuple(_elementwise(work, 4, 1, y, g, aux))
 
@@ -196,9 +196,9 @@ def bce_slope(g: Array, a: Array, target: Array) -> Any:
     if not is_eligible(a) or not alike or g.dtype != a.dtype:
         return NotImplemented
 
-    def work(slope: Array, x: Array, t: Array, g: Array = g) -> None:
-        _sigmoid(slope, x)
-        slope -= t
-        slope *= g
+    def work(grad: Array, x: Array, t: Array, g: Array = g) -> None:
+        _sigmoid(grad, x)
+        grad -= t
+        grad *= g
 
     return _elementwise(work, 10, 1, a, target, *([g] if g.ndim else []))[0]

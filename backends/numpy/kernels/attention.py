@@ -1,4 +1,4 @@
-"""Attention: a few heads at a time, whose scores stay in the cache from product to product."""
+"""Attention: a few heads at a time, so that their scores stay in the cache between products."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from xptorch.backends.numpy.kernels.blocking import for_row_blocks, scratch
 
 from xptorch._core.backend import Array
 
-_TAME = 40.0  # exp of scores up to that size needs no shift by the rows' maximum
-_WORK = 12.0  # passes over the scores that the forward takes as long as, without its products
+_MAX_UNSHIFTED = 40.0  # exp of scores up to this magnitude needs no shift by the row maximum
+_WORK = 12.0  # the forward's cost in passes over the scores, without its products
 
 
-def _turned(x: Array) -> Array:
+def _transposed(x: Array) -> Array:
     return x.swapaxes(-1, -2)
 
 
 class _Heads:
-    """What to share among threads: the longest axis of the batch, and by it the arrays."""
+    """The axis to parallelise over threads, the longest of the batch, and the sizes along it."""
 
     def __init__(self, q: Array, k: Array) -> None:
         self.batch = q.shape[:-2]
@@ -31,7 +31,7 @@ class _Heads:
         self.depth = q.shape[-1]
 
     def first(self, *arrays: Any) -> list[Any]:
-        """The arrays with the shared axis in front."""
+        """The arrays with that axis in front."""
         return [None if x is None else x.swapaxes(0, self.axis) for x in arrays]
 
 
@@ -43,7 +43,7 @@ def _handles(q: Array, k: Array, v: Array, *others: Any) -> bool:
 
 
 def _like(x: Array, *last: int) -> Array:
-    """An empty array for the heads' results, laid out as (n, l, heads, e): as heads are split."""
+    """An empty array for the heads' results, in memory (n, l, heads, e): as heads are split."""
     if x.ndim != 4:
         return np.empty((*x.shape[:-2], *last), x.dtype)
     n, heads = x.shape[:2]
@@ -51,7 +51,7 @@ def _like(x: Array, *last: int) -> Array:
 
 
 def _only_hides(bias: Any) -> bool:
-    """Whether a mask for all heads is made of 0 and −∞."""
+    """Whether the mask, shared by all heads, contains only 0 and −∞."""
     return bias is None or (bias.ndim == 2 and bool(((bias == 0) | (bias == -math.inf)).all()))
 
 
@@ -68,12 +68,12 @@ def attention_forward(q: Array, k: Array, v: Array, bias: Any, noise: Any, *, sc
 
     def work(at: slice) -> None:
         queries, keys = qs[at] * scale, ks[at]
-        e = matmul(queries, _turned(keys), out=ps[at])
+        e = matmul(queries, _transposed(keys), out=ps[at])
         if bias is not None:
             e += bias if bias.ndim == 2 else bias[at]
         # |q · k| is at most the product of the lengths.
         bound = np.vecdot(queries, queries).max() * np.vecdot(keys, keys).max()
-        if not (hides and bound < _TAME * _TAME):
+        if not (hides and bound < _MAX_UNSHIFTED * _MAX_UNSHIFTED):
             m = e.max(axis=-1, keepdims=True)
             m[m == -math.inf] = 0
             e -= m
@@ -109,12 +109,12 @@ def attention_vjp(
     to_q, to_k, to_v = heads.first(*results)
 
     def work(at: slice) -> None:
-        p, slope = ps[at], gs[at]
+        p, grad = ps[at], gs[at]
         d = scratch(p)
         if to_v is not None:
             weights = p if noise is None else np.multiply(p, noises[at], out=d)
-            matmul(_turned(weights), slope, out=to_v[at])
-        matmul(slope, _turned(vs[at]), out=d)
+            matmul(_transposed(weights), grad, out=to_v[at])
+        matmul(grad, _transposed(vs[at]), out=d)
         if noise is not None:
             d *= noises[at]
         d -= np.vecdot(d, p)[..., None]
@@ -123,7 +123,7 @@ def attention_vjp(
             out = matmul(d, ks[at], out=to_q[at])
             out *= scale
         if to_k is not None:
-            out = matmul(_turned(d), qs[at], out=to_k[at])
+            out = matmul(_transposed(d), qs[at], out=to_k[at])
             out *= scale
 
     for_row_blocks(work, heads.count, heads.width, 6 + heads.depth / 2)

@@ -1,8 +1,8 @@
-"""Batch norm on NumPy: two passes over chunks that stay in the cache, shared among threads.
+"""Batch norm on NumPy: two passes over chunks that fit the cache, parallelised over threads.
 
-The first pass takes each chunk's mean and its squares about that mean, which are put together as
-Chan, Golub and LeVeque (1983) do: as exact as two passes over everything. Sums over a chunk are
-products with a vector of ones, the fastest there are.
+The first pass computes each chunk's mean and the sum of squares about it, which are combined as in
+Chan, Golub and LeVeque (1983): as exact as two passes over everything. Sums over a chunk are
+products with a vector of ones, the fastest way to sum.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from xptorch._core.backend import FIRST, LAST
 
 Array = Any
 
-# Elements: with smaller chunks threads wait for each other between calls.
+# Elements; with smaller chunks threads wait for each other between calls.
 _CHUNK = 1 << 19
-_SMALL = 1 << 16  # elements, below which the generic code's fewer calls are faster
-_FAR = 100  # deviations of the mean from 0, from which x must be centred before it is summed
+_SMALL = 1 << 16  # elements below which the generic code, with fewer calls, is faster
+_FAR = 100  # |mean| in standard deviations above which x must be centred before it is summed
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class _Chunks:
     step: int
 
     def within(self, start: int, stop: int) -> Iterator[tuple[int, slice]]:
-        """The numbers and places of some chunks."""
+        """The indices and slices of some chunks."""
         for i in range(start, stop):
             yield i, slice(i * self.step, min((i + 1) * self.step, self.shape[0]))
 
@@ -62,14 +62,14 @@ class _Chunks:
         return columns if self.tiled == 1 else columns.reshape(self.tiled, self.channels).sum(0)
 
     def spread(self, v: Array) -> Array:
-        """One number a channel, shaped to apply to a chunk."""
+        """One value per channel, shaped to broadcast over a chunk."""
         if not self.tiled:
             return v.reshape(self.channels, 1)
         return v if self.tiled == 1 else np.concatenate([v] * self.tiled)
 
 
 def _chunks(a: Array) -> tuple[Array, _Chunks]:
-    """a (n, c, …) in pieces, and how they lie; a copy only where channels lie neither way."""
+    """a (n, c, …) in chunk layout, and the chunks; copied only if its memory has neither layout."""
     n, c = a.shape[:2]
     length = math.prod(a.shape[2:])
     if a.ndim > 2 and a.flags.c_contiguous and length > 1:
@@ -78,16 +78,16 @@ def _chunks(a: Array) -> tuple[Array, _Chunks]:
     rows = n * length
     tiled = tiling(rows, c)
     shape = (rows // tiled, c * tiled)
-    return _laid(a, shape), _Chunks(c, tiled, shape, _step(*shape))
+    return _to_chunk_layout(a, shape), _Chunks(c, tiled, shape, _step(*shape))
 
 
 def _step(rows: int, width: int) -> int:
-    """How many rows a chunk has: there is one for each thread, if not more."""
+    """The number of rows per chunk, so that there is at least one chunk for each thread."""
     most = min(_CHUNK, -(-rows * width // threads()))
     return max(most // width, 1)
 
 
-def _laid(a: Array, shape: tuple[int, ...]) -> Array:
+def _to_chunk_layout(a: Array, shape: tuple[int, ...]) -> Array:
     """a (n, c, …) as an array of that shape: (n, c, length), or rows of channels."""
     if len(shape) == 3:
         return a.reshape(shape)
@@ -98,8 +98,8 @@ def _laid(a: Array, shape: tuple[int, ...]) -> Array:
     return last.reshape(shape)
 
 
-def _as_given(y: Array, shape: tuple[int, ...]) -> Array:
-    """What was laid as _laid does, as (n, c, …)."""
+def _from_chunk_layout(y: Array, shape: tuple[int, ...]) -> Array:
+    """The inverse of `_to_chunk_layout`: y as (n, c, …)."""
     if y.ndim == 3 or len(shape) == 2:
         return y.reshape(shape)
     return y.reshape(shape[0], *shape[2:], shape[1]).transpose(FIRST[len(shape)])
@@ -140,7 +140,7 @@ def batch_norm_forward(
     rstd = 1 / np.sqrt(var + eps)
     seen += [mean.astype(x.dtype), var.astype(x.dtype)]
     y = _affine(x, how, rstd if weight is None else rstd * weight, mean, bias)
-    return _as_given(y, a.shape), (seen[0], rstd.astype(x.dtype))
+    return _from_chunk_layout(y, a.shape), (seen[0], rstd.astype(x.dtype))
 
 
 def _affine(x: Array, how: _Chunks, scale: Array, mean: Array, bias: Array | None) -> Array:
@@ -150,7 +150,7 @@ def _affine(x: Array, how: _Chunks, scale: Array, mean: Array, bias: Array | Non
 
 
 def _combined(how: _Chunks, terms: list[tuple[Array, Array]], shift: Array | None) -> Array:
-    """The sum of arrays, each times one number a channel, and of another number a channel."""
+    """The sum of arrays, each scaled per channel, plus an optional shift per channel."""
     first = terms[0][0]
     y = np.empty(first.shape, first.dtype)
     terms = [(x, how.spread(v.astype(x.dtype))) for x, v in terms]
@@ -181,21 +181,21 @@ def batch_norm_vjp(
     if np.max(np.abs(mean) * rstd) > _FAR:
         return NotImplemented
     x, how = _chunks(a)
-    g = _laid(g, how.shape)
-    to_bias, product = _slopes(g, x, how, mean, rstd)
+    g = _to_chunk_layout(g, how.shape)
+    to_bias, product = _grad_sums(g, x, how, mean, rstd)
     to_a = None
     if needs[0]:
         n = a.size // how.channels
         scale = rstd if weight is None else rstd * weight
         slope = scale * rstd * product / -n
         shift = scale * to_bias / -n - mean * slope
-        to_a = _as_given(_combined(how, [(g, scale), (x, slope)], shift), a.shape)
+        to_a = _from_chunk_layout(_combined(how, [(g, scale), (x, slope)], shift), a.shape)
     to_weight = product.astype(x.dtype) if needs[1] else None
     return to_a, to_weight, to_bias.astype(x.dtype) if needs[2] else None
 
 
-def _slopes(g: Array, x: Array, how: _Chunks, mean: Array, rstd: Array) -> tuple[Array, Array]:
-    """Of each channel the sums of g and of g times the normalised x, in float64."""
+def _grad_sums(g: Array, x: Array, how: _Chunks, mean: Array, rstd: Array) -> tuple[Array, Array]:
+    """The sums per channel of g and of g times the normalised x, in float64."""
     sums, products = np.empty((2, how.count, how.channels))
 
     def measure(start: int, stop: int) -> None:
@@ -215,7 +215,7 @@ def fixed_norm_forward(
     x, how = _chunks(a)
     scale = 1 / np.sqrt(var.astype(np.float64) + eps)
     y = _affine(x, how, scale if weight is None else scale * weight, mean, bias)
-    return _as_given(y, a.shape)
+    return _from_chunk_layout(y, a.shape)
 
 
 def fixed_norm_vjp(
@@ -227,12 +227,12 @@ def fixed_norm_vjp(
     if np.max(np.abs(mean) * rstd) > _FAR:
         return NotImplemented
     x, how = _chunks(a)
-    g = _laid(g, how.shape)
+    g = _to_chunk_layout(g, how.shape)
     to_a = to_weight = to_bias = None
     if needs[0]:
         scale = rstd if weight is None else rstd * weight
-        to_a = _as_given(_combined(how, [(g, scale)], None), a.shape)
+        to_a = _from_chunk_layout(_combined(how, [(g, scale)], None), a.shape)
     if needs[3] or needs[4]:
-        bias, product = (v.astype(x.dtype) for v in _slopes(g, x, how, mean, rstd))
+        bias, product = (v.astype(x.dtype) for v in _grad_sums(g, x, how, mean, rstd))
         to_weight, to_bias = product if needs[3] else None, bias if needs[4] else None
     return to_a, None, None, to_weight, to_bias

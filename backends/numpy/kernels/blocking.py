@@ -1,4 +1,4 @@
-"""How kernels go through large arrays: in parts that keep to the cache, shared among threads."""
+"""How kernels process large arrays: in blocks that fit the cache, parallelised over threads."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from xptorch.backends.numpy.workspace import workspace
 
 from xptorch._core.backend import Array
 
-# Numbers of one NumPy call. One thread alone keeps to its core's own cache. Several would wait for
-# each other's turn in Python with so few; that intermediate results leave the cache costs less.
-_ALONE, _PART = 1 << 17, 1 << 19
+# Elements per NumPy call. A single thread works within its core's own cache. With blocks that small
+# several threads would wait for the interpreter lock; leaving the cache in between costs less.
+_SINGLE_THREAD, _PART = 1 << 17, 1 << 19
 _SCRATCH = 8 * _PART  # bytes
-_PASS = 0.1  # nanoseconds for a number in a multiplication of arrays
+_PASS = 0.1  # nanoseconds per element for a multiplication of arrays
 
-SMALL = 1 << 15  # numbers below which the generic functions are as fast
+SMALL = 1 << 15  # elements below which the generic functions are as fast
 
 
 def for_row_blocks(work: Callable[[slice], None], rows: int, width: int, passes: float) -> None:
-    """Call `work` with slices that together are all rows, on several threads where that pays.
+    """Call `work` with slices that together cover all rows, on several threads if that pays off.
 
     Args:
-        passes: how many multiplications of arrays the work takes as long as.
+        passes: the cost of the work, in elementwise multiplications of arrays.
     """
 
     def part(start: int, stop: int) -> None:
-        step = max((_ALONE if stop - start == rows else _PART) // max(width, 1), 1)
+        step = max((_SINGLE_THREAD if stop - start == rows else _PART) // max(width, 1), 1)
         for first in range(start, stop, step):
             work(slice(first, min(first + step, stop)))
 
@@ -35,7 +35,7 @@ def for_row_blocks(work: Callable[[slice], None], rows: int, width: int, passes:
 
 
 def scratch(like: Array) -> Array:
-    """An array of that shape, dtype and order, valid until the next one is asked for."""
+    """An uninitialised array of that shape and dtype, valid until the next call."""
     if like.nbytes > _SCRATCH:
         return np.empty_like(like)
     (buffer,) = workspace("scratch", lambda: (_aligned(_SCRATCH),))
@@ -43,13 +43,13 @@ def scratch(like: Array) -> Array:
 
 
 def _aligned(size: int) -> Array:
-    """Bytes from the start of a cache line on: elsewhere x · y takes twice as long to write."""
+    """Bytes aligned to a cache line: unaligned, x · y takes twice as long to write."""
     memory = np.empty(size + 64, np.uint8)
     return memory[-memory.ctypes.data % 64 :][:size]
 
 
 def sum_partials(found: dict[int, Array]) -> Array:
-    """The sum of what the parts from those starts on gave: in one order, so that it repeats."""
+    """The sum of the chunks' results, by start: in a fixed order, so that it is reproducible."""
     first, *others = sorted(found)
     result = found[first]
     for start in others:
@@ -63,7 +63,7 @@ def is_eligible(x: Array) -> bool:
 
 
 def as_vectors(out: Array, *arrays: Array) -> list[Array]:
-    """Arrays of one shape as vectors, all in the order of the first, which is dense."""
+    """Arrays of one shape as vectors, all in the memory order of the first, which is dense."""
     vectors = [out.ravel(order="K")]
     for x in arrays:
         if x.strides != out.strides:

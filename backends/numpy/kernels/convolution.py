@@ -1,9 +1,9 @@
-"""Convolution on NumPy: blocks of windows as columns that fit the cache, times a matrix.
+"""Convolution on NumPy: im2col over blocks of windows that fit the cache, then a GEMM.
 
-Images are cut into groups whose columns take about a MiB. A group is copied into the middle of a
+Images are split into groups whose columns take about a MiB. A group is copied into the middle of a
 zero-bordered workspace, its windows into the columns, and one matrix product writes the result in
-place. Columns are made anew for backward: kept, they would take k² times the input's memory.
-Groups are shared among threads, each with a workspace of its own.
+place. Columns are recomputed in backward: saved, they would take k² times the input's memory.
+Groups are parallelised over threads, each with its own workspace.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from xptorch._core.backend import FIRST, LAST
 Array = Any
 Geometry = Any  # of xptorch/ops/layers/convolution.py
 
-_COLUMNS = 5 << 18  # bytes of columns at a time: about what a core's second cache holds
+_COLUMNS = 5 << 18  # bytes of columns at a time: about the size of a core's L2 cache
 _FEW_CHANNELS = 4
 
 
@@ -37,17 +37,17 @@ _FEW_CHANNELS = 4
 
 @dataclass(frozen=True, eq=False)
 class _Plan:
-    """How the windows over n images of c channels are cut into blocks."""
+    """How the windows over n images of c channels are split into blocks."""
 
     how: Geometry
     n: int
     c: int
     point: bool  # windows are the elements themselves
-    few: bool  # columns run along the windows, not inside them: there copies are longer
-    bordered: bool  # there are zeros around images
-    cut: tuple[slice, ...] | None  # what is left of (n, s…) where padding takes away
+    few: bool  # columns run along the windows, not inside them: copied runs are longer then
+    bordered: bool  # images are padded with zeros
+    cut: tuple[slice, ...] | None  # the slices of (n, s…) that negative padding leaves
     group: int  # images in a block
-    rows: int  # of their windows along the first axis
+    rows: int  # of their windows along the first axis, per block
     elements: int  # of all windows
 
     @property
@@ -77,7 +77,7 @@ def _plan(how: Geometry, n: int, c: int, itemsize: int) -> _Plan:
 
 
 def _even(count: int, most: int, workers: int = 1) -> int:
-    """The size of parts of at most that size, all about as large, as many for each worker."""
+    """The size of blocks of at most `most`: about equal, and equally many for each worker."""
     parts = -(-count // max(most, 1))
     if parts > 1:
         parts += -parts % workers
@@ -85,7 +85,7 @@ def _even(count: int, most: int, workers: int = 1) -> int:
 
 
 def _spaces(plan: _Plan, dtype: Any, direct: bool) -> tuple[Any, ...]:
-    """Memory for columns and, unless windows lie directly in x, for a group of padded images:
+    """Memory for columns and, unless windows are views of x itself, for a group of padded images:
     that, its middle, and its windows."""
     how, c = plan.how, plan.c
     width = math.prod(how.counts[1:]) * math.prod(how.kernel) * c
@@ -108,7 +108,7 @@ def _spaces(plan: _Plan, dtype: Any, direct: bool) -> tuple[Any, ...]:
 
 
 def _blocks(plan: _Plan, x: Array, start: int, stop: int) -> Iterator[tuple[Any, Array]]:
-    """Of some groups of x (n, s…, c), block by block: which (images, rows), and their columns."""
+    """For some groups of x (n, s…, c), block by block: the index (images, rows) and the columns."""
     how, few, d = plan.how, plan.few, x.ndim - 2
     if plan.cut is not None:
         x = x[plan.cut]
@@ -144,7 +144,7 @@ def _rows(w: Array, few: bool) -> Array:
 
 
 def _declined(x: Array, w: Array, how: Geometry) -> bool:
-    """Whether it is not for these kernels: groups, other dtypes, nothing to do."""
+    """Whether these kernels do not handle it: groups, other dtypes, empty arrays."""
     return how.groups > 1 or x.dtype != w.dtype or x.dtype.char not in "fd" or not x.size * w.size
 
 
@@ -216,8 +216,8 @@ def _phases(how: Geometry) -> list[tuple[Any, Any, Geometry | None]] | None:
     """A strided convolution's transpose as dense ones, one for each phase of its strides.
 
     Element s·q + a of the padded input meets only the taps r, r + s, … with r = a modulo s. So the
-    elements of a phase are a convolution of g with those taps, backwards, and nothing need be
-    scattered. (taps, places, geometry) of each; no geometry where no tap meets a phase.
+    elements of a phase are a convolution of g with those taps, flipped, without any scatter.
+    Returns (taps, places, geometry) of each phase; no geometry where no tap meets the phase.
     """
     spread = zip(how.stride, how.kernel, how.dilation, strict=True)
     if any(stride > 1 and kernel > 1 and gap > 1 for stride, kernel, gap in spread):
@@ -239,7 +239,7 @@ def _phases(how: Geometry) -> list[tuple[Any, Any, Geometry | None]] | None:
 
 
 def _phases_along(how: Geometry, axis: int) -> Iterator[tuple[slice, slice, _Fit | None]]:
-    """Of one axis: each phase's taps, its places in the input, and how the taps lie over g."""
+    """For one axis: each phase's taps, its slice of the input, and the kernel size and padding."""
     size, stride, kernel = how.size[axis], how.stride[axis], how.kernel[axis]
     for a in range(min(stride, size)):
         offset, first = divmod(a + how.padding[axis][0], stride)

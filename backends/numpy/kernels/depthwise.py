@@ -1,8 +1,8 @@
-"""Convolutions of each channel by itself on NumPy: tap by tap, where a matrix would be overhead.
+"""Depthwise convolutions on NumPy: tap by tap, where a matrix product would be overhead.
 
-Each tap is one multiplication of whole rows (s, c). So that a strided convolution's rows are whole
-too, the workspace keeps the elements along the last axis by phase: those that are 0, 1, … modulo
-the stride lie together, and every tap meets neighbours of one phase.
+Each tap is one multiplication of whole rows (s, c). So that a strided convolution's rows are
+contiguous too, the workspace stores the elements along the last axis by phase: those at positions
+0, 1, … modulo the stride are adjacent, and every tap meets neighbours of one phase.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _BLOCK = 1 << 16  # elements of the output at a time
 
 @dataclass(frozen=True, eq=False)
 class _Plan:
-    """Where n images of c channels, and each tap's elements, lie in the workspace by phases."""
+    """The layout by phases of n images of c channels in the workspace, and each tap's elements."""
 
     how: Geometry
     n: int
@@ -58,7 +58,7 @@ class _Plan:
 
     @cached_property
     def keys(self) -> list[tuple[Any, ...]]:
-        """For each tap what it meets of the workspace (n, s1 …, phases, sd / stride, c)."""
+        """For each tap its index into the workspace (n, s1 …, phases, sd / stride, c)."""
         how = self.how
         found = []
         for taps in product(*map(range, how.kernel)):
@@ -73,7 +73,7 @@ class _Plan:
 
     @cached_property
     def phases(self) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
-        """For each phase its places in the workspace, and in the images."""
+        """For each phase its index into the workspace, and into the images."""
         how = self.how
         before, step = how.padding[-1][0], how.stride[-1]
         rows = [slice(a, a + s) for s, (a, _) in zip(how.size[:-1], how.padding, strict=False)]
@@ -87,7 +87,7 @@ class _Plan:
         return found
 
     def spaces(self, dtype: Any) -> tuple[Array, Array]:
-        """For a group: zeros around its images by phases, and room for one product."""
+        """For a group: a zero-padded workspace by phases, and a buffer for one product."""
         how = self.how
         step = how.stride[-1]
         padded = (*how.padded[:-1], step, -(-how.padded[-1] // step))
@@ -97,12 +97,12 @@ class _Plan:
         )
 
     def filled(self, x: Array) -> tuple[Array, Array]:
-        """This thread's workspace with the images x (n, s…, c) in it, and room for a product."""
-        space, room = workspace((self, x.dtype), self.spaces, x.dtype)
-        space, room = space[: len(x)], room[: len(x)]
+        """This thread's workspace filled with images x (n, s…, c), and a buffer for a product."""
+        space, buffer = workspace((self, x.dtype), self.spaces, x.dtype)
+        space, buffer = space[: len(x)], buffer[: len(x)]
         for to, of in self.phases:
             copy_last(space[to], x[of])
-        return space, room
+        return space, buffer
 
 
 @lru_cache(maxsize=1024)
@@ -117,7 +117,7 @@ def fits(x: Array, w: Array, how: Geometry) -> bool:
 
 
 def _taps(w: Array, how: Geometry) -> Array:
-    """w (c · m, 1, k…) as (k, m, sd, c): for each tap and output of a channel rows to multiply."""
+    """w (c · m, 1, k…) as (k, m, sd, c): row factors for each tap and output of a channel."""
     c = how.groups
     taps = w.reshape(c, w.shape[0] // c, -1).transpose(2, 1, 0)
     rows = (*taps.shape[:2], how.counts[-1], c)
@@ -125,7 +125,7 @@ def _taps(w: Array, how: Geometry) -> Array:
 
 
 def correlate(x: Array, w: Array, b: Array | None, how: Geometry) -> Array:
-    """x (n, c, s…) with each channel's own windows: (n, counts…, o)."""
+    """x (n, c, s…) correlated with each channel's own kernels: (n, counts…, o)."""
     plan, taps = _plan(how, *x.shape[:2]), _taps(w, how)
     outputs = taps.shape[1]
     out = np.empty((plan.n, *how.counts, plan.c, outputs), x.dtype)
@@ -133,12 +133,12 @@ def correlate(x: Array, w: Array, b: Array | None, how: Geometry) -> Array:
 
     def part(start: int, stop: int) -> None:
         for images in plan.images(start, stop):
-            space, room = plan.filled(last[images])
+            space, buffer = plan.filled(last[images])
             for j in range(outputs):
                 y = out[images, ..., j]
                 np.multiply(space[plan.keys[0]], taps[0, j], out=y)
                 for key, tap in zip(plan.keys[1:], taps[1:, j], strict=True):
-                    y += np.multiply(space[key], tap, out=room)
+                    y += np.multiply(space[key], tap, out=buffer)
             if b is not None:
                 out[images] += b.reshape(plan.c, outputs)
 
@@ -147,7 +147,7 @@ def correlate(x: Array, w: Array, b: Array | None, how: Geometry) -> Array:
 
 
 def spread(g: Array, w: Array, how: Geometry) -> Array:
-    """g (n, o, counts…) over the windows: (n, s…, c)."""
+    """The gradient of the input from g (n, o, counts…): (n, s…, c)."""
     plan, taps = _plan(how, g.shape[0], how.groups), _taps(w, how)
     outputs = taps.shape[1]
     out = np.empty((plan.n, *how.size, plan.c), g.dtype)
@@ -155,13 +155,13 @@ def spread(g: Array, w: Array, how: Geometry) -> Array:
     g = g.reshape(*g.shape[:-1], plan.c, outputs)
 
     def part(start: int, stop: int) -> None:
-        space, room = workspace((plan, g.dtype, "spread"), plan.spaces, g.dtype)
+        space, buffer = workspace((plan, g.dtype, "spread"), plan.spaces, g.dtype)
         for images in plan.images(start, stop):
             count = images.stop - images.start
             space[...] = 0
             for j in range(outputs):
                 for key, tap in zip(plan.keys, taps[:, j], strict=True):
-                    space[:count][key] += np.multiply(g[images, ..., j], tap, out=room[:count])
+                    space[:count][key] += np.multiply(g[images, ..., j], tap, out=buffer[:count])
             for to, of in plan.phases:
                 out[images][of] = space[:count][to]
 
@@ -170,7 +170,7 @@ def spread(g: Array, w: Array, how: Geometry) -> Array:
 
 
 def weight(x: Array, g: Array, how: Geometry) -> Array:
-    """How the windows of x (n, c, s…) go with g (n, o, counts…): (o, 1, k…)."""
+    """The gradient of the weight from x (n, c, s…) and g (n, o, counts…): (o, 1, k…)."""
     plan = _plan(how, *x.shape[:2])
     g = channels_last(g)
     g = g.reshape(*g.shape[:-1], plan.c, -1)
@@ -181,12 +181,12 @@ def weight(x: Array, g: Array, how: Geometry) -> Array:
     def part(start: int, stop: int) -> None:
         found = np.zeros((plan.c, outputs, len(plan.keys)), x.dtype)
         for images in plan.images(start, stop):
-            space, room = plan.filled(last[images])
-            rows = room.reshape(-1, width)
+            space, buffer = plan.filled(last[images])
+            rows = buffer.reshape(-1, width)
             ones = np.ones(len(rows), x.dtype)
             for j in range(outputs):
                 for i, key in enumerate(plan.keys):
-                    np.multiply(space[key], g[images, ..., j], out=room)
+                    np.multiply(space[key], g[images, ..., j], out=buffer)
                     found[:, j, i] += (ones @ rows).reshape(-1, plan.c).sum(0)
         sums[start] = found
 

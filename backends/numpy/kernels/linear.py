@@ -1,4 +1,4 @@
-"""Linear layers whose products are worth several threads: one handover for all there is to do."""
+"""Linear layers large enough for several threads: one dispatch for all products."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from xptorch.backends.numpy.parallel import parallel_for
 
 from xptorch._core.backend import Array
 
-_UNITS = 64  # into which the work is cut
-_FEW_ROWS = 256  # up to which a product of that shape takes a quarter less the other way round
+_UNITS = 64  # into which the work is divided
+_FEW_ROWS = 256  # up to which the transposed product takes a quarter less time
 
 
 def _work(a: Array, weight: Array, *others: Any) -> int:
-    """Multiplications, 0 for what is left to the generic functions."""
+    """The number of multiplications; 0 for cases left to the generic functions."""
     work = a.size * weight.shape[0]
     if work < PAYS_FROM or a.dtype.kind != "f" or a.dtype.itemsize == 2:
         return 0
@@ -34,7 +34,7 @@ def linear_forward(a: Array, weight: Array, bias: Any) -> Any:
     result = np.empty((*a.shape[:-1], n_out), a.dtype)
     x, y = a.reshape(-1, n_in), result.reshape(-1, n_out)
 
-    def for_row_blocks(start: int, stop: int) -> None:
+    def by_rows(start: int, stop: int) -> None:
         rows = _cut(len(x), start, stop)
         out = np.matmul(x[rows], weight.T, out=y[rows])
         if bias is not None:
@@ -42,14 +42,14 @@ def linear_forward(a: Array, weight: Array, bias: Any) -> Any:
 
     def by_columns(start: int, stop: int) -> None:
         columns = _cut(n_out, start, stop)
-        turned = np.matmul(weight[columns], x.T).T
+        transposed = np.matmul(weight[columns], x.T).T
         if bias is None:
-            y[:, columns] = turned
-        else:  # the addition turns it back
-            np.add(turned, bias[columns], out=y[:, columns])
+            y[:, columns] = transposed
+        else:  # the addition transposes it back
+            np.add(transposed, bias[columns], out=y[:, columns])
 
     few = len(x) <= _FEW_ROWS and 2 * len(x) <= n_out
-    parallel_for(by_columns if few else for_row_blocks, _UNITS, work * EACH)
+    parallel_for(by_columns if few else by_rows, _UNITS, work * EACH)
     return result
 
 

@@ -1,7 +1,7 @@
 """Layer norm, root-mean-square norm and group norm.
 
-Where a column is applied to a matrix, NumPy's inner loop is one row long. So what is done to rows
-is written as x · A + B with matrices of rank one or two, which come from the BLAS in no more time
+Where a column is broadcast over a matrix, NumPy's inner loop is one row long. So operations on rows
+are computed as x · A + B with matrices of rank one or two, which the BLAS computes in no more time
 than one multiplication of arrays.
 """
 
@@ -20,23 +20,23 @@ from xptorch.backends.numpy.kernels.blocking import (
 
 from xptorch._core.backend import Array
 
-_NARROW = 16  # rows of fewer numbers are left to the generic functions
+_NARROW = 16  # shorter rows are left to the generic functions
 
 
 def _rank_two(a: Any, v: Any, b: Any, w: Any, out: Array) -> Array:
-    """a vᵀ + b wᵀ. (A product with one column alone NumPy does not hand to the BLAS.)"""
+    """a vᵀ + b wᵀ. (NumPy does not call the BLAS for a product with a single column.)"""
     left, right = np.empty((2, out.shape[0]), out.dtype), np.empty((2, out.shape[1]), out.dtype)
     left[0], left[1], right[0], right[1] = a, b, v, w
     return np.matmul(left.T, right, out=out)
 
 
 def _moments(x: Array, ones: Array, eps: float) -> tuple[Array, Array, bool]:
-    """The rows' means and 1 / √(variance + eps), and whether some mean is not small beside it."""
+    """The rows' means and 1 / √(variance + eps), and whether some |mean| exceeds 2 √variance."""
     width = x.shape[1]
     mean = x @ ones / width
     square = np.vecdot(x, x) / width
     variance = square - mean * mean
-    far = bool((variance * 5 < square).any())  # the difference has lost digits
+    far = bool((variance * 5 < square).any())  # cancellation in the difference
     if far:
         centred = x - mean[:, None]
         variance = np.vecdot(centred, centred) / width
@@ -131,29 +131,29 @@ def _backward(
     v = np.ones(width, a.dtype) if weight is None else weight.reshape(-1)
     to_a = np.empty(a.shape, a.dtype) if needs[0] else None
     target = None if to_a is None else to_a.reshape(x.shape)
-    sums: dict[int, Array] = {}  # from each part, for weight and bias
+    sums: dict[int, Array] = {}  # from each block, for weight and bias
 
     def work(rows: slice) -> None:
-        slope, part, r = g[rows], x[rows], rstd[rows]
-        product = np.multiply(slope, part, out=scratch(part))
+        grad, part, r = g[rows], x[rows], rstd[rows]
+        product = np.multiply(grad, part, out=scratch(part))
         if needs[1] or needs[2]:
             shift = 0 if mean is None else mean[rows] * r
-            found = _pair(shift, 1, r) @ slope
+            found = _pair(shift, 1, r) @ grad
             found[0] = r @ product - found[0]
             sums[rows.start] = found
         if target is None:
             return
-        # The rows' mean and variance depend on the rows: what that takes from the gradient.
+        # The terms of the gradient through the rows' mean and variance.
         along = product @ v
-        total = 0 if mean is None else slope @ v
+        total = 0 if mean is None else grad @ v
         m = 0 if mean is None else mean[rows]
-        bend = (along - total * m) * r * r * r / width
+        factor = (along - total * m) * r * r * r / width
         out = _rank_two(r, v, 0, 0, target[rows])
-        out *= slope
-        drift = np.multiply(part, bend[:, None], out=product)
-        out -= drift
+        out *= grad
+        correction = np.multiply(part, factor[:, None], out=product)
+        out -= correction
         if mean is not None:
-            out -= (total * r / width - bend * m)[:, None]
+            out -= (total * r / width - factor * m)[:, None]
 
     for_row_blocks(work, *x.shape, 12)
     if not sums:
@@ -169,21 +169,21 @@ def _pair(a: Any, b: Any, like: Array) -> Array:
 
 def group_norm_forward(a: Array, weight: Any, bias: Any, *, groups: int, eps: float) -> Any:
     n, c = a.shape[:2]
-    size = a.size // (n * c)  # numbers of a channel
+    size = a.size // (n * c)  # elements per channel
     if not _handles(a, size, weight, bias):
         return NotImplemented
-    each = c // groups  # channels of a group
+    each = c // groups  # channels per group
     result = np.empty(a.shape, a.dtype)
     x, y = a.reshape(n * groups, -1), result.reshape(n * groups, -1)
     mean, rstd = np.empty((2, n * groups), a.dtype)
     ones = np.ones(x.shape[1], a.dtype)
-    gains = _by_group(weight, 1, n * groups, each, a.dtype)
+    weights = _by_group(weight, 1, n * groups, each, a.dtype)
     shifts = _by_group(bias, 0, n * groups, each, a.dtype)
 
     def work(rows: slice) -> None:
         part = x[rows]
         mean[rows], rstd[rows], far = _moments(part, ones, eps)
-        scale = rstd[rows, None] * gains[rows]
+        scale = rstd[rows, None] * weights[rows]
         channels, out = part.reshape(-1, each, size), y[rows].reshape(-1, each, size)
         if far:
             np.subtract(channels, mean[rows, None, None], out=out)
@@ -208,50 +208,50 @@ def group_norm_vjp(g: Array, needs: Any, a: Array, weight: Any, aux: Any, groups
     g, x = g.reshape(n * groups, each, size), a.reshape(n * groups, each, size)
     to_a = np.empty(a.shape, a.dtype) if needs[0] else None
     target = None if to_a is None else to_a.reshape(x.shape)
-    gains = _by_group(weight, 1, n * groups, each, a.dtype)
+    weights = _by_group(weight, 1, n * groups, each, a.dtype)
     sums, products = np.empty((2, n * groups, each), a.dtype)
     ones = np.ones(size, a.dtype)
 
     def work(rows: slice) -> None:
-        slope, part, v, m, r = g[rows], x[rows], gains[rows], mean[rows], rstd[rows]
-        np.matmul(slope, ones, out=sums[rows])
-        np.vecdot(slope, part, out=products[rows])
+        grad, part, v, m, r = g[rows], x[rows], weights[rows], mean[rows], rstd[rows]
+        np.matmul(grad, ones, out=sums[rows])
+        np.vecdot(grad, part, out=products[rows])
         if target is None:
             return
-        out = np.multiply(slope, (r[:, None] * v)[:, :, None], out=target[rows])
-        bend, offset = _group_drift(sums[rows], products[rows], v, m, r, width)
-        drift = np.multiply(part, bend[:, None, None], out=scratch(part))
-        drift += offset[:, None, None]
-        out -= drift
+        out = np.multiply(grad, (r[:, None] * v)[:, :, None], out=target[rows])
+        factor, offset = _group_correction(sums[rows], products[rows], v, m, r, width)
+        correction = np.multiply(part, factor[:, None, None], out=scratch(part))
+        correction += offset[:, None, None]
+        out -= correction
 
     for_row_blocks(work, n * groups, width, 9)
     return to_a, *_group_gradients(needs, sums, products, mean, rstd, c)
 
 
 def _by_group(v: Array | None, default: float, rows: int, each: int, dtype: Any) -> Array:
-    """A number of each channel as (rows, each): for all groups of all images their channels."""
+    """A vector of channels as (rows, each): the channels of each group, for all images."""
     if v is None:
         return np.full((rows, each), default, dtype)
     return np.tile(v.reshape(-1, each), (rows * each // v.size, 1))
 
 
-def _group_drift(
-    sums: Array, products: Array, gains: Array, mean: Array, rstd: Array, width: int
+def _group_correction(
+    sums: Array, products: Array, weights: Array, mean: Array, rstd: Array, width: int
 ) -> tuple[Array, Array]:
-    """What of each group goes back through its moments: x · the first + the second.
+    """Each group's gradient through its moments, to subtract: x · the first + the second.
 
     Args:
         sums, products: of the gradient, and of the gradient times x, by group and channel.
     """
-    total, along = np.vecdot(sums, gains), np.vecdot(products, gains)
-    bend = (along - total * mean) * rstd * rstd * rstd / width
-    return bend, total * rstd / width - bend * mean
+    total, along = np.vecdot(sums, weights), np.vecdot(products, weights)
+    factor = (along - total * mean) * rstd * rstd * rstd / width
+    return factor, total * rstd / width - factor * mean
 
 
 def _group_gradients(
     needs: Any, sums: Array, products: Array, mean: Array, rstd: Array, channels: int
 ) -> tuple[Array | None, Array | None]:
-    """The gradients of weight and bias, where they are asked for, from the same."""
+    """The gradients of weight and bias, where requested, from the same sums."""
     to_weight = to_bias = None
     if needs[1]:
         centred = (products - mean[:, None] * sums) * rstd[:, None]

@@ -1,6 +1,6 @@
-"""Max-pooling on NumPy: as over `xp`, axis after axis, but groups of images at a time.
+"""Max-pooling on NumPy: axis by axis, like the generic function, but groups of images at a time.
 
-Groups are shared among threads, each with a workspace of its own.
+Groups are parallelised over threads, each with its own workspace.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ Array = Any
 Geometry = Any  # of xptorch/ops/layers/convolution.py
 Key = tuple[Any, ...]
 
-_GROUP = 1 << 20  # elements: smaller ones lose more to calls than the cache gains
+_GROUP = 1 << 20  # elements: smaller groups lose more to call overhead than the cache saves
 _WORDS = {4: np.int32, 8: np.int64}
 
 
 def _groups(how: Geometry, n: int, c: int) -> int:
-    """How many groups of images there are: one for each thread, if not more."""
+    """The number of groups of images: one for each thread, if they are large enough, or more."""
     elements = n * c * math.prod(how.padded)
     return min(max(elements // _GROUP, min(threads(), 2 * elements // _GROUP), 1), n)
 
@@ -35,7 +35,7 @@ def _declined(x: Array, how: Geometry) -> bool:
 
 
 def _padded(x: Array, how: Geometry, lowest: float) -> Array:
-    """Images (n, s…, c) with their padding, in this thread's workspace where there is any."""
+    """Images (n, s…, c) with their padding, in this thread's workspace if there is any."""
     if not any(a or b for a, b in how.padding):
         return x
     shape = (len(x), *how.padded, x.shape[-1])
@@ -46,7 +46,7 @@ def _padded(x: Array, how: Geometry, lowest: float) -> Array:
 
 
 def _maximum(x: Array, keys: tuple[Key, ...], out: Array) -> None:
-    """The maximum of what the taps along one axis meet."""
+    """The maximum over the taps along one axis."""
     if len(keys) == 1:
         out[...] = x[keys[0]]
         return
@@ -107,19 +107,19 @@ def spread_max(g: Array, x: Array, *, maxima: list[Array], how: Geometry, lowest
 
 
 def _spread_axis(g: Array, x: Array, most: Array, how: Geometry, axis: int) -> Array:
-    """g where along one axis of x its maxima were met first (NaN: by the last tap)."""
+    """g scattered along one axis of x to the first tap at the maximum (NaN: to the last tap)."""
     keys, step = how.taps[axis], how.stride[axis]
     shapes = x.shape, g.shape
-    out, bits, left, mask = workspace((how, axis, shapes, x.dtype), _rooms, *shapes, x.dtype)
+    out, bits, left, mask = workspace((how, axis, shapes, x.dtype), _buffers, *shapes, x.dtype)
     out[...] = 0
     left[...] = g.view(left.dtype)
     met = set()
     for tap, key in enumerate(keys):
         if tap < len(keys) - 1:
             np.equal(x[key], most, out=mask)
-            # In a window of nothing but −∞ the padding would be the first.
+            # In a window of only −∞ the padding would come first.
             mask[(*(slice(None),) * (axis + 1), slice(how.on_padding(axis, tap)))] = False
-            # All bits of g or none: what is left out may be infinite.
+            # All bits of g or none, not a product: the values masked out may be infinite.
             np.negative(mask.view(np.int8), out=bits, dtype=bits.dtype)
             bits &= left
             left ^= bits
@@ -128,12 +128,12 @@ def _spread_axis(g: Array, x: Array, most: Array, how: Geometry, axis: int) -> A
         residue = tap * how.dilation[axis] % step
         if residue in met:
             out[key] += bits.view(x.dtype)
-        else:  # there is nothing yet
+        else:  # nothing has been added there yet
             out[key] = bits.view(x.dtype)
             met.add(residue)
     return out
 
 
-def _rooms(whole: tuple[int, ...], part: tuple[int, ...], dtype: Any) -> tuple[Array, ...]:
+def _buffers(whole: tuple[int, ...], part: tuple[int, ...], dtype: Any) -> tuple[Array, ...]:
     bits, left = (np.empty(part, _WORDS[dtype.itemsize]) for _ in range(2))
     return np.empty(whole, dtype), bits, left, np.empty(part, bool)

@@ -1,8 +1,9 @@
-"""Recurrent layers on plain batches: steps that write to memory laid out beforehand.
+"""Recurrent layers on plain batches: steps that write to preallocated memory.
 
 Within a step the arrays stay in the cache; fresh ones would cost as much as the arithmetic. Gates
-are taken apart before that: on parts of rows it takes three times as long. A slope is taken apart,
-too, as in d σ (1 − σ) = e − e σ with e = d σ: a pass less, and none with a number.
+are copied to separate arrays first: on slices of rows the arithmetic takes three times as long.
+Gradients are rewritten, too, as d σ (1 − σ) = e − e σ with e = d σ: a pass less, and none with a
+scalar operand.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ def _given(x: Array, w_ih: Array, bias: Any) -> Array:
     return y
 
 
-def _calm(n: int, w_hh: Array) -> contextlib.AbstractContextManager[None]:
-    """Keep small products on one thread: asked for once, not in each of them."""
+def _serial_if_small(n: int, w_hh: Array) -> contextlib.AbstractContextManager[None]:
+    """Limit small products to one thread: set once, not in each of them."""
     return one_thread if n * w_hh.size < PAYS_FROM else contextlib.nullcontext()
 
 
@@ -83,12 +84,12 @@ def rnn_forward(
 ) -> Any:
     if relu or not _handles(sizes, x, h, w_ih, w_hh, b_ih, b_hh):
         return NotImplemented
-    steps, turned = _Steps(sizes, reverse), np.ascontiguousarray(w_hh.T)
+    steps, transposed = _Steps(sizes, reverse), np.ascontiguousarray(w_hh.T)
     given = _given(x, w_ih, None if b_ih is None else b_ih + b_hh)
     before, after = steps.state(h)
-    with _calm(sizes[0], w_hh):
+    with _serial_if_small(sizes[0], w_hh):
         for old, y, z in zip(*map(steps.of, (before, after, given)), strict=True):
-            matmul(old, turned, out=y)
+            matmul(old, transposed, out=y)
             np.add(y, z, out=y)
             np.tanh(y, out=y)
     return (after.copy(), y.copy()), (before, after)
@@ -98,13 +99,13 @@ def rnn_back(g: Any, w_hh: Array, aux: Any, *, sizes: Sizes, reverse: bool, relu
     if relu or not _handles(sizes, *g, w_hh, *aux):
         return NotImplemented
     steps, dh, u = _Steps(sizes, not reverse), g[1].copy(), np.empty_like(aux[1])
-    with _calm(sizes[0], w_hh):
-        for to_y, y, slope in zip(*map(steps.of, (g[0], aux[1], u)), strict=True):
+    with _serial_if_small(sizes[0], w_hh):
+        for to_y, y, grad in zip(*map(steps.of, (g[0], aux[1], u)), strict=True):
             np.add(dh, to_y, out=dh)
-            np.multiply(dh, y, out=slope)
-            np.multiply(slope, y, out=slope)
-            np.subtract(dh, slope, out=slope)
-            matmul(slope, w_hh, out=dh)
+            np.multiply(dh, y, out=grad)
+            np.multiply(grad, y, out=grad)
+            np.subtract(dh, grad, out=grad)
+            matmul(grad, w_hh, out=dh)
     return u, dh
 
 
@@ -123,44 +124,44 @@ def lstm_forward(
 ) -> Any:
     if w_hr is not None or not _handles(sizes, x, h, c, w_ih, w_hh, b_ih, b_hh):
         return NotImplemented
-    steps, turned = _Steps(sizes, reverse), np.ascontiguousarray(w_hh.T)
+    steps, transposed = _Steps(sizes, reverse), np.ascontiguousarray(w_hh.T)
     values = _given(x, w_ih, None if b_ih is None else b_ih + b_hh)
     half = np.tile(np.repeat(np.array([0.5, 0.5, 1, 0.5], c.dtype), c.shape[1]), (len(h), 1))
     rest, product = 1 - half, np.empty_like(half)
     (before, after), (cell, cell_after) = steps.state(h), steps.state(c)
-    bent, gates = np.empty_like(after), np.empty((4, *c.shape), c.dtype)
+    tanh_cell, gates = np.empty_like(after), np.empty((4, *c.shape), c.dtype)
     i, f, gate, o = gates
-    rows = map(steps.of, (before, after, values, cell, cell_after, bent))
-    with _calm(sizes[0], w_hh):
-        for old, y, a, was, now, b, apart in zip(*rows, steps.gates(values, 4), strict=True):
-            matmul(old, turned, out=product)
+    rows = map(steps.of, (before, after, values, cell, cell_after, tanh_cell))
+    with _serial_if_small(sizes[0], w_hh):
+        for old, y, a, was, now, b, split in zip(*rows, steps.gates(values, 4), strict=True):
+            matmul(old, transposed, out=product)
             np.add(a, product, out=a)
-            # σ(z) = ½ tanh(½ z) + ½, so that one tanh does for all four gates.
+            # σ(z) = ½ tanh(½ z) + ½, so that one tanh call serves all four gates.
             np.multiply(a, half, out=a)
             np.tanh(a, out=a)
             np.multiply(a, half, out=a)
             np.add(a, rest, out=a)
-            np.copyto(gates, apart)
+            np.copyto(gates, split)
             np.multiply(f, was, out=now)
             np.multiply(i, gate, out=i)
             np.add(now, i, out=now)
             np.tanh(now, out=b)
             np.multiply(o, b, out=y)
-    return (after.copy(), y.copy(), now.copy()), (before, cell, values, bent, after)
+    return (after.copy(), y.copy(), now.copy()), (before, cell, values, tanh_cell, after)
 
 
 def lstm_back(g: Any, w_hh: Array, w_hr: Any, aux: Any, *, sizes: Sizes, reverse: bool) -> Any:
     if w_hr is not None or not _handles(sizes, *g, w_hh, *aux):
         return NotImplemented
     steps, dh, dc = _Steps(sizes, not reverse), g[1].copy(), g[2].copy()
-    _, cell, values, bent, out = aux
+    _, cell, values, tanh_cell, out = aux
     u = np.empty_like(values)
     d, e, *_ = space = np.empty((10, *dh.shape), dh.dtype)
     gates, to_gates = space[2:6], space[6:]
     (i, f, gate, o), (to_i, to_f, to_gate, to_o) = gates, to_gates
-    rows = map(steps.of, (g[0], cell, bent, out, u))
-    with _calm(sizes[0], w_hh):
-        for to_y, was, b, y, side, apart, a in zip(
+    rows = map(steps.of, (g[0], cell, tanh_cell, out, u))
+    with _serial_if_small(sizes[0], w_hh):
+        for to_y, was, b, y, side, split, a in zip(
             *rows, steps.gates(u, 4), steps.gates(values, 4), strict=True
         ):
             np.copyto(gates, a)
@@ -182,7 +183,7 @@ def lstm_back(g: Any, w_hh: Array, w_hr: Any, aux: Any, *, sizes: Sizes, reverse
             np.multiply(dc, was, out=d)
             np.multiply(d, f, out=e)
             np.subtract(d, e, out=to_f)
-            np.copyto(apart, to_gates)
+            np.copyto(split, to_gates)
             matmul(side, w_hh, out=dh)
     return u, None, dh, dc
 
@@ -200,23 +201,23 @@ def gru_forward(
 ) -> Any:
     if not _handles(sizes, x, h, w_ih, w_hh, b_ih, b_hh):
         return NotImplemented
-    steps, turned = _Steps(sizes, reverse), np.ascontiguousarray(w_hh.T)
+    steps, transposed = _Steps(sizes, reverse), np.ascontiguousarray(w_hh.T)
     given, wide = _given(x, w_ih, b_ih), 2 * h.shape[1]
     before, after = steps.state(h)
     values, new, of_h = np.empty((len(given), wide), h.dtype), *np.empty((2, *after.shape), h.dtype)
     side, bias = np.empty((len(h), given.shape[1]), h.dtype), 0 if b_hh is None else b_hh
     reset, keep = gates = np.empty((2, *h.shape), h.dtype)
     rows = map(steps.of, (before, after, given, values, new, of_h))
-    with _calm(sizes[0], w_hh):
-        for old, y, z, a, n, own, apart in zip(*rows, steps.gates(values, 2), strict=True):
-            matmul(old, turned, out=side)
+    with _serial_if_small(sizes[0], w_hh):
+        for old, y, z, a, n, own, split in zip(*rows, steps.gates(values, 2), strict=True):
+            matmul(old, transposed, out=side)
             np.add(side, bias, out=side)
             np.add(z[:, :wide], side[:, :wide], out=a)
             np.multiply(a, 0.5, out=a)
             np.tanh(a, out=a)
             np.multiply(a, 0.5, out=a)
             np.add(a, 0.5, out=a)
-            np.copyto(gates, apart)
+            np.copyto(gates, split)
             np.copyto(own, side[:, wide:])
             np.multiply(reset, own, out=n)
             np.add(n, z[:, wide:], out=n)
@@ -236,9 +237,9 @@ def gru_back(g: Any, w_hh: Array, aux: Any, *, sizes: Sizes, reverse: bool) -> A
     d, e, stays, *_ = space = np.empty((9, *dh.shape), dh.dtype)
     (reset, keep), (to_reset, to_keep, to_own, to_new) = gates, to_gates = space[3:5], space[5:]
     rows = map(steps.of, (g[0], before, new, of_h, own))
-    apart = steps.gates(values, 2), steps.gates(own, 3), steps.gates(u, 3)
-    with _calm(sizes[0], w_hh):
-        for to_y, old, n, own_n, side, a, to_h, to_x in zip(*rows, *apart, strict=True):
+    split = steps.gates(values, 2), steps.gates(own, 3), steps.gates(u, 3)
+    with _serial_if_small(sizes[0], w_hh):
+        for to_y, old, n, own_n, side, a, to_h, to_x in zip(*rows, *split, strict=True):
             np.copyto(gates, a)
             np.add(dh, to_y, out=dh)
             np.multiply(dh, keep, out=stays)

@@ -9,9 +9,9 @@ from xptorch.backends.numpy.kernels.blocking import for_row_blocks, is_eligible,
 
 from xptorch._core.backend import Array
 
-# Between such sums neither exp of the numbers as they are nor its logarithm loses digits.
+# With sums in this range, neither exp of the unshifted values nor its logarithm loses digits.
 _LEAST, _MOST = 1e-3, 1e6
-_NARROW = 16  # rows of fewer numbers are left to the generic functions
+_NARROW = 16  # shorter rows are left to the generic functions
 
 
 def _handles(axis: int, x: Array, *others: Array) -> bool:
@@ -24,9 +24,9 @@ def _handles(axis: int, x: Array, *others: Array) -> bool:
 
 
 def _exps(x: Array, out: Array, sums: Array) -> Any:
-    """exp(x − shift) into `out` and its rows' sums; returns the rows' shifts, 0 where none need be.
+    """exp(x − shift) into `out` and the row sums; returns the rows' shifts, 0 if none is needed.
 
-    The maxima of rows, which are a shift that always does, take longer than all the rest.
+    The row maxima, a shift that is always safe, take longer than all the rest.
     """
     ones = np.ones(x.shape[1], x.dtype)
     np.matmul(np.exp(x, out=out), ones, out=sums)
@@ -62,13 +62,13 @@ def softmax_slope(g: Array, y: Array, axis: int) -> Any:
     if not _handles(axis, y, g):
         return NotImplemented
     result = np.empty(y.shape, y.dtype)
-    slope, p, to_a = _matrices(g, y, result)
+    grad, p, to_a = _matrices(g, y, result)
 
     def work(rows: slice) -> None:
-        parallel_for, out = p[rows], to_a[rows]
-        np.copyto(out, slope[rows])
-        out -= np.vecdot(slope[rows], parallel_for)[:, None]
-        out *= parallel_for
+        probs, out = p[rows], to_a[rows]
+        np.copyto(out, grad[rows])
+        out -= np.vecdot(grad[rows], probs)[:, None]
+        out *= probs
 
     for_row_blocks(work, *p.shape, 4)
     return result
@@ -95,13 +95,13 @@ def log_softmax_slope(g: Array, y: Array, axis: int) -> Any:
     if not _handles(axis, y, g):
         return NotImplemented
     result = np.empty(y.shape, y.dtype)
-    slope, logs, to_a = _matrices(g, y, result)
+    grad, logs, to_a = _matrices(g, y, result)
     ones = np.ones((logs.shape[1], 1), y.dtype)
 
     def work(rows: slice) -> None:
         out = np.exp(logs[rows], out=to_a[rows])
-        out *= slope[rows] @ -ones
-        out += slope[rows]
+        out *= grad[rows] @ -ones
+        out += grad[rows]
 
     for_row_blocks(work, *logs.shape, 8)
     return result
@@ -130,7 +130,7 @@ def cross_entropy_forward(
 
 
 def _reduced(losses: Array, kept: tuple[Any, ...], reduction: str) -> tuple[Array, Any]:
-    """The losses, their sum or mean, and what is kept, with what the mean was divided by."""
+    """The losses, their sum or mean, and what is saved, with the mean's divisor."""
     if reduction == "none":
         return losses, (*kept, None)
     total = np.add.reduce(losses)
@@ -143,8 +143,8 @@ def cross_entropy_vjp(g: Array, needs: Any, a_shape: tuple[int, ...], aux: Any) 
     exps, total, at, w, count = aux
     if w is not None or len(a_shape) != 2 or not is_eligible(exps):
         return NotImplemented
-    slope = np.asarray(g if count is None else g / count)
-    factor = (slope / total)[:, None]
+    grad = np.asarray(g if count is None else g / count)
+    factor = (grad / total)[:, None]
     d = np.empty_like(exps)
 
     def work(rows: slice) -> None:
@@ -152,5 +152,5 @@ def cross_entropy_vjp(g: Array, needs: Any, a_shape: tuple[int, ...], aux: Any) 
 
     for_row_blocks(work, *exps.shape, 2)
     flat = d.reshape(-1)
-    flat[at] -= slope
+    flat[at] -= grad
     return d, None, None

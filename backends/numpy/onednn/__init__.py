@@ -1,7 +1,7 @@
-"""oneDNN's kernels: those of NumPy's that the library does faster, where it is installed.
+"""oneDNN's kernels: those for which the library is faster than NumPy, where it is installed.
 
-Each stands before NumPy's kernel of the same name and leaves to it what it returns NotImplemented
-for: other dtypes than float32, and too little work.
+Each is tried before NumPy's kernel of the same name and returns NotImplemented for what it leaves
+to it: dtypes other than float32, and too little work.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def kernels() -> Kernels:
 
 
 def with_fallback(others: Kernels) -> Kernels:
-    """Kernels with oneDNN's tried first, if it is installed."""
+    """The kernels, with oneDNN's tried first if it is installed."""
     if not _installed():
         return others
     return others | {

@@ -1,4 +1,4 @@
-"""Convolution: images channels last, weights in oneDNN's own order, into which they are copied."""
+"""Convolution: images channels last, weights copied to oneDNN's own memory format."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PAYS_FROM = 100_000  # multiplications
 
 
 class _Product:
-    """One of a convolution's three products, and the copy of the weights that goes with it."""
+    """One of a convolution's three products, and the reorder of its weights."""
 
     def __init__(self, kind: str, how: Geometry, n: int, c: int, o: int, biased: bool) -> None:
         g = how.groups
@@ -50,7 +50,7 @@ class _Product:
         self.copy = dnn.reorder(*ends)
 
     def packed(self) -> Array:
-        """Room for weights in oneDNN's order."""
+        """An empty buffer for weights in oneDNN's format."""
         return np.empty(self.bytes, np.uint8)
 
 
@@ -64,7 +64,7 @@ def _product(
 def _found(
     kind: str, how: Geometry, x: Array, c: int, o: int, *others: Array | None
 ) -> _Product | None:
-    """The product, if oneDNN is there, is worth it, and can do it."""
+    """The product, if oneDNN is available, pays off and supports it; else None."""
     n = x.shape[0]
     work = n * math.prod(how.counts) * math.prod(how.kernel) * (c * o // how.groups)
     if not dnn.handles(work >= _PAYS_FROM, x, *others) or min(map(min, how.padding)) < 0:

@@ -1,6 +1,6 @@
 """GELU, SiLU, sigmoid and tanh.
 
-oneDNN's derivatives of GELU and SiLU want the input: that is what is kept for them.
+oneDNN's derivatives of GELU and SiLU take the input, so that is what forward saves.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from xptorch.backends.numpy.onednn import library as dnn
 
 from xptorch._core.backend import Array
 
-_PAYS_FROM = 1 << 13  # numbers
-_PASSES = 3  # about how many simple passes over the numbers one of these takes as long as
+_PAYS_FROM = 1 << 13  # elements
+_PASSES = 3  # about the cost of one of these functions, in simple passes over the elements
 # dnnl_alg_kind_t
 _LOGISTIC, _GELU_TANH, _SWISH, _GELU_ERF = 0x29, 0x2B, 0x2C, 0x31
 _TANH_OF_RESULT, _LOGISTIC_OF_RESULT = 0x101, 0x104
 
 
 class _Input(NamedTuple):
-    """What a forward of oneDNN's keeps."""
+    """What oneDNN's forward saves."""
 
     a: Array
 
 
 @dnn.kept
 def _eltwise(kind: int, size: int, threads: int) -> tuple[dnn.Primitive, dnn.Primitive]:
-    """A function's forward and backward; the latter may go by the function's result."""
+    """A function's forward and backward; the latter may take the result instead of the input."""
     x, options = dnn.dense((size,)), (c_float(1), c_float(0))
     forward = dnn.describe("eltwise_forward", dnn.FORWARD, kind, x, x, *options)
     backward = dnn.describe("eltwise_backward", kind, x, x, x, *options, forward)
@@ -61,8 +61,8 @@ def _backward(kind: int, g: Array, kept: Array) -> Any:
     if built is None:
         return NotImplemented
     to_a = np.empty_like(kept)
-    out, x, slope = as_vectors(to_a, kept, g)
-    built[1](x, slope, out)
+    out, x, grad = as_vectors(to_a, kept, g)
+    built[1](x, grad, out)
     return to_a
 
 

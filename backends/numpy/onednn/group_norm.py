@@ -1,4 +1,4 @@
-"""Group norm: the sums by NumPy, what is done to each number by oneDNN."""
+"""Group norm: sums by NumPy, elementwise operations by oneDNN."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from xptorch.backends.numpy.onednn import library as dnn
 
 from xptorch._core.backend import Array
 
-_PAYS_FROM = 1 << 16  # numbers
+_PAYS_FROM = 1 << 16  # elements
 
 
 @dnn.kept
@@ -22,7 +22,7 @@ def _built(rows: int, width: int, threads: int) -> tuple[dnn.Primitive, dnn.Prim
 
 
 def _found(a: Array, groups: int, *others: Array | None) -> Any:
-    """The primitives for a (n, c, s…), and how its groups, channels and numbers lie."""
+    """The primitives for a (n, c, s…), and its shape (n · groups, channels per group, elements)."""
     if not dnn.handles(a.size >= _PAYS_FROM, a, *others) or not a.flags.c_contiguous:
         return None
     n, c = a.shape[:2]
@@ -55,16 +55,18 @@ def group_norm_vjp(
         return NotImplemented
     (affine, less), shape = found
     mean, rstd = aux
-    slope = np.ascontiguousarray(g)
+    grad = np.ascontiguousarray(g)
     with openblas.one_thread:
-        sums = slope.reshape(shape) @ np.ones(shape[2], np.float32)
-        products = np.vecdot(slope.reshape(shape), a.reshape(shape))
+        sums = grad.reshape(shape) @ np.ones(shape[2], np.float32)
+        products = np.vecdot(grad.reshape(shape), a.reshape(shape))
     to_a = None
     if needs[0]:
-        gains = normalization._by_group(weight, 1, *shape[:2], np.float32)
-        drift = normalization._group_drift(sums, products, gains, mean, rstd, shape[1] * shape[2])
-        bend, offset = (np.repeat(v, shape[1]) for v in drift)
+        weights = normalization._by_group(weight, 1, *shape[:2], np.float32)
+        correction = normalization._group_correction(
+            sums, products, weights, mean, rstd, shape[1] * shape[2]
+        )
+        factor, offset = (np.repeat(v, shape[1]) for v in correction)
         to_a = np.empty(a.shape, np.float32)
-        affine(a, bend, to_a, offset)
-        less(slope, rstd[:, None] * gains, to_a, to_a)
+        affine(a, factor, to_a, offset)
+        less(grad, rstd[:, None] * weights, to_a, to_a)
     return to_a, *normalization._group_gradients(needs, sums, products, mean, rstd, a.shape[1])

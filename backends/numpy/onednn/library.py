@@ -1,10 +1,10 @@
 """oneDNN through ctypes: https://oneapi-src.github.io/oneDNN/v3.2/ (oneapi/dnnl/dnnl.h).
 
-A primitive is built once for shapes, orders of memory and a number of threads, which costs
-milliseconds; to execute it costs microseconds. Whoever builds one keeps it for the next call.
+A primitive is built once per shapes, memory layouts and number of threads, which costs
+milliseconds; executing it costs microseconds. So primitives are cached for the next call.
 
-libgomp's threads wait for the next call awake, for some milliseconds. Shorter waits made whole
-training steps no faster; OMP_WAIT_POLICY and GOMP_SPINCOUNT change it.
+libgomp's threads spin for some milliseconds while they wait for the next call. Shorter waits made
+whole training steps no faster; OMP_WAIT_POLICY and GOMP_SPINCOUNT change it.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ FORWARD, BACKWARD = 64, 128  # dnnl_prop_kind_t
 SRC, DST, WEIGHTS, BIAS, MEAN, VARIANCE, SCALE, SHIFT = 1, 17, 33, 41, 49, 50, 51, 52
 WORKSPACE, DIFF_SRC, DIFF_DST, DIFF_WEIGHTS, DIFF_SCALE, DIFF_SHIFT = 64, 129, 145, 161, 255, 256
 
-_HEAD = object.__basicsize__  # where an ndarray keeps the address of its memory
+_HEAD = object.__basicsize__  # offset at which an ndarray stores its data pointer
 
 
 class Unsupported(Exception):
-    """The library has no fast way to do it."""
+    """The library has no fast implementation of it."""
 
 
 # ---- the library
@@ -53,12 +53,12 @@ class _Library:
 
     def __init__(self, path: str) -> None:
         self.c = ctypes.CDLL(path)
-        quick = ctypes.PyDLL(path)  # for calls too short to let other Python threads run meanwhile
+        quick = ctypes.PyDLL(path)  # for calls too short to release the interpreter lock
         version = self.c.dnnl_version
         version.restype = ctypes.POINTER(c_int)
         if version()[0] != 3:
             raise OSError(f"{path} is oneDNN {version()[0]}, not 3")
-        self.lock = threading.Lock()  # a primitive is told its arrays before it is executed
+        self.lock = threading.Lock()  # a primitive's arrays are set before it is executed
         self.c.dnnl_primitive_desc_query_md.restype = c_void_p
         self.c.dnnl_memory_desc_get_size.restype = c_size_t
         self.engine, self.stream = c_void_p(), c_void_p()
@@ -68,7 +68,7 @@ class _Library:
         self.set_handle.argtypes = c_void_p, c_void_p
         self.run = self.c.dnnl_primitive_execute
         self.run.argtypes = c_void_p, c_void_p, c_int, c_void_p
-        self.set_threads = quick.omp_set_num_threads  # of libgomp, for the thread that asks
+        self.set_threads = quick.omp_set_num_threads  # of libgomp, for the calling thread
         self.set_threads.argtypes = (c_int,)
         self.get_threads = quick.omp_get_max_threads
         self.team = Team(self.c, quick)
@@ -78,19 +78,19 @@ class _Library:
         self.sgemm.argtypes += c_float, *matrix
 
     def multiply(self, a: Array, b: Array, out: Array, add: bool = False) -> None:
-        """out = a @ b, or out += a @ b: matrices of float32, dense, or turned and dense."""
+        """out = a @ b, or out += a @ b: matrices of float32, dense in C or Fortran order."""
         (m, k), n = a.shape, b.shape[1]
-        # A matrix turned or not: which it is, where it lies, and how long its lines are.
-        a_turned, a_line = (b"N", k) if a.flags.c_contiguous else (b"T", m)
-        b_turned, b_line = (b"N", n) if b.flags.c_contiguous else (b"T", k)
+        # For each matrix: whether it is transposed, its leading dimension, and its address.
+        trans_a, a_line = (b"N", k) if a.flags.c_contiguous else (b"T", m)
+        trans_b, b_line = (b"N", n) if b.flags.c_contiguous else (b"T", k)
         first, second = (address(a), a_line), (address(b), b_line)
         with self.lock:
             self.set_threads(threads(m * n * k // PRODUCT))
-            check(self.sgemm(a_turned, b_turned, m, n, k, 1, *first, *second, add, address(out), n))
+            check(self.sgemm(trans_a, trans_b, m, n, k, 1, *first, *second, add, address(out), n))
 
 
 def address(x: Array) -> int:
-    """Where an array's memory begins; `x.ctypes.data` takes eight times as long."""
+    """The address of an array's data; `x.ctypes.data` takes eight times as long."""
     return c_void_p.from_address(id(x) + _HEAD).value or 0
 
 
@@ -101,7 +101,7 @@ def check(status: int) -> None:
 
 @cache
 def library() -> _Library | None:
-    """oneDNN, loaded and tried out at the first call; None where it is not to be used."""
+    """oneDNN, loaded and checked at the first call; None where it is not to be used."""
     if os.environ.get("XPTORCH_ONEDNN") == "0" or sys.implementation.name != "cpython":
         return None
     from importlib.metadata import PackageNotFoundError, files
@@ -118,7 +118,7 @@ def library() -> _Library | None:
 
 
 def _counts(lib: _Library) -> bool:
-    """Whether a product comes out right: if arrays are not where `address` says, say."""
+    """Whether a product is correct: it would not be if, say, `address` were wrong."""
     a, b = np.arange(6, dtype=np.float32).reshape(2, 3), np.ones((4, 3), np.float32).T
     if address(a) != a.ctypes.data:
         return False
@@ -127,9 +127,9 @@ def _counts(lib: _Library) -> bool:
 
 
 def handles(worth: bool, *arrays: Array | None) -> bool:
-    """Whether it is worth it, the arrays are of float32, and there is a library, not switched off.
+    """Whether it is worth it, the arrays are float32, and the library is available and enabled.
 
-    The library is loaded when something is worth it.
+    The library is loaded at the first call that is worth it.
     """
     if not worth or not mkldnn.enabled:
         return False
@@ -137,17 +137,17 @@ def handles(worth: bool, *arrays: Array | None) -> bool:
 
 
 def finite(x: Array, pays_from: int) -> bool:
-    """Whether numbers, if they are worth oneDNN, are neither NaN nor infinite (nor near 1e19)."""
+    """Whether x is large enough for oneDNN, and free of NaN, infinity and values near 1e19."""
     if not handles(x.size >= pays_from, x):
         return False
     vector = x.ravel(order="K")
     return math.isfinite(matmul(vector, vector))
 
 
-_alone = False  # in a forked process, where libgomp waits for threads that are not there
+_alone = False  # in a forked process, where libgomp waits for threads that do not exist
 
-# Numbers to go through once, from which on several threads are faster. With fewer it takes longer
-# to move the arrays from one core's cache into another's. A number of a product does with less.
+# Elements of a single pass from which several threads are faster. With fewer, moving the arrays
+# between the cores' caches takes longer. PRODUCT multiplications count as one element.
 _SHARED_FROM = 1 << 16
 PRODUCT = 16
 
@@ -156,7 +156,7 @@ def threads(work: int) -> int:
     """How many threads to build a primitive for and to execute it on.
 
     Args:
-        work: numbers to go through once or, divided by PRODUCT, to multiply and add up.
+        work: elements of a single pass or, divided by PRODUCT, multiplications of a product.
     """
     return 1 if _alone or work < _SHARED_FROM else parallel.threads()
 
@@ -172,11 +172,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
 
 
-# ---- what is built
+# ---- primitives and descriptors
 
 
 def kept(make: Callable[..., Any]) -> Callable[..., Any]:
-    """Keep what `make` builds for its arguments; None where the library has no fast way.
+    """Cache what `make` builds for its arguments; None where the library is not fast at it.
 
     The last argument is the number of threads to build it for.
     """
@@ -194,7 +194,7 @@ def kept(make: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Handle:
-    """Something of the library's, given back with the last reference to it."""
+    """An object of the library, destroyed with the last reference to it."""
 
     def __init__(self, make: str, *args: Any) -> None:
         lib: Any = library()
@@ -214,7 +214,7 @@ def dims(values: Sequence[int]) -> Any:
 
 
 def dense(shape: Sequence[int], order: Sequence[int] | None = None) -> Handle:
-    """The description of an array of float32, its axes in memory in that order."""
+    """The descriptor of a float32 array whose axes have that order in memory."""
     strides, step = [0] * len(shape), 1
     for axis in reversed(order or range(len(shape))):
         strides[axis], step = step, step * shape[axis]
@@ -223,18 +223,18 @@ def dense(shape: Sequence[int], order: Sequence[int] | None = None) -> Handle:
 
 
 def channels_last(shape: Sequence[int]) -> Handle:
-    """The description of an array (n, c, s…) that lies as (n, s…, c)."""
+    """The descriptor of an array (n, c, s…) that is stored as (n, s…, c)."""
     return dense(shape, (0, *range(2, len(shape)), 1))
 
 
 def free(shape: Sequence[int]) -> Handle:
-    """The description of an array of float32 that lies as the library likes best."""
+    """The descriptor of a float32 array in whichever memory format the library prefers."""
     args = c_int(len(shape)), dims(shape), c_int(_F32), c_int(_ANY)
     return Handle("memory_desc_create_with_tag", *args)
 
 
 def describe(name: str, *args: Any, attributes: Handle | None = None) -> Handle:
-    """The description of a primitive; integers among the arguments are C's int."""
+    """The descriptor of a primitive; integers among the arguments are passed as C int."""
     lib: Any = library()
     raw = [a.value if isinstance(a, Handle) else c_int(a) if type(a) is int else a for a in args]
     special = attributes and attributes.value
@@ -242,20 +242,20 @@ def describe(name: str, *args: Any, attributes: Handle | None = None) -> Handle:
     text = ctypes.c_char_p()
     lib.c.dnnl_primitive_desc_query(found.value, c_int(_IMPLEMENTATION), c_int(0), byref(text))
     slow = (text.value or b"").startswith((b"ref", b"simple"))
-    if slow and not name.startswith("lstm"):  # whose fast ones are called so, too
+    if slow and not name.startswith("lstm"):  # whose fast implementations have such names, too
         raise Unsupported(f"{name} has only a reference implementation")
     return found
 
 
 def argument(primitive: Handle, which: int) -> c_void_p:
-    """How a primitive wants an argument to lie."""
+    """The memory descriptor that a primitive requires for an argument."""
     lib: Any = library()
     query = lib.c.dnnl_primitive_desc_query_md
     return c_void_p(query(primitive.value, c_int(_EXEC_ARG), c_int(which)))
 
 
 def size(description: c_void_p) -> int:
-    """The bytes that an array of that description takes."""
+    """The size in bytes of an array with that descriptor."""
     lib: Any = library()
     return int(lib.c.dnnl_memory_desc_get_size(description))
 
@@ -265,13 +265,13 @@ class _Argument(ctypes.Structure):
 
 
 class Primitive:
-    """What is executed on arrays, given in the order of `arguments`."""
+    """An executable primitive, called on arrays in the order of `arguments`."""
 
     def __init__(self, description: Handle, arguments: Sequence[int]) -> None:
         lib = library()
         assert lib is not None
         self.lib, self.description = lib, description
-        self.threads = lib.get_threads()  # for more it might lack memory
+        self.threads = lib.get_threads()  # with more, its memory might not suffice
         self.primitive = Handle("primitive_create", description.value)
         self.memories = [
             Handle("memory_create", argument(description, which), lib.engine, c_void_p())
@@ -287,7 +287,7 @@ class Primitive:
         with lib.lock:
             lib.set_threads(self.threads)
             places = [address(x) for x in arrays]
-            if places != self.places:  # training comes back to the same ones
+            if places != self.places:  # training reuses the same ones
                 for memory, place in zip(self.values, places, strict=True):
                     lib.set_handle(memory, place)
                 self.places = places
@@ -297,7 +297,7 @@ class Primitive:
 
 
 def reorder(of: c_void_p, to: c_void_p) -> Primitive:
-    """What copies an array into another order."""
+    """A primitive that copies an array to another memory layout."""
     lib: Any = library()
     lib.set_threads(threads(size(to) // 4))
     args = of, lib.engine, to, lib.engine, None
@@ -305,14 +305,14 @@ def reorder(of: c_void_p, to: c_void_p) -> Primitive:
 
 
 def chain(first: str, a: Handle, b: Handle, *steps: Any) -> Primitive:
-    """Operations on each number of an array like `a`, done one behind the other in one pass.
+    """A fused chain of elementwise operations on an array like `a`, in one pass.
 
-    Its arguments: the two that it starts from, the result, then the second ones of the steps.
+    Its arguments: the two operands of `first`, the result, then the second operands of the steps.
 
     Args:
-        first: the operation to start with, on `a` and `b`; the latter may be of one number.
-        *steps: ("add", description), or another operation on what has been found and an array;
-            ("sqrt",) or ("inverse",); ("sum",), which adds what the result was before.
+        first: the first operation, on `a` and `b`; the latter may have a single element.
+        *steps: ("add", descriptor), or another operation on the intermediate result and an array;
+            ("sqrt",) or ("inverse",); ("sum",), which adds the previous content of the result.
     """
     lib: Any = library()
     post, attributes = Handle("post_ops_create"), Handle("primitive_attr_create")

@@ -1,4 +1,4 @@
-"""Linear layers: products on the threads that oneDNN's other kernels keep awake."""
+"""Linear layers: products on the threads that oneDNN's other kernels keep active."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from xptorch.backends.numpy.onednn.layout import turned
 from xptorch._core.backend import Array
 
 _PAYS_FROM = 1 << 20  # multiplications
-# A turned weight is read across its rows, which takes up to three times as long. So either the
-# result is turned afterwards or, where it is not much smaller than the weight, the weight before.
-# That pays from so many rows of input on, and from so many features.
+# A transposed weight is read across its rows, which takes up to three times as long. So either the
+# result is transposed afterwards or, if it is not much smaller than the weight, the weight before.
+# That pays off from _ROWS rows of input and, for the weight, from _FEATURES output features.
 _ROWS, _FEATURES, _SMALLER = 16, 128, 8
 
 
@@ -38,9 +38,9 @@ def linear_forward(a: Array, weight: Array, bias: Array | None) -> Any:
     x = a.reshape(-1, n_in)
     y = np.empty((len(x), n_out), np.float32)
     if _ROWS <= len(x) <= n_in // _SMALLER:
-        across = np.empty((n_out, len(x)), np.float32)
-        _multiply(weight, x.T, across)
-        np.add(across.T, 0 if bias is None else bias, out=y)
+        transposed = np.empty((n_out, len(x)), np.float32)
+        _multiply(weight, x.T, transposed)
+        np.add(transposed.T, 0 if bias is None else bias, out=y)
     else:
         if bias is not None:
             y[...] = bias

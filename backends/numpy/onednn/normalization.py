@@ -1,7 +1,7 @@
 """Batch norm of images channels last, and layer norm.
 
-For backward the means and 1 / √(variance + ε) are kept, as the generic functions keep them: to
-oneDNN the latter is a variance to which nothing is to be added.
+For backward the means and 1 / √(variance + ε) are saved, as by the generic functions: the latter is
+passed to oneDNN as a variance to which nothing is to be added.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from xptorch.backends.numpy.onednn.layout import channels_last
 
 from xptorch._core.backend import FIRST, LAST, Array
 
-_PAYS_FROM = 1 << 12  # numbers
-_MOST = 1 << 17  # numbers of a channel: it adds up one by one in float32, so more cost digits
+_PAYS_FROM = 1 << 12  # elements
+_MOST = 1 << 17  # elements per channel: it sums sequentially in float32, so more lose digits
 _FIXED, _AFFINE = 1, 2 | 4  # dnnl_normalization_flags_t
 _FORWARD = dnn.SRC, dnn.DST, dnn.MEAN, dnn.VARIANCE, dnn.SCALE, dnn.SHIFT
 _BACKWARD = (
     *(dnn.DIFF_DST, dnn.SRC, dnn.DIFF_SRC, dnn.MEAN, dnn.VARIANCE),
     *(dnn.SCALE, dnn.DIFF_SCALE, dnn.DIFF_SHIFT),
 )
-_UNUSED = {"batch": (), "layer": (dnn.SHIFT,)}  # what backward asks for besides
+_UNUSED = {"batch": (), "layer": (dnn.SHIFT,)}  # further arguments that backward requires
 
 
 @dnn.kept
@@ -66,7 +66,7 @@ def _vector(v: Array | None, width: int, default: float) -> Array:
     return np.full(width, default, np.float32) if v is None else np.ascontiguousarray(v)
 
 
-def _asked(needs: Any, *found: Array | None) -> tuple[Array | None, ...]:
+def _requested(needs: Any, *found: Array | None) -> tuple[Array | None, ...]:
     return tuple([x if need else None for x, need in zip(found, needs, strict=True)])
 
 
@@ -74,7 +74,7 @@ def _asked(needs: Any, *found: Array | None) -> tuple[Array | None, ...]:
 
 
 def _batch(a: Array, *vectors: Array | None, fixed: bool = False, eps: float = 0.0) -> Any:
-    """a (n, c, s…) as (n, s…, c) and its norm; None where that is not for oneDNN."""
+    """a (n, c, s…) as (n, s…, c) and its norm; None where oneDNN is not used."""
     if a.ndim not in LAST or not dnn.handles(a.size >= _PAYS_FROM, a, *vectors):
         return None
     x = a.transpose(LAST[a.ndim])
@@ -103,7 +103,7 @@ def batch_norm_vjp(
         return NotImplemented
     x, norm = found
     to_a, *others = _backward(norm, channels_last(g), x, aux[0], aux[1] ** -2, weight)
-    return _asked(needs, to_a.transpose(FIRST[a.ndim]), *others)
+    return _requested(needs, to_a.transpose(FIRST[a.ndim]), *others)
 
 
 def fixed_norm_forward(
@@ -125,14 +125,14 @@ def fixed_norm_vjp(
     x, norm = found
     mean, var = map(np.ascontiguousarray, (mean, var))
     to_a, *others = _backward(norm, channels_last(g), x, mean, var, weight)
-    return _asked(needs, to_a.transpose(FIRST[a.ndim]), None, None, *others)
+    return _requested(needs, to_a.transpose(FIRST[a.ndim]), None, None, *others)
 
 
 # ---- layer norm
 
 
 def _layer(a: Array, shape: tuple[int, ...], *others: Array | None, eps: float = 0.0) -> Any:
-    """a as rows and their norm; None where that is not for oneDNN."""
+    """a as rows and their norm; None where oneDNN is not used."""
     if not dnn.handles(a.size >= _PAYS_FROM, a, *others):
         return None
     x = np.ascontiguousarray(a.reshape(-1, math.prod(shape)))
@@ -159,6 +159,6 @@ def layer_norm_vjp(
         return NotImplemented
     x, norm = found
     v = None if weight is None else weight.reshape(-1)
-    slope = np.ascontiguousarray(g.reshape(x.shape))
-    to_a, *others = _backward(norm, slope, x, aux[0], aux[1] ** -2, v)
-    return _asked(needs, to_a.reshape(a.shape), *[y.reshape(shape) for y in others])
+    grad = np.ascontiguousarray(g.reshape(x.shape))
+    to_a, *others = _backward(norm, grad, x, aux[0], aux[1] ** -2, v)
+    return _requested(needs, to_a.reshape(a.shape), *[y.reshape(shape) for y in others])

@@ -1,8 +1,8 @@
-"""The numpy backend's parts of work on libgomp's threads, which oneDNN keeps awake.
+"""The numpy backend's chunks of work on libgomp's threads, which oneDNN keeps spinning.
 
-While they wait for oneDNN's next call they take turns with any other thread: a product shared with
-one of ours took twice as long. So both use the same ones, which are also handed work in half the
-time.
+While they wait for oneDNN's next call they compete with any other thread: a product split between
+them and one of ours took twice as long. So both use the same threads, which also halves the time to
+dispatch work.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Team:
     """The threads of a library that is linked with libgomp.
 
     Args:
-        quick: the library, for calls that keep the interpreter's lock.
+        quick: the library, for calls that hold the interpreter lock.
     """
 
     def __init__(self, library: ctypes.CDLL, quick: ctypes.PyDLL) -> None:
@@ -33,25 +33,25 @@ class Team:
         self.work: Any = None
 
     def run(self, part: Part, bounds: list[int]) -> list[BaseException | None]:
-        """Run the parts between those bounds; returns their errors."""
+        """Run the chunks between those bounds; returns their errors."""
         errors: list[BaseException | None] = []
         done: list[int] = []
         self.work = part, bounds, errors, done
         try:
             self.parallel(self.body, None, len(bounds) - 1, 0)
         finally:
-            self.work = None  # nothing is kept while waiting
+            self.work = None  # no references are held while waiting
         if not errors and len(done) < len(bounds) - 1:
-            raise KeyboardInterrupt  # came before `_take` could catch it; ctypes lets it drop
+            raise KeyboardInterrupt  # raised before `_take` could catch it; ctypes drops it
         return errors
 
     def _take(self, _: None) -> None:
-        """What each thread does: its parts."""
+        """The body of each thread: runs its chunks."""
         part, bounds, errors, done = self.work
         try:
             mine = self.number()
             if mine and not hasattr(self.known, "kept"):
-                # Else Python would forget the thread, and what belongs to it, after the call.
+                # Otherwise Python would delete its state and thread-local data after the call.
                 self.known.kept = ctypes.pythonapi.PyGILState_Ensure()
                 np.seterr(all="ignore")
             for i in range(mine, len(bounds) - 1, self.count()):  # there may be fewer threads

@@ -1,7 +1,7 @@
-"""Steps of Adam and of SGD with momentum: what a formula does to a number, in one pass or two.
+"""Steps of Adam and of SGD with momentum: elementwise formulas, fused into one pass or two each.
 
-oneDNN builds a chain of operations for its sizes. The numbers of a formula may change from step to
-step, by schedules, so a chain takes them as arrays of one.
+oneDNN builds a chain of operations per size. The coefficients of a formula may change from step to
+step, with schedules, so a chain takes them as arrays of one element.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from xptorch.backends.numpy.onednn import library as dnn
 
 from xptorch._core.backend import Array
 
-_PAYS_FROM = 1 << 15  # numbers
+_PAYS_FROM = 1 << 15  # elements
 
 
 @dnn.kept
@@ -107,9 +107,9 @@ def momentum_update(
 
 
 def _vectors(make: Any, g: Array, p: Array, *states: Array) -> list[Any] | None:
-    """What `make` builds, then g, p and the states as vectors; None where that is not for oneDNN.
+    """What `make` builds, then g, p and the states as vectors; None if oneDNN is not used.
 
-    Of p and the states, which change, the vectors must be views.
+    The vectors of p and the states, which are updated, must be views.
     """
     if not dnn.handles(p.size >= _PAYS_FROM, p, g, *states):
         return None
@@ -124,6 +124,6 @@ _ONE = np.ones(1, np.float32)
 
 
 def _ones(*numbers: float) -> list[Array]:
-    """Numbers as arrays of one."""
+    """Scalars as arrays of one element."""
     vector = np.array(numbers, np.float32)
     return [vector[i : i + 1] for i in range(len(numbers))]

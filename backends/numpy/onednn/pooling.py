@@ -1,6 +1,6 @@
-"""Max-pooling of finite numbers, for oneDNN passes over NaN, where PyTorch gives it; and means.
+"""Average pooling, and max-pooling of finite values (oneDNN ignores NaN, which PyTorch propagates).
 
-Of each window oneDNN keeps in bytes where its maximum was met.
+oneDNN saves the position of each window's maximum, as bytes.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from xptorch._core.backend import FIRST, Array
 
 Geometry = Any  # of xptorch/ops/layers/convolution.py
 
-_PAYS_FROM = 1 << 12  # numbers
+_PAYS_FROM = 1 << 12  # elements
 _MAX, _MEAN = 0x1FF, 0x2FF  # dnnl_alg_kind_t
 
 
 class _Maxima(Sequence[Array]):
-    """What the generic function saves, made where it is asked for, and oneDNN's bytes."""
+    """What the generic function saves, computed lazily, and oneDNN's workspace bytes."""
 
     def __init__(self, x: Array, how: Geometry, lowest: float, places: Array) -> None:
         self.args, self.places = (x, how, lowest), places
@@ -45,7 +45,7 @@ class _Maxima(Sequence[Array]):
 def _built(
     kind: int, how: Geometry, n: int, c: int, threads: int
 ) -> tuple[dnn.Primitive, dnn.Primitive, int] | None:
-    """Forward, backward, and how many bytes to keep; None where oneDNN cannot do it."""
+    """Forward, backward, and the workspace size in bytes; None where oneDNN does not support it."""
     axes = zip(how.padding, how.kernel, strict=True)
     if any(a < 0 or b < 0 or max(a, b) >= k for (a, b), k in axes) or math.prod(how.kernel) == 1:
         return None
@@ -63,7 +63,7 @@ def _built(
 
 
 def _through(pool: dnn.Primitive, x: Array, size: tuple[int, ...], *places: Array) -> Array:
-    """What a primitive makes of x (n, c, s…): (n, c, size…)."""
+    """The result of a primitive for x (n, c, s…): (n, c, size…)."""
     y = np.empty((len(x), *size, x.shape[1]), np.float32)
     pool(channels_last(x), y, *places)
     return y.transpose(FIRST[x.ndim])
@@ -89,7 +89,7 @@ def spread_max(g: Array, x: Array, *, maxima: Any, how: Geometry, lowest: float)
 
 
 def _mean(x: Array, how: Geometry, divide: Any) -> Any:
-    """The primitives of means of x (n, c, …), if oneDNN is for them."""
+    """The primitives of average pooling for x (n, c, …), if oneDNN supports it and pays off."""
     size = len(x) * x.shape[1] * math.prod(how.size)
     plain = divide == math.prod(how.kernel) and set(how.dilation) == {1}
     if not plain or not dnn.handles(size >= _PAYS_FROM, x):

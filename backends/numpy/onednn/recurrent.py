@@ -1,7 +1,7 @@
 """LSTM layers on plain batches: all steps in one call.
 
-oneDNN's backward gives the gradients of the weights, too, so it stands in for the whole VJP. It
-uses up what forward kept for it: whoever comes after finds what NumPy's kernel keeps.
+oneDNN's backward also computes the gradients of the weights, so it replaces the whole VJP. It
+consumes the workspace that forward saved: a second backward uses what NumPy's kernel saves.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from xptorch.backends.numpy.onednn import library as dnn
 
 from xptorch._core.backend import Array
 
-_PAYS_FROM = 1 << 20  # multiplications; below it gains a millisecond at most
-_WEIGHTS = 0, 1, 3, 4, 2  # how PyTorch's weights lie, which oneDNN calls (1, 1, inputs, gates, s)
+_PAYS_FROM = 1 << 20  # multiplications; below it saves a millisecond at most
+# The memory order of PyTorch's weights; oneDNN's axes are (1, 1, inputs, gates, s).
+_WEIGHTS = 0, 1, 3, 4, 2
 # Inputs, weights, bias and results: x, h, c; w_ih, w_hh; y, h, c. Then their gradients.
 _GIVEN = dnn.SRC, dnn.SRC + 1, dnn.SRC + 2, dnn.WEIGHTS, dnn.WEIGHTS + 1, dnn.BIAS
 _FORWARD = *_GIVEN, dnn.DST, dnn.DST + 1, dnn.DST + 2
@@ -27,7 +28,7 @@ Sizes = tuple[int, ...]
 
 
 class _Kept(Sequence[Array]):
-    """What oneDNN's backward wants, and what NumPy's kernel saves, made where it is asked for.
+    """What oneDNN's backward takes, and what NumPy's kernel saves, computed lazily.
 
     Args:
         given: x, h, c, w_ih, w_hh, bias.
@@ -57,14 +58,14 @@ class _Kept(Sequence[Array]):
 def _built(
     steps: int, n: int, width: int, s: int, reverse: bool, threads: int
 ) -> tuple[dnn.Primitive, dnn.Primitive, int] | None:
-    """Forward, backward, and how many bytes to keep; None where oneDNN cannot do it."""
+    """Forward, backward, and the workspace size in bytes; None where oneDNN does not support it."""
     x, y, state = (dnn.dense(d) for d in ((steps, n, width), (steps, n, s), (1, 1, n, s)))
     shapes = [(1, 1, k, 4, s) for k in (width, s)]
-    turned, plain = [dnn.dense(d) for d in shapes], [dnn.dense(d, _WEIGHTS) for d in shapes]
+    transposed, plain = [dnn.dense(d) for d in shapes], [dnn.dense(d, _WEIGHTS) for d in shapes]
     rest = None, None, dnn.dense((1, 1, 4, s)), y, state, state
     inputs, direction = (x, state, state), 1 + reverse
-    forward = dnn.describe("lstm_forward", dnn.FORWARD, direction, *inputs, *turned, *rest, 0)
-    both = *inputs, *plain, *rest, *inputs, *turned, *rest
+    forward = dnn.describe("lstm_forward", dnn.FORWARD, direction, *inputs, *transposed, *rest, 0)
+    both = *inputs, *plain, *rest, *inputs, *transposed, *rest
     backward = dnn.describe("lstm_backward", dnn.BACKWARD, direction, *both, 0, forward)
     return (
         dnn.Primitive(forward, (*_FORWARD, dnn.WORKSPACE)),
@@ -74,7 +75,7 @@ def _built(
 
 
 def _found(x: Array, w_hh: Array, sizes: Sizes, reverse: bool, *others: Any) -> Any:
-    """The layer's primitives, if oneDNN is there, is worth it, and can do it."""
+    """The layer's primitives, if oneDNN is available, pays off and supports it; else None."""
     (count, width), s = x.shape, w_hh.shape[1]
     work = count * w_hh.shape[0] * (width + s)
     if not dnn.handles(work >= _PAYS_FROM, x, w_hh, *others) or not recurrent._handles(sizes, x):
@@ -104,8 +105,8 @@ def lstm_forward(
     given = x, h, c, w_ih, w_hh, bias
     results = [np.empty((len(v), h.shape[1]), np.float32) for v in (x, h, c)]
     workspace = np.empty(built[2], np.uint8)
-    lying = [np.ascontiguousarray(v) for v in (x, h, c, w_ih.T, w_hh.T, bias)]
-    built[0](*lying, *results, workspace)
+    contiguous = [np.ascontiguousarray(v) for v in (x, h, c, w_ih.T, w_hh.T, bias)]
+    built[0](*contiguous, *results, workspace)
     kept = _Kept(built, given, results, workspace, {"sizes": sizes, "reverse": reverse})
     return tuple([y.copy() for y in results]), kept
 
@@ -123,15 +124,15 @@ def lstm_vjp(
 ) -> Any:
     if not isinstance(aux, _Kept):
         return NotImplemented
-    built = aux.built  # for as many threads: others may lay the workspace out otherwise
+    built = aux.built  # for the same number of threads: the workspace layout may depend on it
     if built is not _found(x, w_hh, sizes, reverse, *g) or "workspace" not in vars(aux):
         return NotImplemented
     workspace = vars(aux).pop("workspace")
     given = [np.ascontiguousarray(v) for v in aux.given]
     found = [np.empty(v.shape, np.float32) for v in given[:3]]
-    # It adds to these.
+    # oneDNN accumulates into these.
     found += [np.zeros(v.shape[::-1], np.float32) for v in given[3:]]
     built[1](*given, *aux.results, workspace, *found, *map(np.ascontiguousarray, g))
-    to_x, dh, dc, *turned, to_bias = found
-    to_w_ih, to_w_hh = [np.ascontiguousarray(w.T) for w in turned]
+    to_x, dh, dc, *transposed, to_bias = found
+    to_w_ih, to_w_hh = [np.ascontiguousarray(w.T) for w in transposed]
     return to_x, dh, dc, to_w_ih, to_w_hh, to_bias, to_bias, None

@@ -1,7 +1,7 @@
 """softmax along the last axis, log_softmax's derivative, and cross-entropy over rows of classes.
 
-oneDNN's log_softmax is less exact than NumPy's; so cross-entropy takes the logarithm of the softmax
-of its targets alone.
+oneDNN's log_softmax is less accurate than NumPy's; so cross-entropy takes the logarithm of the
+softmax at its targets alone.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from xptorch.backends.numpy.onednn import library as dnn
 
 from xptorch._core.backend import Array
 
-_PAYS_FROM = 1 << 13  # numbers
-_PASSES = 3  # about how many simple passes over the numbers one of these takes as long as
+_PAYS_FROM = 1 << 13  # elements
+_PASSES = 3  # about the cost of one of these functions, in simple passes over the elements
 _SOFTMAX, _LOG_SOFTMAX = 0x30000, 0x30001  # dnnl_alg_kind_t
-_LEAST = 1e-30  # with smaller shares digits are lost
+_LEAST = 1e-30  # with smaller probabilities digits are lost
 
 
 @dnn.kept
@@ -34,7 +34,7 @@ def _softmax(
 
 
 def _rows(kind: int, which: int, axis: int, *arrays: Array) -> Any:
-    """What forward or backward makes of arrays of one shape, along their last axis."""
+    """The result of forward or backward for arrays of one shape, along their last axis."""
     x = arrays[0]
     if axis != x.ndim - 1 or not dnn.handles(x.size >= _PAYS_FROM, *arrays):
         return NotImplemented
@@ -48,7 +48,7 @@ def _rows(kind: int, which: int, axis: int, *arrays: Array) -> Any:
 
 
 def softmax_forward(a: Array, *, axis: int) -> Any:
-    # It passes over NaN and +∞ in a row.
+    # oneDNN ignores NaN and +∞ in a row.
     return _rows(_SOFTMAX, 0, axis, a) if dnn.finite(a, _PAYS_FROM) else NotImplemented
 
 
@@ -74,5 +74,5 @@ def cross_entropy_forward(
     if picked.min() < _LEAST:
         return NotImplemented
     losses = np.negative(np.log(picked, out=picked), out=picked)
-    # As the generic function keeps them: exponentials and the sums of their rows.
+    # As the generic function saves them: exponentials and their row sums.
     return softmax._reduced(losses, (shares, np.ones(count, np.float32), at, None), reduction)

@@ -1,4 +1,4 @@
-"""The `reduction` of a loss: none, mean or sum; and its older spelling."""
+"""The `reduction` of a loss (none, mean or sum), and its deprecated arguments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def chosen(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
-    """The reduction, from the older arguments where one of them is given.
+    """The reduction; taken from the deprecated arguments if one of them is given.
 
     Raises:
         ValueError: there is no such reduction.

@@ -1,4 +1,4 @@
-"""Activation functions, and softmax with its kin."""
+"""Activation functions, softmax and related functions."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def rrelu(
     training: bool = False,
     inplace: bool = False,
 ) -> Tensor:
-    """`leaky_relu`; in training with slopes drawn from [lower, upper], else with their middle."""
+    """`leaky_relu` with slopes drawn from [lower, upper] in training, else with their mean."""
     function = ops.rrelu_ if inplace else ops.rrelu
     return function(input, lower, upper, training)
 
@@ -101,7 +101,7 @@ def rrelu(
 rrelu_ = ops.rrelu_
 
 
-# ---- smooth ones
+# ---- smooth functions
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:

@@ -1,4 +1,4 @@
-"""Pooling over windows that adapt to the size wanted of the output."""
+"""Adaptive pooling: the windows follow from the requested output size."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ __all__ = [
 
 
 def adaptive_avg_pool1d(input: Tensor, output_size: Sizes) -> Tensor:
-    """The means of as many windows over one axis as the output is to have elements."""
+    """The mean of each of `output_size` windows over one axis."""
     return _adaptive_avg("adaptive_avg_pool1d", input, output_size)
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
-    """The means of as many windows as the output is to have elements.
+    """The mean of each of `output_size` windows over two axes.
 
     Window i of o over an axis of size s reaches from ⌊i · s / o⌋ to ⌈(i + 1) · s / o⌉.
 
     Args:
         input: the images.
-        output_size: a number, or one for each axis; None leaves an axis as it is.
+        output_size: a number, or one for each axis; None keeps an axis as it is.
 
     Shape: (n, c, h, w) or (c, h, w) → (n, c, *output_size) or (c, *output_size).
     """
@@ -52,13 +52,13 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
 
 
 def adaptive_max_pool1d(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Any:
-    """The maxima of as many windows over one axis as the output is to have elements."""
+    """The maximum of each of `output_size` windows over one axis."""
     return _adaptive_max("adaptive_max_pool1d", input, output_size, return_indices)
 
 
 def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """The maxima of as many windows as the output is to have elements; windows as of
-    `adaptive_avg_pool2d`, indices as of `max_pool2d`."""
+    """The maximum of each of `output_size` windows over two axes; windows as in
+    `adaptive_avg_pool2d`, indices as in `max_pool2d`."""
     return _adaptive_max("adaptive_max_pool2d", input, output_size, return_indices)
 
 
@@ -84,7 +84,7 @@ def _adapted_means(x: Tensor, sizes: Axes) -> Tensor:
     for axis, out in uneven:
         size = x._data.shape[axis]
         x = resample(x, axis, _means_of(size, out))
-    return _emptied(x, sizes) if 0 in sizes else means(x, how, math.prod(how.kernel))
+    return _empty_result(x, sizes) if 0 in sizes else means(x, how, math.prod(how.kernel))
 
 
 def _adaptive_max(name: str, x: Tensor, output_size: Any, with_indices: bool) -> Any:
@@ -92,11 +92,11 @@ def _adaptive_max(name: str, x: Tensor, output_size: Any, with_indices: bool) ->
     sizes = _output_size(name, x._data.shape, output_size)
     refuse(name, x, BOOL, COMPLEX, dtypes.INTEGER)
     if 0 in sizes:
-        y = _emptied(x, sizes)
+        y = _empty_result(x, sizes)
         return (y, to_dtype(y.detach(), dtypes.int64)) if with_indices else y
     _, uneven = _adapted(x._data.shape, sizes)
     places = {}
-    for axis, out in uneven:  # windows of different sizes side by side, short ones repeating
+    for axis, out in uneven:  # gather windows padded to one length by repetition
         places[axis] = _windows_of(x._data.shape[axis], out)
         x = resample(x, axis, Taps(x._data.shape[axis], (places[axis],)))
     how, _ = _adapted(x._data.shape, sizes)
@@ -106,7 +106,7 @@ def _adaptive_max(name: str, x: Tensor, output_size: Any, with_indices: bool) ->
 
 @lru_cache(maxsize=256)
 def _adapted(x: Axes, sizes: Axes) -> tuple[Geometry, tuple[tuple[int, int], ...]]:
-    """Even windows over the axes that allow them; the other axes and their sizes in the output."""
+    """Equal windows over the axes that allow them; the other axes, each with its output size."""
     lead = len(x) - len(sizes)
     uneven = [(lead + i, o) for i, o in enumerate(sizes) if o and x[lead + i] % o]
     left = [o if o and s % o else s for s, o in zip(x[lead:], sizes, strict=True)]
@@ -136,7 +136,7 @@ def _windows_of(size: int, out: int) -> tuple[int, ...]:
 
 
 def _original(indices: Tensor, how: Geometry, places: dict[int, Any], ndim: int) -> Tensor:
-    """Indices into the windows laid side by side as indices into the input."""
+    """Convert indices into the gathered windows to indices into the input."""
     if not places:
         return indices
     xp, on = indices._device.xp, indices._device
@@ -155,8 +155,8 @@ def _original(indices: Tensor, how: Geometry, places: dict[int, Any], ndim: int)
     return graph.wrap(total, on)
 
 
-def _emptied(x: Tensor, sizes: Axes) -> Tensor:
-    """No elements, in the shape that an adaptive pool would have."""
+def _empty_result(x: Tensor, sizes: Axes) -> Tensor:
+    """A result without elements, in the output shape of an adaptive pool."""
     empty = x[(..., *(slice(0, 0),) * len(sizes))]
     return views.reshape(empty, (*x._data.shape[: -len(sizes)], *sizes))
 

@@ -33,7 +33,7 @@ def conv1d(
     dilation: Sizes = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Cross-correlation over one axis; arguments as of `conv2d`.
+    """Cross-correlation over one axis; arguments as for `conv2d`.
 
     Shape: input (n, c, l) or (c, l), weight (o, c / groups, k); out (n, o, l') or (o, l').
     """
@@ -57,10 +57,10 @@ def conv2d(
         input: the images.
         weight: the windows' weights.
         bias: what is added to each output channel.
-        stride: steps from window to window; here and below a number, or one for each axis.
+        stride: step from window to window; here and below a number, or one for each axis.
         padding: zeros added on both sides; or ``"same"`` (as many as keep the size), ``"valid"``.
-        dilation: steps between the elements of a window.
-        groups: into how many groups channels are parted that do not see each other.
+        dilation: step between the elements of a window.
+        groups: number of groups of channels; each group of outputs reads only its own inputs.
 
     Shape: input (n, c, h, w) or (c, h, w), weight (o, c / groups, kh, kw), bias (o);
         out (n, o, h', w') or (o, h', w') with h' = (h + 2·padding − dilation·(kh − 1) − 1) //
@@ -81,7 +81,7 @@ def conv3d(
     dilation: Sizes = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Cross-correlation over three axes; arguments as of `conv2d`.
+    """Cross-correlation over three axes; arguments as for `conv2d`.
 
     Shape: input (n, c, d, h, w) or (c, d, h, w), weight (o, c / groups, kd, kh, kw).
     """
@@ -98,7 +98,7 @@ def conv_transpose1d(
     groups: int = 1,
     dilation: Sizes = 1,
 ) -> Tensor:
-    """The transpose of `conv1d`; arguments as of `conv_transpose2d`.
+    """The transpose of `conv1d`; arguments as for `conv_transpose2d`.
 
     Shape: input (n, c, l) or (c, l), weight (c, o / groups, k).
     """
@@ -116,17 +116,17 @@ def conv_transpose2d(
     groups: int = 1,
     dilation: Sizes = 1,
 ) -> Tensor:
-    """The transpose of `conv2d`: every element of the input spreads the weights over a window.
+    """The transpose of `conv2d`: each input element adds scaled weights to an output window.
 
     Args:
         input: the images.
         weight: the windows' weights.
         bias: what is added to each output channel.
-        stride: steps from window to window in the output.
-        padding: rows and columns left out on both sides of the output.
+        stride: step from window to window in the output.
+        padding: rows and columns removed on both sides of the output.
         output_padding: rows and columns added at the end of the output.
-        groups: into how many groups channels are parted that do not see each other.
-        dilation: steps between the elements of a window.
+        groups: number of groups of channels; each group of outputs reads only its own inputs.
+        dilation: step between the elements of a window.
 
     Shape: input (n, c, h, w) or (c, h, w), weight (c, o / groups, kh, kw), bias (o); out
         (n, o, h', w') or (o, h', w') with h' = (h − 1)·stride − 2·padding + dilation·(kh − 1) +
@@ -149,7 +149,7 @@ def conv_transpose3d(
     groups: int = 1,
     dilation: Sizes = 1,
 ) -> Tensor:
-    """The transpose of `conv3d`; arguments as of `conv_transpose2d`.
+    """The transpose of `conv3d`; arguments as for `conv_transpose2d`.
 
     Shape: input (n, c, d, h, w) or (c, d, h, w), weight (c, o / groups, kd, kh, kw).
     """
@@ -203,7 +203,7 @@ def _plan(
     dilation: Sizes,
     groups: int,
 ) -> Geometry:
-    """The geometry of a convolution, after all that its arguments' shapes allow to check."""
+    """The geometry of a convolution, after all checks that need only shapes."""
     d = _axes_of(name, x)
     word, padding = (padding, 0) if isinstance(padding, str) else ("", padding)
     if word not in ("", "same", "valid"):
@@ -247,7 +247,7 @@ def _plan_transposed(
     dilation: Sizes,
     groups: int,
 ) -> Geometry:
-    """The geometry of the convolution whose transpose is asked for."""
+    """The geometry of the convolution whose transpose is requested."""
     d = _axes_of(name, x)
     steps, pads, gaps = _settings(name, w, stride, padding, dilation, groups)
     extra = _each(name, "output_padding", output_padding, d)

@@ -70,7 +70,7 @@ def dropout3d(
 def alpha_dropout(
     input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
 ) -> Tensor:
-    """Dropout for SELU nets: it keeps mean and variance (Klambauer et al. 2017)."""
+    """Dropout for SELU networks: it preserves mean and variance (Klambauer et al. 2017)."""
     _check(p)
     function = ops.alpha_dropout_ if inplace else ops.alpha_dropout
     return function(input, p, training)

@@ -1,4 +1,4 @@
-"""Look-ups of rows in a table, as functions."""
+"""Embedding look-ups, as functions."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def embedding(
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Tensor:
-    """The rows of `weight` that the indices name.
+    """The rows of `weight` at the given indices.
 
     Args:
         input: indices of any shape.
         weight: (rows, width).
         padding_idx: this row gets no gradient.
-        max_norm: rows that are looked up and longer than this are shortened to it, in place.
+        max_norm: rows looked up whose norm exceeds this are rescaled to it, in place.
         norm_type: the p of that norm.
         scale_grad_by_freq: divide gradients by how often the row occurs in the input.
         sparse: not supported.
@@ -45,8 +45,8 @@ def embedding(
     Shape: (*) to (*, width).
 
     Raises:
-        IndexError: an index names no row.
-        AssertionError: padding_idx does not.
+        IndexError: an index is out of range.
+        AssertionError: `padding_idx` is out of range.
     """
     rows = weight._data.shape[0] if weight.ndim else 0
     if padding_idx is not None:
@@ -72,7 +72,7 @@ def _rows(
 
 
 def shorten(weight: Tensor, indices: Tensor, max_norm: float, p: float) -> None:
-    """Bring the rows that are named down to the norm, in place."""
+    """Rescale the indexed rows whose norm exceeds `max_norm` to it, in place."""
     used = weight.new_zeros(weight.shape[0])
     flat = indices.reshape(-1).long()
     used = used.index_add(0, flat, used.new_ones(flat.shape)) > 0
@@ -97,12 +97,12 @@ def embedding_bag(
     """Sums, means or maxima of bags of rows of `weight`; empty bags give zeros.
 
     Args:
-        input: (bags, indices a bag), or all bags' indices joined.
-        offsets: where each bag starts in the joined indices.
+        input: (bags, indices a bag), or all bags' indices concatenated.
+        offsets: where each bag starts in the concatenated indices.
         mode: "sum", "mean" or "max".
         per_sample_weights: of the input's shape; multiplies the rows ("sum" only).
         include_last_offset: the last offset is the end, not a further bag.
-        padding_idx: indices that do not count.
+        padding_idx: indices left out of the bags.
     """
     _check_bags(input, offsets, mode, per_sample_weights, scale_grad_by_freq)
     rows = weight._data.shape[0]
@@ -133,7 +133,7 @@ def embedding_bag(
     counted = None
     if scale_grad_by_freq:
         # As PyTorch on the CPU: the gradient of the n-th smallest row that occurs is divided by
-        # how often the row occurs that the n-th smallest index names.
+        # the count of the row whose index is the n-th in sorted order.
         n = flat.new_zeros(rows).index_fill(0, flat, 1).cumsum(0)[flat] - 1
         counted = sort(flat).values[n]
     table = (weight, padding_idx, max_norm, norm_type)
@@ -159,7 +159,7 @@ def embedding_bag(
 
 
 def _bags(flat: Tensor, starts: Tensor) -> Tensor:
-    """Of each index the number of its bag."""
+    """The bag number of each index."""
     n = flat.numel()
     if int(starts[0]) != 0:
         raise RuntimeError(
@@ -176,11 +176,11 @@ def _bags(flat: Tensor, starts: Tensor) -> Tensor:
 
 
 def _largest(found: Tensor, real: Tensor, bag: Tensor, bags: int) -> Tensor:
-    """The maximum of each bag, laid out as rows of one length; of equals the first."""
+    """The maximum of each bag, padded to one length; the first of equal elements."""
     width = found._data.shape[1]
     counts = bag.new_zeros(bags).index_add(0, bag, bag.new_ones(bag.shape))
     longest = int(counts.max()) if bags else 0
-    if not longest:  # zeros that gradients flow through
+    if not longest:  # zeros, connected to the graph
         return found.new_zeros(bags, width).index_add(0, bag, found)
     starts = counts.cumsum(0) - counts
     places = starts.unsqueeze(1) + creation.arange(longest, device=bag._device)

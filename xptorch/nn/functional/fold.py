@@ -1,4 +1,4 @@
-"""Windows of images as columns, and columns back on images."""
+"""Sliding windows of images as columns (im2col), and the adjoint sum (col2im)."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def unfold(
     padding: Sizes = 0,
     stride: Sizes = 1,
 ) -> Tensor:
-    """The windows of images as columns: what a convolution multiplies its weights with.
+    """The windows of images as columns, which a convolution multiplies by its weights.
 
     Args:
         input: the images.
         kernel_size: size of the window; here and below a number, or one for each axis.
-        dilation: steps between the elements of a window.
+        dilation: step between the elements of a window.
         padding: zeros added on both sides.
-        stride: steps from window to window.
+        stride: step from window to window.
 
     Shape: (n, c, h, w) or (c, h, w) → (n, c · kh · kw, windows) or (c · kh · kw, windows).
 
@@ -70,7 +70,7 @@ def unfold(
 def _unfold(x: Tensor, kernel: Axes, gaps: Axes, pads: Axes, steps: Axes) -> Tensor:
     n, c = x._data.shape[:2]
     x = views.permute(x, 0, 2, 3, 1)
-    x = constant_pad(x, ((0, 0), *[(p, p) for p in pads], (0, 0)), 0)  # a copy in any case
+    x = constant_pad(x, ((0, 0), *[(p, p) for p in pads], (0, 0)), 0)  # always a copy
     windows = unfold_windows(x, kernel=kernel, stride=steps, dilation=gaps)
     windows = views.permute(windows, 0, 5, 3, 4, 1, 2)
     return views.reshape(windows, (n, c * math.prod(kernel), math.prod(windows._data.shape[4:])))
@@ -84,20 +84,20 @@ def fold(
     padding: Sizes = 0,
     stride: Sizes = 1,
 ) -> Tensor:
-    """Columns back in their places of images, summed where windows overlap.
+    """Columns put back into images, summed where windows overlap.
 
     Args:
-        input: columns, as `unfold` makes them.
+        input: columns, as `unfold` returns them.
         output_size: the images' height and width.
         kernel_size: size of the window; here and below a number, or one for each axis.
-        dilation: steps between the elements of a window.
+        dilation: step between the elements of a window.
         padding: what `unfold` added on both sides.
-        stride: steps from window to window.
+        stride: step from window to window.
 
     Shape: (n, c · kh · kw, windows) or (c · kh · kw, windows) → (n, c, h, w) or (c, h, w).
 
     Raises:
-        RuntimeError: the columns are not as many or as long as the settings say.
+        RuntimeError: the number or length of the columns does not match the settings.
     """
     need_tensor(input, "fold")
     size = _two(output_size, "output_size")
@@ -122,7 +122,7 @@ def fold(
             f"input.size(2)={x[-1]}."
         )
     _refuse("col2im_out_cpu", input)
-    if input.dtype.category == BOOL:  # where windows overlap, "or"
+    if input.dtype.category == BOOL:  # overlapping windows are combined by "or"
         whole = to_dtype(input, dtypes.float32)
         return to_dtype(
             fold(whole, output_size, kernel_size, dilation, padding, stride), input.dtype

@@ -1,4 +1,4 @@
-"""Max pooling over windows whose places are drawn at random, for outputs of any size."""
+"""Max pooling over windows at random positions, for outputs of any size."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def fractional_max_pool2d(
     return_indices: bool = False,
     _random_samples: Tensor | None = None,
 ) -> Any:
-    r"""The maximum of each of `output_size` windows, whose distances are drawn at random.
+    r"""The maximum of each of `output_size` windows, whose spacing is random.
 
     With one draw `u` for each channel and axis and :math:`\alpha = (size - kernel) / (output - 1)`
     window `i` starts at :math:`\lfloor (i + u) \alpha \rfloor - \lfloor u \alpha \rfloor`, the last
@@ -36,13 +36,13 @@ def fractional_max_pool2d(
         input: the images.
         kernel_size: size of the window; here and below a number, or one for each axis.
         output_size: size of the output, or
-        output_ratio: what part of the input's it is.
-        return_indices: give where in the image each maximum stands, too.
+        output_ratio: its ratio to the size of the input.
+        return_indices: also return the index of each maximum in the flattened image.
 
     Shape: (n, c, h, w) or (c, h, w) → (n, c, *output_size) or (c, *output_size).
 
     Raises:
-        ValueError: neither, or a ratio outside (0, 1).
+        ValueError: neither `output_size` nor `output_ratio` is given.
         RuntimeError: the windows do not fit.
 
     Source: Graham, Fractional max-pooling (2014).
@@ -98,7 +98,7 @@ def _pool(
     x = input if input.ndim == axes + 2 else input.unsqueeze(0)
     if samples is None:
         samples = sampling.rand(*x.shape[:2], axes, dtype=x.dtype, device=x.device)
-    samples = samples[: x.shape[0], : x.shape[1]]  # those of a layer may be for more
+    samples = samples[: x.shape[0], : x.shape[1]]  # a layer's may be for larger inputs
     # In two dimensions, unlike three, the first of the draws is for the last axis.
     draws = list(reversed(samples.unbind(-1)) if axes == 2 else samples.unbind(-1))
     places = _places(draws, sizes, kernel, output)
@@ -113,7 +113,7 @@ def _each(axes: int, value: Any) -> tuple[Any, ...]:
 
 
 def _places(draws: list[Tensor], sizes: Any, kernel: Any, output: Any) -> Tensor:
-    """Where the elements of all windows stand in the flattened image: (n, c, *output, taps)."""
+    """Indices of all windows' elements in the flattened image: (n, c, *output, taps)."""
     axes = len(sizes)
     places: Any = None
     for d, (u, size, k, out) in enumerate(zip(draws, sizes, kernel, output, strict=True)):
@@ -127,7 +127,7 @@ def _places(draws: list[Tensor], sizes: Any, kernel: Any, output: Any) -> Tensor
 
 
 def _starts(u: Tensor, size: int, k: int, out: int) -> Tensor:
-    """Where the windows along one axis start: (n, c, out)."""
+    """The start of each window along one axis: (n, c, out)."""
     last = creation.full_like(u, size - k).long().unsqueeze(-1)
     if out == 1:
         return last

@@ -1,4 +1,4 @@
-"""Images read at positions that a grid says, and the grids of affine maps."""
+"""Sampling images at the positions of a grid, and the grids of affine maps."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def grid_sample(
     padding_mode: str = "zeros",
     align_corners: bool | None = None,
 ) -> Tensor:
-    """Images (or volumes) read at the positions that a grid holds.
+    """Images (or volumes) sampled at the positions of a grid.
 
     Args:
         input: the images.
-        grid: for each place of the output the position (x, y) or (x, y, z) to read; −1 and 1 are
+        grid: for each output element the position (x, y) or (x, y, z) to read; −1 and 1 are
             the image's ends.
         mode: ``"bilinear"``, ``"nearest"`` or, for images, ``"bicubic"``.
-        padding_mode: what lies outside: ``"zeros"``, the ``"border"``, or its ``"reflection"``.
+        padding_mode: values outside: ``"zeros"``, the ``"border"``, or its ``"reflection"``.
         align_corners: whether −1 and 1 are the centres of the corner pixels, not their edges.
 
-    Shape: input (n, c, h, w), grid (n, h', w', 2) → (n, c, h', w'); with a depth before h likewise.
+    Shape: input (n, c, h, w), grid (n, h', w', 2) → (n, c, h', w'); likewise with a depth before h.
 
     Raises:
         ValueError: an unknown mode.
@@ -51,19 +51,23 @@ def _sample(input: Tensor, grid: Tensor, mode: str, padding_mode: str, align: bo
     size = tuple(input._data.shape[2:])
     n, *out = grid._data.shape[:-1]
     points = views.reshape(grid, (n, math.prod(out), len(size)))
-    places = []  # along each axis of the image, where to read: (n, points)
+    places = []  # the positions to read along each image axis: (n, points)
     for axis, s in enumerate(size):
         x = points[..., len(size) - 1 - axis]
         places.append(((x + 1) * (s - 1) if align else (x + 1) * s - 1) / 2)
     if mode != "bicubic":
-        places = [_folded(p, s, padding_mode, align) for p, s in zip(places, size, strict=True)]
+        places = [
+            _apply_padding(p, s, padding_mode, align) for p, s in zip(places, size, strict=True)
+        ]
     axes = [_reads(p, mode) for p in places]
     flat = views.reshape(input, (*input._data.shape[:2], math.prod(size)))
     y = None
     for taps in _products(axes):
         where = [p for p, _ in taps]
         if mode == "bicubic":
-            where = [_folded(p, s, padding_mode, align) for p, s in zip(where, size, strict=True)]
+            where = [
+                _apply_padding(p, s, padding_mode, align) for p, s in zip(where, size, strict=True)
+            ]
         part = _read(flat, where, size)
         for _, weight in taps:
             part = part if weight is None else part * views.unsqueeze(weight, 1)
@@ -107,7 +111,7 @@ def _products(axes: list[Reads]) -> list[list[tuple[Tensor, Tensor | None]]]:
 
 
 def _read(flat: Tensor, where: list[Tensor], size: tuple[int, ...]) -> Tensor:
-    """flat (n, c, pixels) at whole positions (n, points) along each axis, 0 outside."""
+    """flat (n, c, pixels) at integer positions (n, points) along each axis, 0 outside."""
     from xptorch._core import dtype as dtypes
 
     n, c = flat._data.shape[:2]
@@ -117,7 +121,7 @@ def _read(flat: Tensor, where: list[Tensor], size: tuple[int, ...]) -> Tensor:
         place = place.detach()
         here = (place >= 0) & (place <= s - 1)
         inside = here if inside is None else inside & here
-        # NaN becomes a position, too, as PyTorch has it.
+        # NaN becomes a position, too, as in PyTorch.
         place = to_dtype(arithmetic.where_or_zero(place.clamp(0, s - 1), here), dtypes.int64)
         offset = offset * s + place
     points = offset._data.shape[1]
@@ -126,8 +130,8 @@ def _read(flat: Tensor, where: list[Tensor], size: tuple[int, ...]) -> Tensor:
     return arithmetic.where_or_zero(scatter.gather(flat, 2, offset), inside)
 
 
-def _folded(x: Tensor, size: int, padding_mode: str, align: bool) -> Tensor:
-    """Positions outside moved to where their value is read."""
+def _apply_padding(x: Tensor, size: int, padding_mode: str, align: bool) -> Tensor:
+    """Positions outside the image replaced by those whose values `padding_mode` uses."""
     if padding_mode == "zeros":
         return x
     if padding_mode == "reflection":
@@ -199,7 +203,7 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
     Shape: theta (n, 2, 3) → (n, h, w, 2), or (n, 3, 4) → (n, d, h, w, 3).
 
     Raises:
-        ValueError: maps or sizes that are none.
+        ValueError: invalid maps or sizes.
         NotImplementedError: neither two nor three axes.
     """
     need_tensor(theta, "affine_grid", "theta")

@@ -33,8 +33,8 @@ def kl_div(
     """t (log t − x), for log-probabilities x: the Kullback–Leibler divergence.
 
     Args:
-        reduction: "batchmean", the definition's, divides by the first axis alone.
-        log_target: the target, too, holds log-probabilities.
+        reduction: "batchmean", as in the definition, divides by the size of the first axis only.
+        log_target: the target also contains log-probabilities.
     """
     batch = size_average is None and reduce is None and reduction == "batchmean"
     reduction = chosen(size_average, reduce, "sum" if batch else reduction)
@@ -93,7 +93,7 @@ def gaussian_nll_loss(
     """½ (log max(σ², ε) + (x − t)² / max(σ², ε)).
 
     Args:
-        var: σ², of the input's shape or with a last axis fewer or of size 1, or a number.
+        var: σ², a number or of the input's shape with one axis of size 1 or the last one missing.
         full: add ½ log 2π.
     """
     if not is_tensor(var):
@@ -113,7 +113,7 @@ def gaussian_nll_loss(
         raise ValueError(f"{reduction} is not valid")
     if (size.detach() < 0).any():
         raise ValueError("var has negative entry/entries")
-    # Only the value is limited: the gradient flows as if it were not.
+    # Only the value is clamped: the gradient is that of the unclamped variance.
     lift = where(size.detach() < eps, eps - size.detach(), 0.0)
     size = size + lift
     losses = 0.5 * (size.log() + (input - target) ** 2 / size)
@@ -123,7 +123,7 @@ def gaussian_nll_loss(
 
 
 def _one_axis_of_one(full: Any, other: Any) -> bool:
-    """Whether the shapes agree but for one axis of size 1."""
+    """Whether the shapes agree except for one axis of size 1."""
     return [b for a, b in zip(full, other, strict=True) if a != b] == [1]
 
 
@@ -141,7 +141,7 @@ def ctc_loss(
 
     Args:
         log_probs: (t, n, c) or (t, c), as from `log_softmax`.
-        targets: (n, s), or all sequences joined; none holds the blank.
+        targets: (n, s), or all sequences concatenated; none contains the blank.
         reduction: "mean" divides each loss by its target's length first.
         zero_infinity: losses of targets too long for their input become 0, with no gradient.
     """
@@ -185,7 +185,7 @@ def _lengths(given: Any, like: Tensor) -> Tensor:
 
 
 def _as_rows(joined: Tensor, counts: Tensor, longest: int) -> Tensor:
-    """Sequences that stand one behind the other, as rows."""
+    """Concatenated sequences as padded rows."""
     starts = counts.cumsum(0) - counts
     places = starts.unsqueeze(1) + creation.arange(longest, device=joined._device)
     if not joined.numel():

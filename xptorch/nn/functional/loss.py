@@ -49,7 +49,7 @@ def cross_entropy(
     Args:
         target: class indices, or a probability for each class.
         weight: one for each class.
-        ignore_index: targets of this index count nothing.
+        ignore_index: targets of this index do not contribute.
         reduction: "mean" divides by the sum of the targets' weights; "sum", "none".
         label_smoothing: this share of each target is spread over all classes.
 
@@ -57,7 +57,7 @@ def cross_entropy(
         input's shape for probabilities.
 
     Raises:
-        IndexError: a target is no class.
+        IndexError: a target is not a class index.
     """
     reduction = chosen(size_average, reduce, reduction)
     need_tensor(input, "cross_entropy_loss", "self")
@@ -108,7 +108,7 @@ def _by_class(
     ignore_index: int,
     reduction: str,
 ) -> Tensor:
-    """Bring the shapes to (n, c, *) and (n, *), check them, and call the operation."""
+    """Reshape to (n, c, *) and (n, *), check the shapes, and call the operation."""
     given, ndim = target, input._data.ndim
     if ndim == 0:
         raise ValueError("Expected 1 or more dimensions (got 0)")
@@ -256,7 +256,7 @@ def binary_cross_entropy(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """−t log x − (1 − t) log(1 − x), for probabilities x; the logarithms not below −100.
+    """−t log x − (1 − t) log(1 − x), for probabilities x; logarithms are clamped at −100.
 
     Shape: the same for input and target; weight broadcasts to it.
     """
@@ -288,7 +288,7 @@ def binary_cross_entropy_with_logits(
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
-    """`binary_cross_entropy` of σ(input), computed from the logits, so that it stays exact.
+    """`binary_cross_entropy` of σ(input), computed from the logits for numerical stability.
 
     Args:
         pos_weight: multiplies the loss of positive targets.
@@ -337,7 +337,7 @@ def _fitting(weight: Tensor, input: Tensor) -> tuple[int, ...]:
     return common
 
 
-# ---- differences
+# ---- regression
 
 
 def _pair(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Losses with a margin, and of embeddings."""
+"""Margin losses, and losses of embeddings."""
 
 from __future__ import annotations
 
@@ -259,7 +259,7 @@ def multilabel_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """Σ_j Σ_i max(0, 1 − x[t_j] + x[i]) / c over the labels t_j and all classes i that are none.
+    """Σ_j Σ_i max(0, 1 − x[t_j] + x[i]) / c over the labels t_j and all other classes i.
 
     Shape: input and target (n, c) or (c); a row's labels end at the first −1.
     """

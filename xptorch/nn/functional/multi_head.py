@@ -1,4 +1,4 @@
-"""Attention of several heads over projected queries, keys and values."""
+"""Multi-head attention over projected queries, keys and values."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def multi_head_attention_forward(
     average_attn_weights: bool = True,
     is_causal: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
-    """Attention of several heads over projected queries, keys and values: concat(heads) Wᵒ.
+    """Multi-head attention over projected queries, keys and values: concat(heads) Wᵒ.
 
     Args:
         query, key, value: (l, n, e), (s, n, e_k), (s, n, e_v); or without the batch axis n.
-        key_padding_mask: (n, s), True at keys to leave out, or numbers added to the scores.
-        attn_mask: (l, s) or (n · heads, l, s), True at pairs to leave out, or numbers to add.
+        key_padding_mask: (n, s), True at keys to leave out, or values added to the scores.
+        attn_mask: (l, s) or (n · heads, l, s), True at pairs to leave out, or values to add.
         static_k, static_v: (n · heads, s, e / heads), in place of the projected ones.
     Returns: the output (l, n, e), and the weights (n, l, s) or (n, heads, l, s), or None.
     """
@@ -100,7 +100,7 @@ def _by_heads(
     heads: int,
     head: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """Queries, keys and values as (n · heads, length, head), with one mask for all."""
+    """Queries, keys and values as (n · heads, length, head), and their combined mask."""
     n, (mask, padding) = q.shape[1], masks
     if extra[0] is not None and extra[1] is not None:
         if fixed[0] is not None or fixed[1] is not None:
@@ -121,7 +121,7 @@ def _by_heads(
 def _masks(
     mask: Any, padding: Any, like: Tensor, length: int, source: int, heads: int
 ) -> tuple[Any, Any]:
-    """Both masks as numbers to add."""
+    """Both masks as values to add to the scores."""
     mask = additive(mask, like.dtype, "attn_mask")
     if mask is not None:
         mask = _with_heads(mask, length, source, heads)
@@ -129,7 +129,7 @@ def _masks(
 
 
 def _with_batch_axis(q: Tensor, k: Tensor, v: Tensor) -> Triple:
-    """The three with a batch of one; where they were the same tensor, they still are."""
+    """The inputs with a batch axis of size 1; three identical inputs stay identical."""
     if q is k and k is v:
         return (q.unsqueeze(1),) * 3
     return q.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1)
@@ -144,7 +144,7 @@ def _head_width(width: int, expected: int, heads: int) -> int:
 
 
 def _projected(inputs: Triple, weights: Triple, packed: Any, bias: Any) -> Triple:
-    """Queries, keys and values: by one product where the three inputs are one."""
+    """Queries, keys and values: by one matrix product if the three inputs are the same tensor."""
     query, key, value = inputs
     if key.shape[:2] != value.shape[:2] or (packed is not None and key.shape != value.shape):
         raise AssertionError(f"key shape {key.shape} does not match value shape {value.shape}")
@@ -159,7 +159,7 @@ def _projected(inputs: Triple, weights: Triple, packed: Any, bias: Any) -> Tripl
 def _attend(
     q: Tensor, k: Tensor, v: Tensor, mask: Any, p: float, weights: bool, causal: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """(n · heads, l, d) each; the weights only where they are wanted."""
+    """The output, (n · heads, l, d), and the weights if requested."""
     if weights:
         scores = products.matmul(q * (1 / math.sqrt(q.shape[-1])), k.transpose(-2, -1))
         shares = softmax(scores if mask is None else scores + mask, -1)
@@ -204,10 +204,10 @@ def _split(packed: Tensor | None) -> Triple:
 
 
 def additive(mask: Tensor | None, dtype: dtypes.dtype, name: str) -> Tensor | None:
-    """A mask as numbers to add to the scores.
+    """A mask as values to add to the scores.
 
     Raises:
-        AssertionError: it holds neither bools nor floating-point numbers.
+        AssertionError: its dtype is neither bool nor floating-point.
     """
     if mask is None or mask.is_floating_point():
         return mask
@@ -217,7 +217,7 @@ def additive(mask: Tensor | None, dtype: dtypes.dtype, name: str) -> Tensor | No
 
 
 def check_same_kind(mask: Tensor | None, other: Tensor | None, name: str, its_name: str) -> None:
-    """Warn, as PyTorch does, of two masks of different dtypes."""
+    """Warn, as PyTorch does, about two masks of different dtypes."""
     if mask is None or other is None or mask.dtype is other.dtype:
         return
     warnings.warn(
@@ -237,7 +237,7 @@ def _with_heads(mask: Tensor, length: int, source: int, heads: int) -> Tensor:
 
 
 def _one_more(mask: Tensor | None) -> Tensor | None:
-    """A further column that nothing masks."""
+    """The mask with a further, unmasked column."""
     if mask is None:
         return None
     return constant_pad(mask, (*[(0, 0)] * (mask.ndim - 1), (0, 1)), 0.0)

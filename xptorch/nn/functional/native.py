@@ -1,4 +1,4 @@
-"""Functions of nets as they stand at the top: reductions are numbers, statistics come along."""
+"""Layer functions of the top-level namespace: integer reductions, statistics also returned."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _REDUCTIONS = ("none", "mean", "sum")
 
 
 def _numbered(function: Callable[..., Any], place: int) -> Callable[..., Any]:
-    """A loss whose reduction is 0 (none, the default up here), 1 (mean) or 2 (sum).
+    """A loss whose reduction is 0 (none, the default here), 1 (mean) or 2 (sum).
 
     Args:
         place: the position of `reduction` among the arguments.
@@ -153,7 +153,7 @@ def native_batch_norm(
     momentum: float,
     eps: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """`batch_norm`, with the channels' statistics if they are the batch's own, else empty ones."""
+    """`batch_norm`, with the channels' batch statistics in training, else empty tensors."""
     y = norm.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
     if not training:
         return y, input.new_empty(0), input.new_empty(0)
@@ -161,7 +161,7 @@ def native_batch_norm(
 
 
 def _statistics(t: Tensor, axes: Any, eps: float, keepdim: bool) -> tuple[Tensor, Tensor]:
-    """Means and reciprocal standard deviations, worked out in float32 at least."""
+    """Means and reciprocal standard deviations, computed in float32 at least."""
     x = t.detach()
     x = to_dtype(x, dtypes.float32) if x.dtype.itemsize == 2 else x
     found = x.mean(axes, keepdim), (x.var(axes, correction=0, keepdim=keepdim) + eps).rsqrt()
@@ -169,11 +169,11 @@ def _statistics(t: Tensor, axes: Any, eps: float, keepdim: bool) -> tuple[Tensor
 
 
 def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
-    """The norms over all axes but one (−1: over all), kept as sizes of 1."""
+    """The norms over all axes but one (−1: over all); reduced axes are kept with size 1."""
     if dim == -1:
         return norms.norm(v, pow)
     kept = wrap_dim(dim, v.ndim)
-    # Over one axis more, for there must be one to go over.
+    # Over an added axis, too, because the list of axes must not be empty.
     axes = tuple(i for i in range(v.ndim + 1) if i != kept)
     return norms.norm(v.unsqueeze(-1), pow, axes, True).squeeze(-1)
 
@@ -224,17 +224,17 @@ def max_pool1d_with_indices(
     dilation: Any = 1,
     ceil_mode: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """(the maxima of windows, where each lies)."""
+    """(the maxima of windows, their indices)."""
     return pool.max_pool1d(
         input, kernel_size, stride or None, padding, dilation, ceil_mode, return_indices=True
     )
 
 
 def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor, Tensor]:
-    """(the input with elements switched off and the rest divided by 1 − p, what was kept).
+    """(the input with elements set to 0 and the rest divided by 1 − p, the mask of kept ones).
 
     Args:
-        train: False divides all and switches none off.
+        train: False keeps all elements, unscaled.
     """
     need_tensor(input, "native_dropout")
     if train is False or not input.numel():
@@ -267,7 +267,7 @@ _MODES, _PADDINGS = ("bilinear", "nearest", "bicubic"), ("zeros", "border", "ref
 def grid_sampler(
     input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool
 ) -> Tensor:
-    """`nn.functional.grid_sample`, its modes by number."""
+    """`nn.functional.grid_sample`, with its modes as integers."""
     modes = _MODES[interpolation_mode], _PADDINGS[padding_mode]
     return _sample(input, grid, *modes, align_corners)
 
@@ -297,7 +297,7 @@ def affine_grid_generator(theta: Tensor, size: Any, align_corners: bool) -> Tens
 
 
 def embedding_renorm_(input: Tensor, indices: Tensor, max_norm: float, norm_type: float) -> Tensor:
-    """Bring the rows that are named down to a norm, in place."""
+    """Rescale the indexed rows whose norm exceeds `max_norm` to it, in place."""
     if indices.ndim == 0:
         raise RuntimeError(f"indices of no axes for a table of {shape_text(input.shape)}")
     shorten(input, indices, max_norm, norm_type)

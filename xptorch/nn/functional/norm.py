@@ -35,7 +35,7 @@ def batch_norm(
     Shape: (n, c, *), the same out; the other tensors (c).
 
     Raises:
-        ValueError: in training there is one value a channel only.
+        ValueError: in training, if there is only one value per channel.
     """
     if eps < 0 or (training and eps == 0):
         kind = "positive during training" if training else "non-negative"
@@ -62,12 +62,12 @@ def instance_norm(
     momentum: float = 0.1,
     eps: float = 1e-05,
 ) -> Tensor:
-    """`batch_norm` of each sample by itself.
+    """`batch_norm` of each sample separately.
 
     Shape: (n, c, *), the same out; the other tensors (c).
 
     Raises:
-        ValueError: the statistics are the input's, and it has one value a channel only.
+        ValueError: the input's statistics are used, and it has only one value per channel.
     """
     if use_input_stats and math.prod(input.shape[2:]) == 1:
         raise ValueError(
@@ -98,7 +98,7 @@ def rms_norm(
     weight: Tensor | None = None,
     eps: float | None = None,
 ) -> Tensor:
-    """x / √(mean(x²) + ε) · weight, the mean over the last axes; ε by default the dtype's own."""
+    """x / √(mean(x²) + ε) · weight, the mean over the last axes; ε defaults to finfo.eps."""
     return ops.rms_norm(input, normalized_shape, weight, eps)
 
 
@@ -115,7 +115,7 @@ def group_norm(
 
     Raises:
         RuntimeError: the channels cannot be divided into that many groups.
-        ValueError: a group has one value only.
+        ValueError: a group has only one value.
     """
     if input.ndim < 2:
         raise RuntimeError(
@@ -151,7 +151,7 @@ def local_response_norm(
         return input
     shape, count = input.shape, input.shape[1]
     squares = (input * input).reshape(shape[0], count, -1)
-    # `size` channels around each one; beyond the ends there are zeros.
+    # `size` channels around each one, zero-padded at the ends.
     before, after = size // 2, (size - 1) // 2
     padded = copy_and_fill.constant_pad(squares, ((0, 0), (before, after), (0, 0)), 0.0)
     total = padded[:, :count]

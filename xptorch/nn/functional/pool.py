@@ -1,4 +1,4 @@
-"""Pooling: the maximum, the mean or the power mean of windows; windows of fixed or adapted size."""
+"""Pooling over windows of fixed size: maximum, mean and Lp norm; and max unpooling."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def max_pool1d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """The maximum of each window over one axis; arguments as of `max_pool2d`."""
+    """The maximum of each window over one axis; arguments as for `max_pool2d`."""
     settings = (kernel_size, stride, padding, dilation, ceil_mode)
     return _max_pool("max_pool1d", input, settings, return_indices)
 
@@ -62,11 +62,11 @@ def max_pool2d(
     Args:
         input: the images.
         kernel_size: size of the window; here and below a number, or one for each axis.
-        stride: steps from window to window; the kernel's size by default.
+        stride: step from window to window; the kernel's size by default.
         padding: −∞ added on both sides, at most half the kernel.
-        dilation: steps between the elements of a window.
+        dilation: step between the elements of a window.
         ceil_mode: let the last window reach beyond the padded input.
-        return_indices: also return where in h · w the maxima lie; of equal ones the first.
+        return_indices: also return the maxima's indices in h · w; of equal ones the first.
 
     Shape: (n, c, h, w) or (c, h, w) → (n, c, h', w') or (c, h', w').
 
@@ -86,13 +86,13 @@ def max_pool3d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """The maximum of each window over three axes; arguments as of `max_pool2d`."""
+    """The maximum of each window over three axes; arguments as for `max_pool2d`."""
     settings = (kernel_size, stride, padding, dilation, ceil_mode)
     return _max_pool("max_pool3d", input, settings, return_indices)
 
 
 def with_indices(pool: Callable[..., Any]) -> Callable[..., tuple[Tensor, Tensor]]:
-    """A pool that gives indices, too, whatever `return_indices` says."""
+    """A pool that also returns indices, whatever `return_indices` is."""
     place = pool.__code__.co_varnames.index("return_indices")
 
     @wraps(pool)
@@ -142,7 +142,7 @@ def avg_pool1d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Tensor:
-    """The mean of each window over one axis; arguments as of `avg_pool2d`."""
+    """The mean of each window over one axis; arguments as for `avg_pool2d`."""
     settings = (kernel_size, stride, padding, 1, ceil_mode)
     return _avg_pool("avg_pool1d", input, settings, count_include_pad, None)
 
@@ -161,7 +161,7 @@ def avg_pool2d(
     Args:
         input: the images.
         kernel_size: size of the window; here and below a number, or one for each axis.
-        stride: steps from window to window; the kernel's size by default.
+        stride: step from window to window; the kernel's size by default.
         padding: zeros added on both sides, at most half the kernel.
         ceil_mode: let the last window reach beyond the padded input.
         count_include_pad: whether the zeros added count as elements.
@@ -185,7 +185,7 @@ def avg_pool3d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Tensor:
-    """The mean of each window over three axes; arguments as of `avg_pool2d`."""
+    """The mean of each window over three axes; arguments as for `avg_pool2d`."""
     settings = (kernel_size, stride, padding, 1, ceil_mode)
     return _avg_pool("avg_pool3d", input, settings, count_include_pad, divisor_override)
 
@@ -215,7 +215,7 @@ def means(x: Tensor, how: Geometry, divide: Any) -> Tensor:
 
 @lru_cache(maxsize=1024)
 def _counts(how: Geometry, padding: Any, include_pad: bool) -> Any:
-    """How many elements each window counts: one number if it is the same for all."""
+    """The number of elements counted in each window: one int if it is the same for all."""
     each = padding if isinstance(padding, tuple) else (padding,)
     pads = tuple(each) * (len(how.size) // len(each))
     if not any(map(any, how.padding)):
@@ -231,7 +231,7 @@ def _counts(how: Geometry, padding: Any, include_pad: bool) -> Any:
     return tuple(found)
 
 
-# ---- power means
+# ---- Lp norms
 
 
 def lp_pool1d(
@@ -280,7 +280,7 @@ def _lp_pool(
     return arithmetic.pow(powers * count, 1.0 / p)
 
 
-# ---- the inverse of a maximum
+# ---- max unpooling
 
 
 def max_unpool1d(
@@ -291,7 +291,7 @@ def max_unpool1d(
     padding: Sizes = 0,
     output_size: Any = None,
 ) -> Tensor:
-    """Maxima of one axis back at their places; arguments as of `max_unpool2d`."""
+    """Maxima over one axis put back at their indices; arguments as for `max_unpool2d`."""
     return _unpool(1, input, indices, kernel_size, stride, padding, output_size)
 
 
@@ -303,22 +303,22 @@ def max_unpool2d(
     padding: Sizes = 0,
     output_size: Any = None,
 ) -> Tensor:
-    """The maxima that `max_pool2d` found back at their places, among zeros.
+    """The maxima of `max_pool2d` put back at their indices, zeros elsewhere.
 
     Args:
         input: the maxima.
-        indices: their places, as `max_pool2d` returns them.
+        indices: their indices, as `max_pool2d` returns them.
         kernel_size: size of the window; here and below as it was for `max_pool2d`.
-        stride: steps from window to window; the kernel's size by default.
+        stride: step from window to window; the kernel's size by default.
         padding: what was added on both sides.
         output_size: which of several possible sizes the result is to have.
 
     Shape: (n, c, h, w) or (c, h, w) → (n, c, h', w') or (c, h', w') with
-        h' = (h − 1)·stride − 2·padding + kernel_size where no `output_size` says otherwise.
+        h' = (h − 1)·stride − 2·padding + kernel_size unless `output_size` is given.
 
     Raises:
-        RuntimeError: indices that lie outside or have another shape than the input.
-        ValueError: an output size that the pooling could not come from.
+        RuntimeError: indices out of range, or of another shape than the input.
+        ValueError: an output size that pooling cannot reduce to the input's.
     """
     return _unpool(2, input, indices, kernel_size, stride, padding, output_size)
 
@@ -331,7 +331,7 @@ def max_unpool3d(
     padding: Sizes = 0,
     output_size: Any = None,
 ) -> Tensor:
-    """Maxima of three axes back at their places; arguments as of `max_unpool2d`."""
+    """Maxima over three axes put back at their indices; arguments as for `max_unpool2d`."""
     return _unpool(3, input, indices, kernel_size, stride, padding, output_size)
 
 
@@ -412,7 +412,7 @@ def _plan(
     dilation: Sizes,
     ceil_mode: bool,
 ) -> Geometry:
-    """How a pool's windows lie over its input, after all checks of shapes and settings."""
+    """The geometry of a pool's windows, after all checks of shapes and settings."""
     d = int(name[-2])
     kernel = _each(name, "kernel_size", kernel_size, d)
     steps = kernel if stride is None or stride == () else _each(name, "stride", stride, d)
@@ -426,7 +426,7 @@ def _plan(
         reach = g * (k - 1) + 1
         count = (n + 2 * p - reach + (s - 1 if ceil_mode else 0)) // s + 1
         if ceil_mode and (count - 1) * s >= n + p:
-            count -= 1  # the last window would lie in the padding
+            count -= 1  # the last window would start in the padding
         counts.append(count)
         widths.append((p, max((count - 1) * s + reach - n - p, p)))
     if any(c < 1 for c in counts):

@@ -1,4 +1,4 @@
-"""Images resized, and channels traded for pixels."""
+"""Resizing images, and rearranging channels and pixels."""
 
 from __future__ import annotations
 
@@ -45,23 +45,23 @@ def interpolate(
     recompute_scale_factor: bool | None = None,
     antialias: bool = False,
 ) -> Tensor:
-    """Images (or series, or volumes) brought to another size.
+    """Images (or series, or volumes) resized.
 
     Args:
         input: (n, c, …) with one to three axes to resize.
-        size: the size wanted: a number, or one for each axis.
-        scale_factor: or by what to multiply the size, rounded down.
+        size: the output size: a number, or one for each axis.
+        scale_factor: or the factor by which to multiply the size, rounded down.
         mode: ``"nearest"``, ``"nearest-exact"``, ``"area"`` for any number of axes, ``"linear"``
             for one, ``"bilinear"``, ``"bicubic"``, ``"lanczos"`` for two and ``"trilinear"`` for
             three.
         align_corners: for the linear and cubic modes, whether the centres of the corner pixels
-            (instead of their outer edges) keep their places.
+            (instead of their outer edges) keep their positions.
         recompute_scale_factor: use the ratio of the rounded sizes instead of the factor given.
         antialias: widen the kernels with the scale when shrinking (bilinear, bicubic, lanczos).
 
     Raises:
         ValueError: arguments that exclude each other, or are missing, or too few or too many.
-        NotImplementedError: a mode that does not exist for so many axes.
+        NotImplementedError: a mode that does not support this number of axes.
     """
     need_tensor(input, "interpolate")
     sizes, scales = _target(input, size, scale_factor, recompute_scale_factor)
@@ -113,7 +113,7 @@ def _resize(
     align: bool,
     antialias: bool,
 ) -> Tensor:
-    single = x.dtype is dtypes.float32  # positions are worked out in the precision of the data
+    single = x.dtype is dtypes.float32  # positions are computed in the precision of the data
     for axis, (size, scale) in enumerate(zip(sizes, scales, strict=True), 2):
         if antialias:
             taps = _wide_taps(mode, x._data.shape[axis], size, scale, align)
@@ -131,7 +131,7 @@ def _resize_bytes(
     align: bool,
     antialias: bool,
 ) -> Tensor:
-    """Images of bytes, in the whole numbers that PyTorch (and before it Pillow) takes for them."""
+    """Resize uint8 images in the integer arithmetic of PyTorch (which follows Pillow)."""
     x = to_dtype(x, dtypes.int32)
     for axis in reversed(range(2, x._data.ndim)):
         size, out, scale = x._data.shape[axis], sizes[axis - 2], scales[axis - 2]
@@ -139,21 +139,21 @@ def _resize_bytes(
             taps = _wide_taps(mode, size, out, scale, align)
         else:
             taps = _taps(mode, size, out, scale, align, False)
-        taps, bits = _whole(taps)
+        taps, bits = _fixed_point(taps)
         x = resample(x, axis, taps) + (1 << bits - 1)
         x = comparison.bitwise_right_shift(x, bits).clamp(0, 255)
     return to_dtype(x, dtypes.uint8)
 
 
 @lru_cache(maxsize=256)
-def _whole(taps: Taps) -> tuple[Taps, int]:
-    """Weights as multiples of a power of two that 16 bits hold, and that power's exponent."""
+def _fixed_point(taps: Taps) -> tuple[Taps, int]:
+    """Weights as 16-bit fixed-point integers, and the number of their fractional bits."""
     rows = []
     for o in range(len(taps.source[0])):
         row = [0.0] * len(taps.source)
         sources = [reads[o] for reads in taps.source]
         for source, weights in zip(sources, taps.weight or (), strict=True):
-            row[sources.index(source)] += weights[o]  # those of the same element count together
+            row[sources.index(source)] += weights[o]  # add the weights of the same element
         rows.append(row)
     most = max(max(row) for row in rows)
     bits = next(b for b in range(23) if b == 22 or int(0.5 + most * 2 ** (b + 1)) >= 1 << 15)
@@ -162,13 +162,13 @@ def _whole(taps: Taps) -> tuple[Taps, int]:
 
 
 def _rounded(x: float) -> float:
-    """A number as float32 holds it."""
+    """A number rounded to float32."""
     return struct.unpack("f", struct.pack("f", x))[0]
 
 
 @lru_cache(maxsize=256)
 def _taps(mode: str, size: int, out: int, scale: float | None, align: bool, single: bool) -> Taps:
-    """What each output element reads along one axis, and with which weights."""
+    """The input elements that each output element reads along one axis, and their weights."""
     fit = _rounded if single else float
     step = fit(_step(size, out, scale, align))
     if mode.startswith("nearest"):
@@ -189,7 +189,7 @@ def _taps(mode: str, size: int, out: int, scale: float | None, align: bool, sing
 
 
 def _step(size: int, out: int, scale: float | None, align: bool) -> float:
-    """How far two neighbours of the output lie apart in the input."""
+    """The distance in the input between two neighbouring output elements."""
     if align:
         return (size - 1) / (out - 1) if out > 1 else 0.0
     return 1.0 / scale if scale else size / out
@@ -224,7 +224,7 @@ _KERNELS: dict[str, tuple[float, Any]] = {
 
 @lru_cache(maxsize=256)
 def _wide_taps(mode: str, size: int, out: int, scale: float | None, align: bool) -> Taps:
-    """As `_taps`, with a kernel as wide as the output's steps are in the input."""
+    """As `_taps`, with the kernel stretched by the step, if that is more than 1."""
     step = _step(size, out, scale, align)
     reach, kernel = _KERNELS[mode]
     stretch = max(step, 1.0)
@@ -245,7 +245,7 @@ def _wide_taps(mode: str, size: int, out: int, scale: float | None, align: bool)
 def _target(
     x: Tensor, size: Any, factor: Any, recompute: bool | None
 ) -> tuple[tuple[int, ...], tuple[float | None, ...]]:
-    """The sizes wanted, and the factors to take positions by (None: those of the sizes)."""
+    """The output sizes, and the scale factors for positions (None: the ratio of the sizes)."""
     d, space = x._data.ndim - 2, tuple(x._data.shape[2:])
     if size is not None and factor is not None:
         raise ValueError("only one of size or scale_factor should be defined")
@@ -334,7 +334,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     Shape: (*, c · r², h, w) → (*, c, h · r, w · r).
 
     Raises:
-        RuntimeError: the channels cannot be parted so.
+        RuntimeError: the number of channels is not divisible by r².
     """
     need_tensor(input, "pixel_shuffle")
     _check_image("pixel_shuffle", input, "upscale_factor", upscale_factor)
@@ -358,7 +358,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     Shape: (*, c, h · r, w · r) → (*, c · r², h, w).
 
     Raises:
-        RuntimeError: the pixels cannot be parted so.
+        RuntimeError: height or width is not divisible by r.
     """
     need_tensor(input, "pixel_unshuffle")
     _check_image("pixel_unshuffle", input, "downscale_factor", downscale_factor)
@@ -377,7 +377,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
-    """Channels dealt out like cards: those of `groups` groups alternate.
+    """Channels interleaved: those of `groups` groups alternate.
 
     Shape: (n, c, *) → (n, c, *).
 

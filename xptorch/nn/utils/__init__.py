@@ -11,7 +11,7 @@ from xptorch.nn.utils.clip_grad import get_total_norm as get_total_norm
 from xptorch.nn.utils.convert_parameters import parameters_to_vector as parameters_to_vector
 from xptorch.nn.utils.convert_parameters import vector_to_parameters as vector_to_parameters
 
-# What few programs use is loaded when asked for: submodules, and names out of them.
+# Rarely used submodules, and names from them, are imported lazily.
 _LAZY = ("fusion", "memory_format", "parametrizations", "parametrize", "prune", "stateless")
 _LAZY_NAMES = {
     "convert_conv2d_weight_memory_format": "memory_format",

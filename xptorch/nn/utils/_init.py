@@ -1,4 +1,4 @@
-"""Modules made without the time that drawing their weights takes."""
+"""Modules created without changing the state of the random number generators."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from xptorch.random import fork_rng
 
 
 def skip_init(module_cls: Any, *args: Any, **kwargs: Any) -> Any:
-    """``module_cls(*args, **kwargs)``, yet to be set; no random numbers are used up.
+    """``module_cls(*args, **kwargs)``, its values unspecified; no random numbers are consumed.
 
     Raises:
-        RuntimeError: the class is no Module, or takes no `device`.
+        RuntimeError: the class is not a Module, or takes no `device`.
     """
     if not issubclass(module_cls, Module):
         raise RuntimeError(f"Expected a Module; got {module_cls}")

@@ -1,4 +1,4 @@
-"""Weight and spectral norm as they were before parametrizations: by a hook before forward."""
+"""Weight and spectral norm in the form older than parametrizations: a forward pre-hook."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class WeightNorm:
 
 
 def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
-    r"""Part a weight in its length and its direction, the parameters ``<name>_g``, ``<name>_v``.
+    r"""Split a weight into norm and direction, the parameters ``<name>_g``, ``<name>_v``.
 
-    Deprecated in favour of `parametrizations.weight_norm`, which explains the arguments.
+    Deprecated in favour of `parametrizations.weight_norm`, which documents the arguments.
 
     Raises:
-        RuntimeError: the weight has it already.
+        RuntimeError: the weight is normalised already.
     """
     warnings.warn(
         "`torch.nn.utils.weight_norm` is deprecated in favor of "
@@ -125,10 +125,10 @@ def spectral_norm(
 ) -> M:
     r"""Divide a weight by its largest singular value; it is trained as ``<name>_orig``.
 
-    `parametrizations.spectral_norm`, which explains the arguments, does the same.
+    `parametrizations.spectral_norm`, which documents the arguments, does the same.
 
     Raises:
-        RuntimeError: the weight has it already.
+        RuntimeError: the weight is normalised already.
         ValueError: `n_power_iterations` is not positive.
     """
     hook = SpectralNorm(name, n_power_iterations, default_axis(module) if dim is None else dim, eps)
@@ -143,7 +143,7 @@ def spectral_norm(
         start = creation.empty(size, dtype=weight.dtype, device=weight.device).normal_(0, 1)
         starts.append(F.normalize(start, dim=0, eps=eps))
     module.register_parameter(name + "_orig", weight)
-    # A plain attribute stands for the weight until the first forward computes it.
+    # A plain attribute holds the weight until the first forward computes it.
     setattr(module, name, weight.data)
     module.register_buffer(name + "_u", starts[0])
     module.register_buffer(name + "_v", starts[1])

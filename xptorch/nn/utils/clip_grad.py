@@ -1,4 +1,4 @@
-"""Gradients cut down to a size, before an optimizer uses them."""
+"""Clipping of gradients, by norm or by value, before an optimizer uses them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def get_total_norm(
         foreach: how PyTorch computes it; it does not change the result.
 
     Raises:
-        RuntimeError: the norm is not finite, and `error_if_nonfinite` says so.
+        RuntimeError: the norm is not finite, and `error_if_nonfinite` is set.
     """
     listed = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     if not listed:
@@ -60,7 +60,7 @@ def clip_grads_with_norm_(
         total_norm: the norm that the gradients have, see `get_total_norm`.
         foreach: how PyTorch computes it; it does not change the result.
     """
-    # PyTorch divides a number by a tensor in these two steps: so the last unit agrees.
+    # PyTorch divides a number by a tensor in these two steps: so the last bit agrees.
     factor = ((total_norm + 1e-6).reciprocal() * float(max_norm)).clamp(max=1.0)
     for g in _gradients(parameters):
         g.mul_(factor.to(g.device))
@@ -84,7 +84,7 @@ def clip_grad_norm_(
         foreach: how PyTorch computes it; it does not change the result.
 
     Returns:
-        the norm before.
+        the norm before clipping.
 
     >>> import xptorch as torch
     >>> p = torch.nn.Parameter(torch.zeros(2))
@@ -121,7 +121,7 @@ def clip_grad_norm(
 
 @no_grad()
 def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | None = None) -> None:
-    r"""Cut every element of the gradients to :math:`[-clip\_value, clip\_value]`, in place.
+    r"""Clip every element of the gradients to :math:`[-clip\_value, clip\_value]`, in place.
 
     Args:
         parameters: an iterable of tensors with gradients, or one.

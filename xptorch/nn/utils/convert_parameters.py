@@ -14,10 +14,10 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
 
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
-    """Give parameters the values in a vector: the inverse of `parameters_to_vector`.
+    """Set parameters to the values in a vector: the inverse of `parameters_to_vector`.
 
     Raises:
-        TypeError: `vec` is no tensor.
+        TypeError: `vec` is not a tensor.
         RuntimeError: it is too short.
     """
     if not isinstance(vec, Tensor):

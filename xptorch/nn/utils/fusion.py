@@ -62,7 +62,7 @@ def fuse_linear_bn_eval(linear: M, bn: Any) -> M:
     """A linear layer that does what `linear` and then `bn` do in evaluation.
 
     Raises:
-        AssertionError: one of them is in training mode, or their sizes do not fit.
+        AssertionError: one of them is in training mode, or their sizes do not match.
     """
     _check_eval(linear, bn)
     fused: Any = copy.deepcopy(linear)

@@ -1,4 +1,4 @@
-"""Layouts of convolutions' weights: here there is one, and they cannot change a result."""
+"""Memory formats of convolution weights: here there is one, and they cannot change a result."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ M = TypeVar("M", bound=Module)
 
 
 def convert_conv2d_weight_memory_format(module: M, memory_format: Any) -> M:
-    """The module as it is: how its weights lie in memory is left to the backend."""
+    """The module unchanged: the memory layout of its weights is left to the backend."""
     return module
 
 
 def convert_conv3d_weight_memory_format(module: M, memory_format: Any) -> M:
-    """The module as it is: how its weights lie in memory is left to the backend."""
+    """The module unchanged: the memory layout of its weights is left to the backend."""
     return module

@@ -1,4 +1,4 @@
-"""Weights of a given norm, spectral norm, or orthogonal ones, as parametrizations."""
+"""Weight normalisation, spectral normalisation, orthogonal weights, as parametrizations."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class _WeightNorm(Module):
 
 
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
-    r"""Part a weight in its length and its direction: :math:`w = g \, v / \|v\|`.
+    r"""Split a weight into norm and direction: :math:`w = g \, v / \|v\|`.
 
     ``parametrizations.<name>.original0`` is `g`, ``original1`` is `v`.
 
     Args:
         module: whose weight it is.
         name: of the weight.
-        dim: the axis of which each slice has a length of its own; None: there is one length.
+        dim: the axis of which each slice has its own norm; None: one norm for all.
 
     Returns:
         the module.
@@ -73,7 +73,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
 
 
 def default_axis(module: Module) -> int:
-    """The axis of a layer's weight that belongs to its outputs."""
+    """The axis of a layer's weight that corresponds to its outputs."""
     return 1 if isinstance(module, _ConvTransposeNd) else 0
 
 
@@ -113,7 +113,7 @@ class _SpectralNorm(Module):
 
     @no_grad()
     def _iterate(self, matrix: Tensor, times: int) -> None:
-        """Power iteration: `_u` and `_v` come nearer to the first pair of singular vectors."""
+        """Power iteration: `_u` and `_v` approach the first pair of singular vectors."""
         for _ in range(times):
             self._u.copy_(F.normalize(matrix.mv(self._v), dim=0, eps=self.eps))
             self._v.copy_(F.normalize(matrix.mH.mv(self._u), dim=0, eps=self.eps))
@@ -141,13 +141,13 @@ def spectral_norm(
 ) -> Module:
     r"""Divide a weight by its largest singular value: :math:`w = w_0 / \sigma(w_0)`.
 
-    σ is estimated by power iteration, which in training goes on with every use.
+    σ is estimated by power iteration, which in training continues at every use.
 
     Args:
         module: whose weight it is.
         name: of the weight.
-        n_power_iterations: steps of each use.
-        eps: keeps norms from 0.
+        n_power_iterations: steps per use.
+        eps: keeps norms nonzero.
         dim: the axis of the outputs; by default 0, but 1 for transposed convolutions.
 
     Returns:
@@ -212,7 +212,7 @@ class _Orthogonal(Module):
         if self.orthogonal_map == "householder":
             a = x.tril(-1)
             q = householder.householder_product(a, 2.0 / (1.0 + (a * a).sum(-2)))
-            # The diagonal's signs are the only other freedom that an orthogonal matrix has.
+            # The diagonal's signs are the only other degrees of freedom of an orthogonal matrix.
             q = q * x.diagonal(dim1=-2, dim2=-1).trunc().detach().unsqueeze(-2)
         else:
             q = self._of_skew(x)
@@ -221,7 +221,7 @@ class _Orthogonal(Module):
         return q.mT if wide else q
 
     def _of_skew(self, x: Tensor) -> Tensor:
-        """The orthogonal matrix of the skew-symmetric one made of the lower triangle."""
+        """The orthogonal matrix for the skew-symmetric one that the lower triangle defines."""
         n, k = x.shape[-2:]
         x = x.tril()
         if n != k:
@@ -259,7 +259,7 @@ class _Orthogonal(Module):
         return result.mT if wide else result
 
     def _start_from(self, q: Tensor) -> Tensor:
-        """Make `q` (completed to a square) the base; the original for which that is the value."""
+        """Make `q` (completed to a square) the base; returns the original with that value."""
         n, k = q.shape[-2:]
         if n == k:
             q = q.clone() if _is_orthogonal(q) else _orthogonalized(q)
@@ -282,17 +282,17 @@ def orthogonal(
     Args:
         module: whose weight it is.
         name: of the weight.
-        orthogonal_map: how Q is made of what is trained: ``"matrix_exp"`` (:math:`e^A` with a
+        orthogonal_map: how Q is computed from the original: ``"matrix_exp"`` (:math:`e^A` with a
             skew-symmetric A), ``"cayley"`` (:math:`(1 - A/2)^{-1} (1 + A/2)`) or
             ``"householder"`` (a product of reflections); by default the first for square
             weights, the last for others.
-        use_trivialization: start from the weight as it is: :math:`Q_0 Q`.
+        use_trivialization: start from the current weight: :math:`Q_0 Q`.
 
     Returns:
         the module.
 
     Raises:
-        ValueError: there is no such weight, it is no matrix, or there is no such map.
+        ValueError: there is no such weight, it is not a matrix, or there is no such map.
 
     Source: Lezcano-Casado, Trivializations for gradient-based optimization on manifolds (2019).
     """

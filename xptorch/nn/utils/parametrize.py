@@ -48,7 +48,7 @@ def cached() -> Iterator[None]:
 
 
 class ParametrizationList(ModuleList):
-    """The parametrizations of one tensor in the order they are applied, and what they start from.
+    """The parametrizations of one tensor in the order of application, and the original tensors.
 
     Args:
         modules: the parametrizations.
@@ -60,7 +60,7 @@ class ParametrizationList(ModuleList):
             `right_inverse` gives a sequence.
 
     Raises:
-        ValueError: there is no module, or they do not fit the tensor.
+        ValueError: there is no module, or they do not match the tensor.
     """
 
     original: Tensor
@@ -125,7 +125,7 @@ class ParametrizationList(ModuleList):
 
     @no_grad()
     def right_inverse(self, value: Tensor) -> None:
-        """Change what the parametrizations start from such that they give `value`.
+        """Set the original tensors such that the parametrizations return `value`.
 
         Raises:
             RuntimeError: one of them has no `right_inverse`.
@@ -188,7 +188,7 @@ def _require_same_dtype(original: Tensor, new: Tensor) -> None:
 
 
 def _derive_class(module: Module) -> None:
-    """Give a module a class of its own, on which parametrized tensors can be properties."""
+    """Give a module its own class, on which parametrized tensors can be properties."""
 
     def __getstate__(self: Any) -> Any:
         raise RuntimeError(
@@ -230,7 +230,7 @@ def register_parametrization(
 ) -> Module:
     """Make a parameter or buffer the output of a module: ``parametrization(original)``.
 
-    The tensor becomes a property that is computed when it is used; what is trained is
+    The tensor becomes a property that is computed when it is used; the trained tensor is
     ``module.parametrizations.<name>.original``. Several are applied one after the other.
 
     Args:
@@ -244,7 +244,7 @@ def register_parametrization(
         the module, whose class has changed.
 
     Raises:
-        ValueError: there is no such tensor, or the parametrization does not fit it.
+        ValueError: there is no such tensor, or the parametrization does not match it.
 
     >>> import xptorch as torch
     >>> class Symmetric(torch.nn.Module):
@@ -279,7 +279,7 @@ def register_parametrization(
 
 
 def _check_another(value: Tensor, parametrization: Module) -> None:
-    """Whether a parametrization on top of others keeps dtype and shape, there and back."""
+    """Raise unless a further parametrization and its inverse keep dtype and shape."""
     unless = "unless the `unsafe` flag is enabled.\n"
     result = parametrization(value)
     if not isinstance(result, Tensor):
@@ -368,7 +368,7 @@ def type_before_parametrizations(module: Module) -> type:
 def transfer_parametrizations_and_params(
     from_module: Module, to_module: Module, tensor_name: str | None = None
 ) -> Module:
-    """Give a module the parametrizations of another, and the tensors that they start from.
+    """Give a module the parametrizations of another, and their original tensors.
 
     Args:
         from_module: a module, parametrized or not.

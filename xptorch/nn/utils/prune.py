@@ -1,4 +1,4 @@
-"""Pruning: weights times masks that leave out some of their elements."""
+"""Pruning: weights multiplied by masks that zero some of their elements."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 class BasePruningMethod(ABC):
     """Computes a mask, and as a hook sets the tensor to ``<name>_mask * <name>_orig``.
 
-    A subclass says its `PRUNING_TYPE` (``"unstructured"``, ``"structured"`` with an attribute
+    A subclass sets its `PRUNING_TYPE` (``"unstructured"``, ``"structured"`` with an attribute
     `dim`, or ``"global"``) and defines `compute_mask`.
     """
 
@@ -54,7 +54,7 @@ class BasePruningMethod(ABC):
             module: whose parameter it is.
             name: its name.
             args, kwargs: the arguments of the method.
-            importance_scores: the mask is computed of these in place of the values.
+            importance_scores: the mask is computed from these in place of the values.
         """
         old = _remove_hooks(module, name)
         method: Any = cls(*args, **kwargs)
@@ -84,7 +84,7 @@ class BasePruningMethod(ABC):
     def prune(
         self, t: Tensor, default_mask: Tensor | None = None, importance_scores: Any = None
     ) -> Tensor:
-        """A tensor with the elements left out that the method chooses."""
+        """A tensor in which the elements that the method selects are 0."""
         scores = t if importance_scores is None else importance_scores
         if scores.shape != t.shape:
             raise AssertionError(
@@ -107,7 +107,7 @@ class BasePruningMethod(ABC):
 
 
 def _remove_hooks(module: Module, name: str) -> BasePruningMethod | None:
-    """Take the pruning of that tensor off the module's hooks, and return it."""
+    """Remove the pruning method of that tensor from the module's hooks, and return it."""
     for i, hook in list(module._forward_pre_hooks.items()):
         if isinstance(hook, BasePruningMethod) and hook._tensor_name == name:
             del module._forward_pre_hooks[i]
@@ -130,7 +130,7 @@ class PruningContainer(BasePruningMethod):
         """Add a method for the same tensor.
 
         Raises:
-            TypeError: it is none.
+            TypeError: it is not a pruning method.
             ValueError: it is for another tensor.
         """
         if not isinstance(method, BasePruningMethod):
@@ -152,7 +152,7 @@ class PruningContainer(BasePruningMethod):
         return self._pruning_methods[idx]
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
-        """The last method's mask of what the methods before it have left."""
+        """The last method's mask, for what the methods before it have kept."""
         method: Any = self._pruning_methods[-1]
         if method.PRUNING_TYPE == "unstructured":
             left: Any = default_mask == 1
@@ -170,7 +170,7 @@ class PruningContainer(BasePruningMethod):
 
 
 class Identity(BasePruningMethod):
-    """Leaves nothing out."""
+    """Prunes nothing."""
 
     PRUNING_TYPE = "unstructured"
 
@@ -179,7 +179,7 @@ class Identity(BasePruningMethod):
 
 
 class CustomFromMask(BasePruningMethod):
-    """Leaves out where a given mask is 0."""
+    """Prunes where a given mask is 0."""
 
     PRUNING_TYPE = "global"
 
@@ -196,7 +196,7 @@ class CustomFromMask(BasePruningMethod):
 
 
 class _Amount(BasePruningMethod):
-    """Leaves out a number, or a part, of the elements or channels."""
+    """Prunes a number, or a fraction, of the elements or channels."""
 
     amount: Any
 
@@ -212,7 +212,7 @@ class _Amount(BasePruningMethod):
         self.amount = amount
 
     def _count(self, size: int) -> int:
-        """How many of so many are left out."""
+        """How many of `size` elements or channels are pruned."""
         if not isinstance(self.amount, numbers.Integral):
             return round(self.amount * size)
         if int(self.amount) > size:
@@ -239,21 +239,21 @@ class _Unstructured(_Amount):
 
 
 class RandomUnstructured(_Unstructured):
-    """Leaves out elements at random.
+    """Prunes elements at random.
 
     Args:
-        amount: how many, or what part of them.
+        amount: how many, or what fraction of them.
     """
 
     def _scores(self, t: Tensor) -> Tensor:
-        return -random.rand_like(t)  # PyTorch leaves out the largest draws
+        return -random.rand_like(t)  # PyTorch prunes the largest draws
 
 
 class L1Unstructured(_Unstructured):
-    """Leaves out the elements that are smallest in magnitude.
+    """Prunes the elements that are smallest in magnitude.
 
     Args:
-        amount: how many, or what part of them.
+        amount: how many, or what fraction of them.
     """
 
     def _scores(self, t: Tensor) -> Tensor:
@@ -265,7 +265,7 @@ class _Structured(_Amount):
     dim: int
 
     def _kept(self, t: Tensor, channels: int, count: int) -> Tensor:
-        """The numbers of the channels that stay."""
+        """The indices of the channels that are kept."""
         raise NotImplementedError
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
@@ -286,10 +286,10 @@ class _Structured(_Amount):
 
 
 class RandomStructured(_Structured):
-    """Leaves out channels at random.
+    """Prunes channels at random.
 
     Args:
-        amount: how many, or what part of them.
+        amount: how many, or what fraction of them.
         dim: the axis of the channels.
     """
 
@@ -303,10 +303,10 @@ class RandomStructured(_Structured):
 
 
 class LnStructured(_Structured):
-    """Leaves out the channels whose norm is smallest.
+    """Prunes the channels whose norm is smallest.
 
     Args:
-        amount: how many, or what part of them.
+        amount: how many, or what fraction of them.
         n: the norm's degree.
         dim: the axis of the channels.
     """
@@ -325,13 +325,13 @@ class LnStructured(_Structured):
 
 
 def identity(module: Module, name: str) -> Module:
-    """Give a parameter a mask that leaves nothing out."""
+    """Give a parameter a mask that prunes nothing."""
     Identity.apply(module, name)
     return module
 
 
 def random_unstructured(module: Module, name: str, amount: float) -> Module:
-    """Leave out elements of a parameter at random; see `RandomUnstructured`."""
+    """Prune elements of a parameter at random; see `RandomUnstructured`."""
     RandomUnstructured.apply(module, name, amount)
     return module
 
@@ -339,7 +339,7 @@ def random_unstructured(module: Module, name: str, amount: float) -> Module:
 def l1_unstructured(
     module: Module, name: str, amount: float, importance_scores: Tensor | None = None
 ) -> Module:
-    """Leave out the elements of a parameter smallest in magnitude; see `L1Unstructured`.
+    """Prune the elements of a parameter smallest in magnitude; see `L1Unstructured`.
 
     >>> import xptorch as torch
     >>> from xptorch.nn.utils import prune
@@ -352,7 +352,7 @@ def l1_unstructured(
 
 
 def random_structured(module: Module, name: str, amount: float, dim: int) -> Module:
-    """Leave out channels of a parameter at random; see `RandomStructured`."""
+    """Prune channels of a parameter at random; see `RandomStructured`."""
     RandomStructured.apply(module, name, amount, dim)
     return module
 
@@ -365,13 +365,13 @@ def ln_structured(
     dim: int,
     importance_scores: Tensor | None = None,
 ) -> Module:
-    """Leave out the channels of a parameter whose norm is smallest; see `LnStructured`."""
+    """Prune the channels of a parameter whose norm is smallest; see `LnStructured`."""
     LnStructured.apply(module, name, amount, n, dim, importance_scores=importance_scores)
     return module
 
 
 def custom_from_mask(module: Module, name: str, mask: Tensor) -> Module:
-    """Leave out the elements of a parameter where a mask is 0."""
+    """Prune the elements of a parameter where a mask is 0."""
     CustomFromMask.apply(module, name, mask)
     return module
 
@@ -379,16 +379,17 @@ def custom_from_mask(module: Module, name: str, mask: Tensor) -> Module:
 def global_unstructured(
     parameters: Any, pruning_method: Any, importance_scores: Any = None, **kwargs: Any
 ) -> None:
-    """Leave out elements of several parameters, compared with each other.
+    """Prune elements of several parameters, compared with each other.
 
     Args:
         parameters: pairs of a module and a name.
         pruning_method: an unstructured method's class.
-        importance_scores: a dict from such pairs to scores that are taken for the values.
+        importance_scores: a dict from such pairs to scores that are used in place of the values.
         kwargs: the method's arguments.
 
     Raises:
-        TypeError: these are no pairs, no dict, or the method is not unstructured.
+        TypeError: `parameters` is not an iterable, the scores are not a dict, or the method is not
+            unstructured.
     """
     if not isinstance(parameters, Iterable):
         raise TypeError("global_unstructured(): parameters is not an Iterable")
@@ -419,7 +420,7 @@ def global_unstructured(
 
 
 def remove(module: Module, name: str) -> Module:
-    """Make a pruned parameter an ordinary one, with zeros where elements were left out.
+    """Make a pruned parameter an ordinary one, with zeros where elements were pruned.
 
     Raises:
         ValueError: it is not pruned.

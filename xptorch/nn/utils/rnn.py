@@ -25,16 +25,16 @@ class _Packed(NamedTuple):
 
 
 class PackedSequence(_Packed):
-    """Sequences of different lengths without padding: their steps below each other.
+    """Sequences of different lengths without padding: their steps concatenated.
 
-    Made by `pack_padded_sequence` and `pack_sequence`, taken by the recurrent layers.
+    Made by `pack_padded_sequence` and `pack_sequence`, accepted by the recurrent layers.
 
     Args:
         data: (all steps, *), step after step, the longest sequence first in each; or this and
             batch_sizes as a pair.
         batch_sizes: (steps), how many sequences have each step; on the CPU.
-        sorted_indices: (n), the place of each sequence, longest first, in the original order.
-        unsorted_indices: (n), the way back; made from `sorted_indices` where it is left out.
+        sorted_indices: (n), the index of each sequence, longest first, in the original order.
+        unsorted_indices: (n), the inverse; computed from `sorted_indices` by default.
 
     Raises:
         ValueError: `batch_sizes` is not on the CPU.
@@ -63,7 +63,7 @@ class PackedSequence(_Packed):
         return super().__new__(cls, data, batch_sizes, sorted_indices, unsorted_indices)
 
     def to(self, *args: Any, **kwargs: Any) -> PackedSequence:
-        """The sequence with its data, and where those move its indices, moved: see `Tensor.to`."""
+        """The sequence with its data converted, its indices on their device; see `Tensor.to`."""
         data = self.data.to(*args, **kwargs)
         if data is self.data:
             return self
@@ -117,11 +117,11 @@ class PackedSequence(_Packed):
 
     @property
     def is_cuda(self) -> bool:
-        """Whether the data lie on a CUDA device."""
+        """Whether the data are on a CUDA device."""
         return self.data.is_cuda
 
     def is_pinned(self) -> bool:
-        """Whether the data lie in pinned memory."""
+        """Whether the data are in pinned memory."""
         return self.data.is_pinned()
 
     def pin_memory(self) -> PackedSequence:
@@ -135,8 +135,8 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
     """The permutation that undoes this one."""
     if permutation is None:
         return None
-    places = creation.arange(permutation.numel(), device=permutation._device)
-    return creation.empty_like(permutation).scatter_(0, permutation, places)
+    positions = creation.arange(permutation.numel(), device=permutation._device)
+    return creation.empty_like(permutation).scatter_(0, permutation, positions)
 
 
 def pack_padded_sequence(
@@ -150,7 +150,7 @@ def pack_padded_sequence(
     Args:
         input: (l, n, *), or (n, l, *) with `batch_first`.
         lengths: (n), of each sequence.
-        batch_first: which of the two it is.
+        batch_first: which of the two layouts it is.
         enforce_sorted: whether the longest must come first; if False they are sorted.
 
     Raises:
@@ -281,7 +281,7 @@ def pad_sequence(
     Shape: n tensors (l_i, *) → (n, l, *) or (l, n, *), with `l` the largest length.
 
     Raises:
-        RuntimeError: there are no sequences, or they do not fit together.
+        RuntimeError: there are no sequences, or their shapes do not match.
 
     >>> import xptorch as torch
     >>> torch.nn.utils.rnn.pad_sequence([torch.ones(1), torch.ones(3)], batch_first=True)
@@ -325,7 +325,7 @@ def unpad_sequence(
     Args:
         padded_sequences: (l, n, *), or (n, l, *) with `batch_first`.
         lengths: (n), of each sequence.
-        batch_first: which of the two it is.
+        batch_first: which of the two layouts it is.
     """
     rows = padded_sequences if batch_first else padded_sequences.transpose(0, 1)
     return [row[:length] for row, length in zip(rows, lengths.tolist(), strict=True)]

@@ -1,4 +1,4 @@
-"""A module called with other parameters and buffers than its own, or with those of several."""
+"""Calls of modules with other parameters and buffers; the stacked state of several modules."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ def functional_call(
     tie_weights: bool = True,
     strict: bool = False,
 ) -> Any:
-    """What ``module(*args, **kwargs)`` gives with the named parameters and buffers put in place.
+    """What ``module(*args, **kwargs)`` returns with the named parameters and buffers replaced.
 
     Args:
         parameter_and_buffer_dicts: tensors by the names of `named_parameters` and
             `named_buffers`, in one dict or several; those left out are the module's own. A single
-            dict gets what the call has put in their place: batch norm's new statistics.
+            dict is updated with what the call assigns to them: batch norm's new statistics.
         args: the positional arguments, a tuple, or the only one.
-        tie_weights: a tensor that stands at several names is replaced at all of them.
+        tie_weights: a tensor registered under several names is replaced under all of them.
         strict: every name must be given, and no other.
 
     Raises:
-        ValueError: a name stands in several dicts, the names of one tensor have several values,
-            or the dicts are none.
+        ValueError: a name is in several dicts, the names of one tensor have several values, or
+            the argument is neither a dict nor a list or tuple of dicts.
         RuntimeError: `strict`, and names are missing or unknown.
-        TypeError: what is given, or what has that name, is no tensor.
+        TypeError: what is given, or what has that name, is not a tensor.
 
     Example:
         >>> import xptorch as torch
@@ -88,7 +88,7 @@ def _names(module: Module) -> list[list[str]]:
 
 
 def _tied(given: Tensors, names: list[list[str]]) -> Tensors:
-    """What is given for a tensor, under all of its names."""
+    """The values given, each under all names of its tensor."""
     found: Tensors = {}
     for group in names:
         present = sorted(n for n in group if n in given)
@@ -115,19 +115,19 @@ def _need_all(module: Module, given: Tensors, known: set[str]) -> None:
 
 @contextmanager
 def _swapped(module: Module, put: Tensors, given: Tensors) -> Iterator[None]:
-    """A block in which the module holds other tensors; what it made of them goes into `given`."""
-    places = []
+    """A block in which the module holds other tensors; their new values are stored in `given`."""
+    locations = []
     for name, t in put.items():
         if t is not None and not is_tensor(t):
             raise TypeError(f"{t!r} is not an instance of xptorch.Tensor")
-        members, last = _place(module, name)
-        places.append((name, members, last, members.get(last, _ABSENT)))
+        members, last = _location(module, name)
+        locations.append((name, members, last, members.get(last, _ABSENT)))
     try:
-        for name, members, last, _ in places:
+        for name, members, last, _ in locations:
             members[last] = put[name]
         yield
     finally:
-        for name, members, last, before in places:
+        for name, members, last, before in locations:
             if name in given and last in members:
                 given[name] = members[last]
             members[last] = before
@@ -135,7 +135,7 @@ def _swapped(module: Module, put: Tensors, given: Tensors) -> Iterator[None]:
                 del members[last]
 
 
-def _place(module: Module, name: str) -> tuple[Tensors, str]:
+def _location(module: Module, name: str) -> tuple[Tensors, str]:
     """The dict that holds a tensor of a module or of one below it, and its key."""
     path, _, last = name.rpartition(".")
     if not last:

@@ -1,4 +1,4 @@
-"""Elementwise mathematics: a table of derivatives, and PyTorch's functions over it."""
+"""Elementwise mathematics: ops with their derivatives, and PyTorch's functions over them."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ _rsqrt = op("rsqrt", lambda xp, a: 1 / xp.sqrt(a), a=lambda xp, g, y: -0.5 * g *
 
 
 def _square_back(xp: Any, g: Any, a: Any) -> Any:
-    # Recorded, the slope is a power, as in PyTorch: however often it is differentiated, the
-    # result stays in the graph.
+    # Under create_graph the derivative is a power, as in PyTorch: however often it is
+    # differentiated, the result stays in the graph.
     return g * (2 * (a**1.0 if xp is graph.setup.namespace else a))
 
 
@@ -110,7 +110,7 @@ _erfc = op(
     a=lambda xp, g, a: g * (-_TWO_OVER_SQRT_PI * xp.exp(-a * a)),
 )
 _sigmoid = op("sigmoid", _sigmoid_forward, a=_sigmoid_slope)
-sigmoid_of = polymorphic(_sigmoid)  # for the VJPs of others
+sigmoid_of = polymorphic(_sigmoid)  # for the VJPs of other ops
 where_or_zero = op(
     "where_or_zero",
     lambda xp, a, mask: xp.where_or_zero(a, mask),
@@ -145,7 +145,7 @@ sigmoid = unary(_sigmoid, "1 / (1 + e⁻ˣ).", real=True, rounds=True)
 
 
 def _rounding(core: Function, doc: str) -> Function:
-    """floor, ceil, trunc: integers are whole already."""
+    """floor, ceil, trunc; integers are copied unchanged."""
 
     def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
         need_tensor(input, core.__name__)
@@ -212,7 +212,7 @@ absolute = abs
 
 
 def abs_(self: Tensor) -> Tensor:
-    """`abs` in place, of real tensors only."""
+    """`abs` in place, for real tensors only."""
     if self.dtype.is_complex:
         raise RuntimeError("In-place abs is not supported for complex tensors.")
     return inplace(abs)(self)
@@ -260,7 +260,7 @@ def frac(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def _add_forward(xp: Any, a: Any, b: Any) -> Any:
     try:
         return a + b
-    except TypeError:  # the standard has no arithmetic of bools
+    except TypeError:  # the array API has no arithmetic on bools
         return xp.logical_or(a, b)
 
 
@@ -315,7 +315,7 @@ def _pow_base(xp: Any, g: Any, a: Any, b: Any) -> Any:
 def _real_part(xp: Any, b: Any) -> Any:
     try:
         return xp.real(b)
-    except TypeError:  # the standard has none of real numbers
+    except TypeError:  # the array API defines it for complex arrays only
         return b
 
 
@@ -324,7 +324,7 @@ def _pow_exponent(xp: Any, g: Any, a: Any, b: Any, y: Any) -> Any:
         return g * (y * cmath.log(a)) if a else g * xp.where_or_zero(y, xp.real(b) < 0)
     if not hasattr(a, "shape"):
         return g * (y * math.log(a)) if a > 0 else g * xp.where_or_zero(y, b < 0)
-    # 0 ** b is flat for b >= 0: log(0) must not spoil it.
+    # 0 ** b has gradient 0 for b >= 0, which log(0) would turn into NaN.
     flat = xp.logical_and(a == 0, _real_part(xp, b) >= 0)
     return g * xp.where(flat, xp.zeros_like(y), y * xp.log(xp.where(flat, xp.ones_like(y), a)))
 
@@ -333,7 +333,7 @@ _pow = op("pow", lambda xp, a, b: a**b, broadcast=True, a=_pow_base, b=_pow_expo
 
 
 def _share(xp: Any, g: Any, a: Any, b: Any, loses: Any) -> Any:
-    """The gradient to the chosen of two; half of it to each where they are equal."""
+    """The gradient of the selected operand; half of it to each where they are equal."""
     return xp.where(a == b, g * 0.5, xp.where(loses, xp.zeros_like(g), g))
 
 
@@ -392,7 +392,7 @@ _fmod = op(
 
 
 def _of_bools(core: Function, truth: Function, doc: str) -> Function:
-    """maximum and minimum: the array libraries have none of bools."""
+    """maximum and minimum, also of bools, for which the array libraries lack them."""
 
     def function(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
         a, b = promote(input, other, 0, 2, core.__name__)
@@ -518,7 +518,7 @@ def floor_divide(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor
 
 
 def remainder(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
-    """What ``input − other · floor(input / other)`` leaves: it has the divisor's sign."""
+    """``input − other · floor(input / other)``: the remainder with the divisor's sign."""
     a, b = promote(input, other)
     refuse("remainder_cpu", a if is_tensor(a) else b, _dtype.BOOL)
     if _is_integral(a, b):
@@ -527,7 +527,7 @@ def remainder(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
 
 
 def fmod(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
-    """What ``input − other · trunc(input / other)`` leaves: it has the dividend's sign."""
+    """``input − other · trunc(input / other)``: the remainder with the dividend's sign."""
     a, b = promote(input, other, 0, 1, "fmod")
     refuse("fmod_cpu", a, _dtype.BOOL, COMPLEX)
     if _is_integral(a, b):
@@ -553,7 +553,7 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
 
 
 def _integer_pow(a: Tensor, b: Tensor) -> Tensor:
-    """Powers of integers; a negative exponent leaves something of ±1 only."""
+    """Powers of integers; for a negative exponent 0 unless the base is ±1."""
     if not b.dtype.is_signed:
         return _pow(a, b)
     negative = b < 0
@@ -573,7 +573,7 @@ def float_power(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tens
 
 
 def float_power_(self: Tensor, exponent: Any) -> Tensor:
-    """`float_power` in place, of double precision only."""
+    """`float_power` in place, for double precision only."""
     wide = result_type(self, exponent).is_complex
     if self.dtype is not (_dtype.complex128 if wide else _dtype.float64):
         raise RuntimeError(

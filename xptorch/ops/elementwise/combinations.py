@@ -1,4 +1,4 @@
-"""Combinations of two or three inputs, and functions that are exact on integers and angles."""
+"""Functions of two or three inputs (lerp, addcmul, atan2, gcd, …), angle units and frexp."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ hypot = binary(_hypot, "√(input² + other²).", tensors=2)
 
 
 def nextafter(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The next number after each element towards `other`."""
+    """The next representable number after each element towards `other`."""
     a, b = promote(input, other, 0, 2, "nextafter")
     refuse("nextafter_cpu", a, dtypes.BOOL, dtypes.INTEGER, dtypes.COMPLEX)
     return deliver(_nextafter(a, b), out, "nextafter")
@@ -200,7 +200,7 @@ def lerp(input: Tensor, end: Tensor, weight: Any, *, out: Tensor | None = None) 
 
 
 def _lerp(a: Tensor, b: Tensor, weight: Any) -> Tensor:
-    """From the nearer end, so that both ends are met exactly."""
+    """Interpolated from the nearer end, so that the result is exact at both ends."""
     gap = b - a
     if not is_tensor(weight):
         return a + gap * weight if abs(weight) < 0.5 else b - gap * (1 - weight)

@@ -1,4 +1,4 @@
-"""Comparisons, logic, bits, and choices by condition."""
+"""Comparisons, logical and bitwise functions, and selection by condition."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ __all__ = [
 _pairs = partial(op, broadcast=True)
 
 
-def _counted(xp: Any, *operands: Any) -> Any:
-    """Bools as 0 and 1: the standard has no order of bools."""
+def _bools_as_ints(xp: Any, *operands: Any) -> Any:
+    """Bools as 0 and 1: the array API does not order bools."""
     return [xp.astype(x, xp.uint8) if hasattr(x, "shape") else int(x) for x in operands]
 
 
@@ -49,7 +49,7 @@ def _ordered(compare: Callable[[Any, Any], Any]) -> Callable[..., Any]:
         try:
             return compare(a, b)
         except TypeError:
-            return compare(*_counted(xp, a, b))
+            return compare(*_bools_as_ints(xp, a, b))
 
     return forward
 
@@ -143,7 +143,7 @@ bitwise_right_shift = _bitwise(_right_shift, "bitwise_right_shift", "The bits mo
 
 
 def bitwise_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """Every bit turned; logical not for bools."""
+    """Every bit inverted; logical not for bools."""
     need_tensor(input, "bitwise_not")
     refuse("bitwise_not_cpu", input, FLOAT, dtypes.COMPLEX)
     return deliver(_bitwise_not(input), out, "bitwise_not")
@@ -223,11 +223,11 @@ def equal(input: Tensor, other: Tensor) -> bool:
     return input.shape == other.shape and bool((input == other).all())
 
 
-# ---- choices
+# ---- selection by condition
 
 
 def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Any = None) -> Any:
-    """Elements of `input` where `condition`, else of `other`; alone, the indices where it holds."""
+    """`input` where `condition` is True, else `other`; alone, the indices where it is True."""
     if input is None and other is None:
         return condition.nonzero(as_tuple=True)
     if not is_tensor(condition):
@@ -334,7 +334,7 @@ def nan_to_num(
     *,
     out: Tensor | None = None,
 ) -> Tensor:
-    """NaN and infinities replaced: by 0 and the dtype's limits unless told otherwise."""
+    """NaN and infinities replaced, by default with 0 and the dtype's limits."""
     if not input.dtype.is_floating_point:
         return deliver(input.clone(), out, "nan_to_num")
     limits = dtypes.finfo(input.dtype)
@@ -345,13 +345,13 @@ def nan_to_num(
 
 
 def fmax(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The larger of two, of a number and NaN the number."""
+    """The larger of two; if one is NaN, the other."""
     a, b = promote(input, other, 0, 2, "fmax")
     return deliver(_where(logical_or(a >= b, isnan(b)), a, b), out, "fmax")
 
 
 def fmin(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The smaller of two, of a number and NaN the number."""
+    """The smaller of two; if one is NaN, the other."""
     a, b = promote(input, other, 0, 2, "fmin")
     return deliver(_where(logical_or(a <= b, isnan(b)), a, b), out, "fmin")
 

@@ -1,7 +1,7 @@
-"""Complex numbers: their parts, how they are made of them, and what is no holomorphic function.
+"""Complex numbers: real and imaginary parts, construction, and functions that are not holomorphic.
 
-A gradient of a complex number is ∂L/∂re + i ∂L/∂im, as in PyTorch. The ops here that give complex
-numbers say so with `conjugates`; all others are holomorphic, and the engine conjugates for them.
+A gradient of a complex number is ∂L/∂re + i ∂L/∂im, as in PyTorch. The ops here with complex
+results set `conjugates`; all others are holomorphic, and the engine conjugates for them.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ __all__ = [
 ]  # fmt: skip
 
 
-# ---- parts of numbers
+# ---- real and imaginary parts
 
 
-def _turned(xp: Any, g: Any, a_dtype: Any) -> Any:
+def _imag_back(xp: Any, g: Any, a_dtype: Any) -> Any:
     return xp.astype(g, a_dtype) * 1j
 
 
 _real = op(
     "real", lambda xp, a: xp.real(a), view=True, a=lambda xp, g, a_dtype: xp.astype(g, a_dtype)
 )
-_imag = op("imag", lambda xp, a: xp.imag(a), view=True, a=_turned)
+_imag = op("imag", lambda xp, a: xp.imag(a), view=True, a=_imag_back)
 _conj = op("conj", lambda xp, a: xp.conj(a), conjugates=True, a=lambda xp, g: xp.conj(g))
 
 
@@ -114,8 +114,8 @@ def view_as_complex(input: Tensor) -> Tensor:
     """Complex numbers of the pairs along the last axis, a view.
 
     Raises:
-        RuntimeError: the tensor is not of floating-point numbers, or its last axis not of size 2
-            and contiguous.
+        RuntimeError: the tensor is not floating-point, or its last axis is not of size 2 and
+            contiguous.
     """
     need_tensor(input, "view_as_complex")
     dt = input.dtype
@@ -137,7 +137,7 @@ def view_as_complex(input: Tensor) -> Tensor:
 
 
 def _complex_dtype(t: Tensor) -> Any:
-    """The array library's complex dtype for a tensor of real numbers, which are to become such."""
+    """The array library's complex dtype for a real tensor; also enables complex gradients."""
     if t.dtype is dtypes.float16:
         raise NotImplementedError("complex numbers of half precision (complex32)")
     graph.setup.complex = True
@@ -148,7 +148,7 @@ def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
     """real + i · imag.
 
     Raises:
-        RuntimeError: the parts are not of floating-point numbers, or of different dtypes.
+        RuntimeError: the parts are not floating-point, or have different dtypes.
     """
     need_tensor(real, "complex", "real")
     need_tensor(imag, "complex", "imag", 2)
@@ -186,17 +186,17 @@ def conj(input: Tensor) -> Tensor:
 
 
 def conj_physical(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """`conj`, at once."""
+    """The same as `conj`, which is never lazy here."""
     return deliver(conj(input), out, "conj_physical")
 
 
 def resolve_conj(input: Tensor) -> Tensor:
-    """The tensor itself: no conjugation is ever put off."""
+    """The tensor itself: conjugation is never lazy."""
     return input
 
 
 def resolve_neg(input: Tensor) -> Tensor:
-    """The tensor itself: no negation is ever put off."""
+    """The tensor itself: negation is never lazy."""
     return input
 
 
@@ -214,14 +214,14 @@ def _sgn_forward(xp: Any, a: Any) -> Any:
 
 
 def _sgn_back(xp: Any, g: Any, a: Any, y: Any) -> Any:
-    """Only what is at right angles to the number changes its direction."""
+    """Only the component of `g` perpendicular to the number changes its direction."""
     size = _magnitude_of(xp, a)
     zero = size == 0
     across = g - y * xp.astype(xp.real(xp.conj(y) * g), y.dtype)
     return xp.where(zero, xp.zeros_like(g), across / xp.where(zero, xp.ones_like(size), size))
 
 
-# Of complex numbers; `abs` and `sign` are for real ones, and save less.
+# For complex numbers; `abs` and `sign` are for real ones, and save fewer arrays.
 sgn = op("sgn", _sgn_forward, conjugates=True, a=_sgn_back)
 _sgn_of = polymorphic(sgn)
 magnitude = op("magnitude", lambda xp, a: xp.abs(a), a=lambda xp, g, a: g * _sgn_of(xp, a))
@@ -244,8 +244,8 @@ def angle(input: Tensor, *, out: Tensor | None = None) -> Tensor:
         result: Any = _angle(input)
     else:
         x = floating(input)
-        turned = comparison.where(x < 0, math.pi, x * 0)
-        result = comparison.where(comparison.isinf(x.detach()) & (x > 0), 0.0, turned)
+        angles = comparison.where(x < 0, math.pi, x * 0)
+        result = comparison.where(comparison.isinf(x.detach()) & (x > 0), 0.0, angles)
     return deliver(result, out, "angle")
 
 

@@ -1,4 +1,4 @@
-"""What a tensor is: questions as functions and as methods."""
+"""Queries about tensors (dtype, size, device, memory), and methods that have no function form."""
 
 from __future__ import annotations
 
@@ -54,19 +54,19 @@ def is_same_size(input: Tensor, other: Tensor) -> bool:
 
 
 def is_conj(input: Tensor) -> bool:
-    """False: no conjugation is ever put off."""
+    """False: conjugation is never lazy."""
     need_tensor(input, "is_conj")
     return False
 
 
 def is_neg(input: Tensor) -> bool:
-    """False: no negation is ever put off."""
+    """False: negation is never lazy."""
     need_tensor(input, "is_neg")
     return False
 
 
 def is_distributed(input: Tensor) -> bool:
-    """False: no tensor is spread over processes."""
+    """False: no tensor is distributed over processes."""
     need_tensor(input, "is_distributed")
     return False
 
@@ -94,7 +94,7 @@ def typename(obj: Any) -> str:
 
 
 def to_dlpack(tensor: Tensor) -> Any:
-    """A DLPack capsule of the tensor, to be taken once by another library."""
+    """A DLPack capsule of the tensor, to be consumed once by another library."""
     return tensor.__dlpack__()
 
 
@@ -102,25 +102,25 @@ def to_dlpack(tensor: Tensor) -> Any:
 
 
 def is_set_to(self: Tensor, tensor: Tensor) -> bool:
-    """Whether both show the same memory in the same way."""
+    """Whether both view the same memory with the same shape and strides."""
     mine, theirs = ((t._data.shape, t.stride()) for t in (self, tensor))
     return mine == theirs and self.data_ptr() == tensor.data_ptr()
 
 
 def is_shared(self: Tensor) -> bool:
-    """Whether other processes see its memory: on CUDA, as PyTorch says, always."""
+    """Whether its memory is shared with other processes: always on CUDA, as in PyTorch."""
     return self.is_cuda
 
 
 def dim_order(self: Tensor, *, ambiguity_check: Any = False) -> tuple[int, ...]:
-    """The axes in the order in which they lie in memory, the outermost first."""
+    """The axes in memory order, the outermost first."""
     if ambiguity_check is not False:
         raise NotImplementedError("dim_order: ambiguity_check")
     return tuple(axis_order(self._data.shape, self.stride()))
 
 
 def apply_(self: Tensor, callable: Any) -> Tensor:
-    """Replace each element by what a Python function makes of it (on the CPU only)."""
+    """Replace each element x by ``callable(x)`` (on the CPU only)."""
     if not hasattr(callable, "__call__"):  # noqa: B004 (the name hides the builtin)
         raise TypeError(f"{type(callable).__name__!r} object is not callable")
     return _mapped("apply_", self, self, lambda x, _: callable(x))
@@ -152,11 +152,11 @@ def _mapped(name: str, t: Tensor, other: Tensor, function: Any) -> Tensor:
 
 
 def record_stream(self: Tensor, stream: Any) -> None:
-    """Nothing to do: memory goes back only when the array library lets go of it."""
+    """Does nothing: memory is freed only when the array library releases it."""
 
 
 def as_subclass(self: Tensor, cls: type) -> Any:
-    """The same memory, place in the graph included, as an instance of a subclass of Tensor."""
+    """The same memory and gradient edge, as an instance of a subclass of Tensor."""
     if not (isinstance(cls, type) and issubclass(cls, graph.setup.tensor)):
         raise TypeError(
             "Creating a Tensor subclass from a class that does not inherit from Tensor is not "

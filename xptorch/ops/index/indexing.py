@@ -1,7 +1,7 @@
-"""Indexing: `x[key]` and `x[key] = value`, selection by place or mask.
+"""Indexing: `x[key]` and `x[key] = value`, selection by position or mask.
 
-Basic keys (ints, slices, None, …) give views. Keys with tensors are brought to one form: the axes
-that they index become one axis in front, and rows are taken from it by one flat index.
+Basic keys (ints, slices, None, …) give views. Keys with tensors are reduced to one form: the axes
+that they index are merged into one leading axis, whose rows are taken by one flat index.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ _put_rows = op(
 
 
 def getitem(self: Tensor, key: Any) -> Tensor:
-    """The part of the tensor that the key names; a view unless tensors are in the key."""
+    """The part of the tensor that the key selects; a view unless the key contains tensors."""
     if key.__class__ is int and self._data.ndim:  # the most frequent key, and the simplest
         return _part(self, key=(_checked(key, self._data.shape[0], 0), Ellipsis))
     basic, advanced = _parse(self, key)
@@ -85,8 +85,8 @@ def getitem(self: Tensor, key: Any) -> Tensor:
 
 
 def _parse(t: Tensor, key: Any) -> tuple[tuple[Any, ...], dict[int, Tensor]]:
-    """The key as basic indices, and the index tensors by the axis of the part that they leave."""
-    items = list(key) if isinstance(key, tuple) or _stands_for_tuple(key) else [key]
+    """The key as basic indices, and the index tensors by axis of the basic indices' result."""
+    items = list(key) if isinstance(key, tuple) or _acts_as_tuple(key) else [key]
     items = [_tidy(t, k) for k in items]
     used = sum(_consumes(k) for k in items)
     if used > t.ndim:
@@ -97,7 +97,7 @@ def _parse(t: Tensor, key: Any) -> tuple[tuple[Any, ...], dict[int, Tensor]]:
     items[at : at + 1] = [slice(None)] * (t.ndim - used)
     basic: list[Any] = []
     advanced: dict[int, Tensor] = {}
-    axis = place = 0  # of the tensor, and of the part that the basic indices leave
+    axis = place = 0  # of the tensor, and of the basic indices' result
     for k in items:
         if k is None or isinstance(k, bool):
             basic.append(None)
@@ -114,12 +114,12 @@ def _parse(t: Tensor, key: Any) -> tuple[tuple[Any, ...], dict[int, Tensor]]:
             axis, place = axis + 1, place + isinstance(k, slice)
     if all(isinstance(b, slice) and b == slice(None) for b in basic):
         return (), advanced
-    # With an ellipsis, NumPy gives a view even where no axis is left.
+    # With an ellipsis, NumPy returns a view even where no axis is left.
     return (*basic, Ellipsis), advanced
 
 
-def _stands_for_tuple(key: Any) -> bool:
-    """Whether a list is taken as a tuple of indices: where it holds more than numbers."""
+def _acts_as_tuple(key: Any) -> bool:
+    """Whether a list is taken as a tuple of indices: if it contains more than numbers."""
     return isinstance(key, list) and len(key) < 32 and any(_is_index(k) for k in key)
 
 
@@ -128,7 +128,7 @@ def _is_index(k: Any) -> bool:
 
 
 def _tidy(t: Tensor, k: Any) -> Any:
-    """One item of a key: numbers as ints, sequences and arrays as tensors."""
+    """One item of a key, normalized: numbers as ints, sequences and arrays as tensors."""
     if k is None or k is Ellipsis or isinstance(k, bool):
         return k
     if isinstance(k, slice):
@@ -186,7 +186,7 @@ def _as_indices(t: Tensor, k: Tensor, axis: int) -> list[Tensor]:
 
 
 def _flat_index(t: Tensor, advanced: dict[int, Tensor]) -> tuple[Tensor, tuple[int, ...]]:
-    """One flat index over the indexed axes taken together, and the shape it had."""
+    """One flat index into the merged indexed axes, and the shape of the indices."""
     try:
         indices = broadcast_tensors(*advanced.values())
     except RuntimeError:
@@ -213,10 +213,10 @@ def check_bounds(
     error: type[Exception] = IndexError,
     prefix: str = "",
 ) -> None:
-    """Raise for indices outside; only on the CPU, elsewhere the look would cost a wait.
+    """Raise for indices out of bounds; only on the CPU: elsewhere it would synchronize.
 
     Args:
-        least: the lowest index allowed, −n where negative ones count from the end.
+        least: the lowest valid index; by default −n, as negative ones count from the end.
     """
     if t._device.type != "cpu" or 0 in raw.shape:
         return
@@ -228,7 +228,7 @@ def check_bounds(
 
 
 def _front(t: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, tuple[int, ...]]:
-    """The indexed axes brought to the front as one; and the shape of the rest."""
+    """The tensor with the indexed axes merged into a leading one, and the shape of the rest."""
     order = (*axes, *[i for i in range(t.ndim) if i not in axes])
     moved = t.permute(*order) if order != tuple(range(t.ndim)) else t
     shape = moved._data.shape
@@ -243,7 +243,7 @@ def _adjacent(axes: tuple[int, ...]) -> bool:
 def _take_advanced(t: Tensor, advanced: dict[int, Tensor]) -> Tensor:
     index, shape = _flat_index(t, advanced)
     axes = tuple(advanced)
-    if len(axes) == 1:  # in its place: nothing has to move
+    if len(axes) == 1:  # no axis has to move
         a, sizes = axes[0], t._data.shape
         taken = _take(t, index, axis=a)
         return taken.reshape((*sizes[:a], *shape, *sizes[a + 1 :]))
@@ -253,7 +253,7 @@ def _take_advanced(t: Tensor, advanced: dict[int, Tensor]) -> Tensor:
 
 
 def _back(taken: Tensor, axes: tuple[int, ...], n: int) -> Tensor:
-    """The indexed axes, `n` in front, to where the first index stood, if all stood together."""
+    """Move the `n` leading axes to the first indexed axis, if the indexed axes are adjacent."""
     if not _adjacent(axes) or axes[0] == 0:
         return taken
     return taken.movedim(tuple(range(n)), tuple(range(axes[0], axes[0] + n)))
@@ -263,7 +263,7 @@ def _back(taken: Tensor, axes: tuple[int, ...], n: int) -> Tensor:
 
 
 def setitem(self: Tensor, key: Any, value: Any) -> None:
-    """Store a value in the part of the tensor that the key names."""
+    """Store a value in the part of the tensor that the key selects."""
     mask = is_tensor(key) and key.dtype is dtypes.bool_ and key._data.shape == self._data.shape
     if mask and not is_tensor(value):
         self.masked_fill_(key, value)
@@ -340,7 +340,7 @@ def _check_same_dtype(t: Tensor, value: Tensor) -> None:
 
 
 def _spread(value: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """A value to be stored, in the shape of what the key names."""
+    """A value to be stored, expanded to the shape of what the key selects."""
     extra = value.ndim - len(shape)
     if extra > 0 and all(n == 1 for n in value._data.shape[:extra]):
         value = value.reshape(value._data.shape[extra:])
@@ -369,18 +369,18 @@ def index_put(
     return _with_rows(input, tuple(advanced), index, shape, values, accumulate).contiguous()
 
 
-# ---- by place in the flattened tensor
+# ---- by position in the flattened tensor
 
 
 def take(input: Tensor, index: Tensor, *, out: Any = None) -> Tensor:
-    """Elements by their place in the flattened tensor."""
-    flat, where = _places(input, index, "take")
+    """Elements by their position in the flattened tensor."""
+    flat, where = _flat_positions(input, index, "take")
     return deliver(_take(flat, where, axis=0).reshape(index._data.shape), out, "take")
 
 
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
-    """The tensor with elements, by their place when flattened, replaced or increased."""
-    flat, where = _places(input, index, "put")
+    """The tensor with the elements at flat positions replaced or increased."""
+    flat, where = _flat_positions(input, index, "put")
     if source.dtype is not input.dtype:
         raise RuntimeError(
             f"put_(): self and source expected to have the same dtype, but got self.dtype = "
@@ -396,8 +396,8 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
     return new.reshape(input._data.shape)
 
 
-def _places(input: Tensor, index: Tensor, name: str) -> tuple[Tensor, Tensor]:
-    """The flattened input, and the indices as a vector from 0."""
+def _flat_positions(input: Tensor, index: Tensor, name: str) -> tuple[Tensor, Tensor]:
+    """The flattened input, and the indices as a vector, all non-negative."""
     need_tensor(index, name, "index", 2)
     if index.dtype is not dtypes.int64:
         raise RuntimeError(
@@ -412,7 +412,7 @@ def _places(input: Tensor, index: Tensor, name: str) -> tuple[Tensor, Tensor]:
 
 
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
-    """The indices along each axis of places in a flattened tensor of that shape."""
+    """The indices along each axis of flat positions in a tensor of that shape."""
     sizes = (shape,) if isinstance(shape, int) else tuple(shape)
     if indices.dtype.category != INTEGER:
         raise ValueError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
@@ -491,7 +491,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Any = None) -> Any:
 
 
 def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
-    """`nonzero` with a fixed number of rows: cut off, or filled up."""
+    """`nonzero` with a fixed number of rows: truncated, or padded with `fill_value`."""
     need_tensor(input, "nonzero_static")
     if size < 0:
         raise RuntimeError("nonzero_static: 'size' must be an non-negative integer")

@@ -1,4 +1,4 @@
-"""Gather and scatter along an axis, and slices taken, added, copied or filled by their index."""
+"""Gather and scatter along an axis, and slices selected, added, copied or filled by index."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ def _crop(x: Any, index: Any, axis: int) -> Any:
     return x[tuple(slice(None if i == axis else n) for i, n in enumerate(index.shape))]
 
 
-# ---- what the combining scatters do with several values at one place
+# ---- scatters that combine several values at one position
 
 
 def _neighbours(xp: Any, values: Any, places: Any, combine: Any) -> Any:
-    """Of sorted places, at the last of each run of equals the combination of the run's values."""
+    """Segmented scan over sorted places: the last of each run of equals has the run's result."""
     step = 1
     while step < places.shape[0]:
         same = places[step:] == places[:-step]
@@ -81,7 +81,7 @@ def _neighbours(xp: Any, values: Any, places: Any, combine: Any) -> Any:
 def _combined(
     xp: Any, a: Any, index: Any, values: Any, *, axis: int, reduce: str, include: bool
 ) -> Any:
-    """`a` with the values that the index sends to each place combined with it, or put there."""
+    """`a`, each position combined with, or replaced by, the values that are scattered to it."""
     combine = {"prod": _product, "amax": xp.maximum, "amin": xp.minimum}[reduce]
     flat = xp.flat_index(index, axis, a.shape)
     order = xp.argsort(flat, stable=True)
@@ -101,7 +101,7 @@ def _product(a: Any, b: Any) -> Any:
 def _extreme_back(
     xp: Any, g: Any, needs: Any, a: Any, index: Any, values: Any, y: Any, axis: int, include: bool
 ) -> tuple[Any, ...]:
-    """To all that equal the extreme, in equal parts."""
+    """The gradient, divided equally among all that equal the extreme."""
     own = xp.astype(a == y, dtype=g.dtype)
     sent = xp.astype(values == _pick(xp, y, index, axis), dtype=g.dtype)
     if not include:
@@ -118,7 +118,7 @@ def _extreme_back(
 def _prod_back(
     xp: Any, g: Any, needs: Any, a: Any, index: Any, values: Any, y: Any, axis: int, include: bool
 ) -> tuple[Any, ...]:
-    """The product of the others: the whole without one factor, found without dividing by zero."""
+    """The product of the other factors, computed without dividing by zero."""
     touched = xp.put_along_axis(xp.zeros_like(a), index, xp.ones_like(values), axis=axis) != 0
     start = a if include else xp.where(touched, xp.ones_like(a), a)
     own_zero, zero = start == 0, values == 0
@@ -142,7 +142,7 @@ def _prod_back(
 def _prod_reference(
     a: Tensor, index: Tensor, values: Tensor, *, axis: int, include: bool
 ) -> Tensor:
-    """Slice after slice: no slice of the index meets a place twice."""
+    """Slice by slice: within a slice of the index, no position occurs twice."""
     y = a if include else _put_along(a, index, creation.ones_like(values), axis=axis)
     for i in range(index._data.shape[axis]):
         at = at_axis(axis, slice(i, i + 1))
@@ -232,7 +232,7 @@ def take_along_dim(
 
 
 def _cut_to(src: Tensor, input: Tensor, index: Tensor, axis: int) -> Tensor:
-    """The part of `src` that goes with the indices."""
+    """The part of `src` that corresponds to the indices."""
     if max(src.ndim, 1) != max(index.ndim, 1):
         raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
     if any(a < b for a, b in zip(src._data.shape, index._data.shape, strict=False)):
@@ -247,7 +247,7 @@ def _cut_to(src: Tensor, input: Tensor, index: Tensor, axis: int) -> Tensor:
 def _scattering(
     name: str, input: Tensor, dim: int, index: Tensor, src: Tensor, store: Callable[..., Tensor]
 ) -> Tensor:
-    """What all scatters share: checks, and tensors without dimensions taken as vectors.
+    """Shared by all scatters: argument checks, and 0-d tensors treated as vectors.
 
     Args:
         store: ``f(input, index, values, axis)``.
@@ -298,7 +298,7 @@ def scatter(
 
 @numpy_names
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Any = None) -> Tensor:
-    """`scatter` that adds to what is there; repeated indices accumulate."""
+    """`scatter` that adds to the existing values; repeated indices accumulate."""
     return deliver(_reduced(input, dim, index, src, "sum", True), out, "scatter_add", True)
 
 
@@ -316,7 +316,7 @@ def scatter_reduce(
     """`scatter` that combines values by "sum", "prod", "mean", "amax" or "amin".
 
     Args:
-        include_self: combine them also with what is there.
+        include_self: combine them also with the existing values.
     """
     if reduce not in ("sum", "prod", "mean", "amax", "amin"):
         raise RuntimeError(
@@ -350,7 +350,7 @@ def _added(a: Tensor, index: Tensor, values: Tensor, axis: int) -> Tensor:
 def _divided(
     total: Tensor, a: Tensor, index: Tensor, values: Tensor, axis: int, include: bool
 ) -> Tensor:
-    """The sums over the numbers of their terms."""
+    """The sums divided by the numbers of their terms."""
     start = (creation.ones_like if include else creation.zeros_like)(a.detach())
     ones = creation.ones_like(values.detach())
     count = start + _add_along(ones, index, axis=axis, shape=a._data.shape)
@@ -388,7 +388,7 @@ def _slices(input: Tensor, dim: int, index: Tensor, name: str, **errors: Any) ->
 
 @numpy_names
 def index_select(input: Tensor, dim: int, index: Tensor, *, out: Any = None) -> Tensor:
-    """The slices along an axis that a vector of indices names."""
+    """The slices along an axis that a vector of indices selects."""
     axis, index = _slices(input, dim, index, "index_select")
     vector = input if input.ndim else input.reshape(1)
     result = _take(vector, index, axis=axis)
@@ -420,7 +420,7 @@ def _check_source(input: Tensor, axis: int, index: Tensor, source: Tensor, name:
 def index_add(
     input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1, out: Any = None
 ) -> Tensor:
-    """Slices of `source`, times alpha, added to the slices that `index` names."""
+    """Slices of `source`, times alpha, added to the slices that `index` selects."""
     axis, index = _slices(input, dim, index, "index_add", error=RuntimeError)
     _check_source(input, axis, index, source, "index_add")
     if alpha != 1:
@@ -429,7 +429,7 @@ def index_add(
 
 
 def _stored(input: Tensor, axis: int, index: Tensor, source: Tensor, accumulate: bool) -> Tensor:
-    """The slices of `source` put into, or added to, those that `index` names."""
+    """The slices of `source` stored in, or added to, those that `index` selects."""
     whole = input if input.ndim else input.reshape(1)
     n = index.numel()
     source = source.reshape((*whole._data.shape[:axis], n, *whole._data.shape[axis + 1 :]))
@@ -441,7 +441,7 @@ def _stored(input: Tensor, axis: int, index: Tensor, source: Tensor, accumulate:
 def index_copy(
     input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: Any = None
 ) -> Tensor:
-    """Slices of `source` in place of the slices that `index` names."""
+    """Slices of `source` in place of the slices that `index` selects."""
     axis, index = _slices(input, dim, index, "index_copy", prefix="index_copy_(): ")
     if source.dtype is not input.dtype:
         raise RuntimeError(
@@ -470,7 +470,7 @@ def index_copy(
 
 @numpy_names
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
-    """One value in the slices that `index` names."""
+    """One value in the slices that `index` selects."""
     axis = wrap_dim(dim, input.ndim)
     if index.ndim > 1:
         raise RuntimeError("Index has to be a vector/scalar")
@@ -502,7 +502,7 @@ def index_reduce(
     include_self: bool = True,
     out: Any = None,
 ) -> Tensor:
-    """Slices of `source` combined by "prod", "mean", "amax" or "amin" where `index` sends them."""
+    """Slices of `source` combined by "prod", "mean", "amax" or "amin" into those of `index`."""
     if reduce not in ("prod", "mean", "amax", "amin"):
         raise RuntimeError(
             "index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got "

@@ -1,4 +1,4 @@
-"""Reductions over segments: runs of neighbours along an axis, of lengths that are given."""
+"""Reductions over segments: consecutive elements along an axis, of given lengths."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["segment_reduce"]
 
-# What each reduction starts from.
+# The initial value of each reduction.
 _STARTS = {
     **{"sum": 0.0, "mean": 0.0, "prod": 1.0},
     **{"max": -math.inf, "amax": -math.inf, "min": math.inf, "amin": math.inf},
@@ -36,11 +36,11 @@ def segment_reduce(
     """The sum, mean, prod, max or min of each segment along an axis.
 
     Args:
-        lengths: how long each segment is, along its last axis; its others are the data's first.
-        offsets: where each segment starts, and the last one ends, in place of lengths.
+        lengths: the segment lengths, along its last axis; its other axes are the data's first.
+        offsets: where each segment starts, and the last one ends, instead of lengths.
         axis: the axis of the segments: the last of `lengths`.
-        unsafe: leave the lengths unchecked; what lies behind the last segment is left out.
-        initial: what each reduction starts from.
+        unsafe: do not check the lengths; elements after the last segment are ignored.
+        initial: the initial value of each reduction.
 
     Raises:
         RuntimeError: neither lengths nor offsets, or lengths that do not add up.
@@ -70,13 +70,13 @@ def segment_reduce(
         result = scatter.index_reduce(begin, 0, segment, values, kind)
     if reduce == "mean":
         n = to_dtype(lengths.reshape(-1, *[1] * len(rest)), data.dtype)
-        # The mean of nothing is what it starts from, or 0 / 0.
+        # The mean of an empty segment is `initial`, or 0 / 0 without it.
         result = result / (n if initial is None else n.clamp(min=1))
     return result.reshape((*lead, count, *rest))
 
 
 def _segments(lengths: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Of each element in a segment the segment's number, and the element's own among all."""
+    """For each element in a segment, the segment's number and the element's flat position."""
     rows, count = lengths._data.shape
     numbers = creation.arange(rows * count, device=lengths._device)
     segment = slicing.repeat_interleave(numbers, lengths.reshape(-1))

@@ -1,4 +1,4 @@
-"""Order: sort, top-k, unique values, search in sorted ones, counts."""
+"""Ordering: sort, top-k, unique values, search in sorted sequences, counts."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _argsort = op(
 def argsort(
     input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False
 ) -> Tensor:
-    """The indices that put the input in order along an axis."""
+    """The indices that sort the input along an axis."""
     need_tensor(input, "argsort")
     refuse("sort_cpu", input, COMPLEX)
     axis = wrap_dim(dim, input.ndim)
@@ -61,13 +61,13 @@ def sort(
     stable: bool | None = None,
     out: Any = None,
 ) -> Any:
-    """(values, indices) in order along an axis; NaN counts as the largest."""
+    """(values, indices) sorted along an axis; NaN counts as the largest."""
     indices = argsort(input, dim, descending)
     return along(input, indices, dim, True, "sort", out)
 
 
 def msort(input: Tensor, *, out: Any = None) -> Tensor:
-    """The values in order along the first axis."""
+    """The values sorted along the first axis."""
     return deliver(sort(input, 0)[0], out, "msort", True)
 
 
@@ -81,7 +81,7 @@ def topk(
     *,
     out: Any = None,
 ) -> Any:
-    """(values, indices) of the k largest or smallest along an axis, in order."""
+    """(values, indices) of the k largest or smallest along an axis, sorted."""
     need_tensor(input, "topk")
     refuse("topk_impl_loop", input, dtypes.BOOL)
     axis = wrap_dim(dim, input.ndim)
@@ -106,7 +106,7 @@ def unique(
     return_counts: bool = False,
     dim: int | None = None,
 ) -> Any:
-    """The different values in order, on request with each element's place and each one's count."""
+    """The distinct values, sorted; on request with each element's index among them, and counts."""
     if dim is not None:
         return _unique_slices(input, dim, return_inverse, return_counts)
     on, xp = input._device, input._device.xp
@@ -140,7 +140,7 @@ def _unique_slices(input: Tensor, dim: int, inverse: bool, counts: bool) -> Any:
 def unique_consecutive(
     input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Any:
-    """The values, or slices along an axis, with repeats of the one before left out."""
+    """The values, or slices along an axis, without consecutive repeats."""
     axis = 0 if dim is None else wrap_dim(dim, input.ndim)
     source = input.reshape(-1) if dim is None or not input.ndim else input
     rows = source.detach().movedim(axis, 0)
@@ -156,7 +156,7 @@ def unique_consecutive(
 
 
 def _starts(rows: Tensor) -> Tensor:
-    """Of each row whether it differs from the one before."""
+    """Whether each row differs from the one before."""
     first = creation.ones(min(1, rows._data.shape[0]), dtype=dtypes.bool_, device=rows._device)
     return cat([first, (rows[1:] != rows[:-1]).any(1)])
 
@@ -174,7 +174,7 @@ def searchsorted(
     out: Any = None,
     sorter: Tensor | None = None,
 ) -> Tensor:
-    """Where values would go into sorted sequences (the last axis) to keep them in order."""
+    """The indices at which values fit into sorted sequences (the last axis), keeping the order."""
     if side not in (None, "left", "right"):
         raise RuntimeError(
             f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}"

@@ -1,4 +1,4 @@
-"""Activation functions: a table of derivatives, and the functions that PyTorch has over it."""
+"""Activation functions: the ops with their derivatives, and PyTorch's functions over them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Function = Callable[..., "Tensor"]
 
 _SQRT_HALF = math.sqrt(0.5)
 _NORMAL = 1 / math.sqrt(2 * math.pi)
-_SIXTH = 0.16666667163372040  # rounded to single precision, as PyTorch's slope has it
+_SIXTH = 0.16666667163372040  # 1 / 6 in single precision, as in PyTorch's derivative
 _TANH_SCALE, _TANH_CUBE = math.sqrt(2 / math.pi), 0.044715
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
@@ -39,12 +39,12 @@ def _leaky_forward(xp: Any, a: Any, *, slope: float) -> Any:
     return xp.where(a > 0, a, a * slope)
 
 
-def _leaky_slope(xp: Any, g: Any, a: Any, slope: float) -> Any:
+def _leaky_vjp(xp: Any, g: Any, a: Any, slope: float) -> Any:
     above = a > 0
     return xp.where_or_zero(g, above) + slope * xp.where_or_zero(g, ~above)
 
 
-_leaky_relu = op("leaky_relu", _leaky_forward, a=_leaky_slope)
+_leaky_relu = op("leaky_relu", _leaky_forward, a=_leaky_vjp)
 _prelu = op(
     "prelu",
     lambda xp, a, weight: positive(xp, a) + weight * xp.minimum(a, xp.zeros_like(a)),
@@ -59,7 +59,7 @@ def _elu_forward(xp: Any, a: Any, *, alpha: float, scale: float, input_scale: fl
     return scale * positive(xp, a) + (scale * alpha) * below
 
 
-def _elu_slope(xp: Any, g: Any, a: Any, alpha: float, scale: float, input_scale: float) -> Any:
+def _elu_vjp(xp: Any, g: Any, a: Any, alpha: float, scale: float, input_scale: float) -> Any:
     above = a > 0
     e = xp.exp(input_scale * xp.where_or_zero(a, ~above))
     return (
@@ -68,7 +68,7 @@ def _elu_slope(xp: Any, g: Any, a: Any, alpha: float, scale: float, input_scale:
     )
 
 
-_elu = op("elu", _elu_forward, a=_elu_slope)
+_elu = op("elu", _elu_forward, a=_elu_vjp)
 _threshold = op(
     "threshold",
     lambda xp, a, *, limit, value: xp.where(a <= limit, xp.full_like(a, value), a),
@@ -169,12 +169,12 @@ def _silu_vjp(xp: Any, g: Any, needs: Any, y: Any, aux: Any) -> Any:
 _silu = op("silu", _silu_forward, vjp=_silu_vjp, reference=lambda a: a * e.sigmoid(a), aux=True)
 
 
-def _mish_slope(xp: Any, g: Any, a: Any) -> Any:
+def _mish_vjp(xp: Any, g: Any, a: Any) -> Any:
     t = xp.tanh(log1pexp(xp, a))
     return g * (t + a * e.sigmoid_of(xp, a) * (1 - t * t))
 
 
-_mish = op("mish", lambda xp, a: a * xp.tanh(log1pexp(xp, a)), a=_mish_slope)
+_mish = op("mish", lambda xp, a: a * xp.tanh(log1pexp(xp, a)), a=_mish_vjp)
 
 
 def _softplus_forward(xp: Any, a: Any, *, beta: float, threshold: float) -> Any:
@@ -215,7 +215,7 @@ _tanhshrink = op("tanhshrink", lambda xp, a: a - xp.tanh(a), a=lambda xp, g, a: 
 
 
 def _ramp(xp: Any, a: Any) -> Any:
-    """0 up to −3, 1 from 3 on, linear between."""
+    """0 below −3, 1 above 3, linear between."""
     y = xp.minimum(positive(xp, a + 3), xp.full_like(a, 6))
     return y / 6
 
@@ -230,14 +230,14 @@ def _glu_forward(xp: Any, a: Any, *, axis: int) -> Any:
     return left * e.sigmoid_of(xp, right)
 
 
-def _glu_slope(xp: Any, g: Any, a: Any, axis: int) -> Any:
+def _glu_vjp(xp: Any, g: Any, a: Any, axis: int) -> Any:
     left, right = _halves(a, axis)
     gate = e.sigmoid_of(xp, right)
     open_ = g * gate
     return xp.concat([open_, open_ * left * (1 - gate)], axis=axis)
 
 
-_glu = op("glu", _glu_forward, a=_glu_slope)
+_glu = op("glu", _glu_forward, a=_glu_vjp)
 
 
 # ---- PyTorch's functions
@@ -294,7 +294,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
-    """max(0, input) + weight · min(0, input), one weight for all or one a channel (axis 1)."""
+    """max(0, input) + weight · min(0, input), one weight for all or one per channel (axis 1)."""
     need_tensor(input, "prelu")
     need_tensor(weight, "prelu", "weight", 2)
     if input.dtype is not weight.dtype:
@@ -348,7 +348,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """The input moved by `lambd` towards 0, which it does not cross."""
+    """The input shrunk towards 0 by `lambd`, to 0 where its magnitude is less."""
     need_tensor(input, "softshrink")
     need_floating("softshrink_cpu", input)
     if not lambd >= 0:
@@ -357,7 +357,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 
 def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
-    """x Φ(x), Φ the normal distribution's; "tanh" for the well-known approximation."""
+    """x Φ(x), Φ the normal distribution function; "tanh" for its usual approximation."""
     need_tensor(input, "gelu")
     need_floating("GeluKernelImpl", input)
     if approximate == "none":
@@ -389,7 +389,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 
 
 def smooth(core: Function, label: str, kernel: str, *others: int) -> Function:
-    """A function without settings, of floating-point numbers and `others`."""
+    """A public function without settings, for floating-point inputs and the categories `others`."""
 
     def function(input: Tensor) -> Tensor:
         need_tensor(input, label)
@@ -429,7 +429,7 @@ def rrelu(
     training: bool = False,
     generator: Any = None,
 ) -> Tensor:
-    """`leaky_relu`; in training with slopes drawn from [lower, upper], else with their middle."""
+    """`leaky_relu`; in training with slopes drawn from [lower, upper], else with their mean."""
     need_tensor(input, "rrelu")
     if lower > upper:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
@@ -438,7 +438,7 @@ def rrelu(
         return leaky_relu(input, (lower + upper) / 2)
     xp, on = input._device.xp, input._device
     below = input._data <= 0
-    # Only elements that are not positive take a number from the stream.
+    # Only elements that are not positive consume a random number.
     order = xp.cumulative_sum(xp.astype(xp.reshape(below, (-1,)), xp.int64), axis=0)
     count = int(order[-1]) if input.numel() else 0
     if not count:

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from xptorch._tensor.tensor import Tensor
 
 
-def _turned(xp: Any, x: Any) -> Any:
+def _transposed(xp: Any, x: Any) -> Any:
     return xp.permute_dims(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
 def _weights(xp: Any, scores: Any, bias: Any) -> Any:
-    """softmax over the last axis; a row that is masked out wholly becomes zeros."""
+    """softmax over the last axis; a fully masked row becomes zeros."""
     if bias is not None:
         scores = scores + bias
     m = xp.softmax_shift(scores, -1)
@@ -42,7 +42,7 @@ def _weights(xp: Any, scores: Any, bias: Any) -> Any:
 def _attention_forward(
     xp: Any, q: Any, k: Any, v: Any, bias: Any, noise: Any, *, scale: float
 ) -> Any:
-    p = _weights(xp, xp.matmul(q * scale, _turned(xp, k)), bias)
+    p = _weights(xp, xp.matmul(q * scale, _transposed(xp, k)), bias)
     return xp.matmul(p if noise is None else p * noise, v), p
 
 
@@ -61,14 +61,14 @@ def _attention_vjp(
     p = aux
     to_v = None
     if needs[2]:
-        to_v = xp.matmul(_turned(xp, p if noise is None else p * noise), g)
-    d = xp.matmul(g, _turned(xp, v))
+        to_v = xp.matmul(_transposed(xp, p if noise is None else p * noise), g)
+    d = xp.matmul(g, _transposed(xp, v))
     if noise is not None:
         d *= noise
     d -= xp.reshape(xp.vecdot(d, p), (*d.shape[:-1], 1))
     d *= p
     to_q = xp.matmul(d, k) if needs[0] else None
-    to_k = xp.matmul(_turned(xp, d), q) if needs[1] else None
+    to_k = xp.matmul(_transposed(xp, d), q) if needs[1] else None
     for t in (to_q, to_k):
         if t is not None:
             t *= scale
@@ -112,8 +112,8 @@ def scaled_dot_product_attention(
     """softmax(Q Kᵀ · scale + mask) V.
 
     Args:
-        attn_mask: True where attention is allowed, or numbers added to the scores.
-        dropout_p: the share of attention weights set to 0.
+        attn_mask: True where attention is allowed, or values added to the scores.
+        dropout_p: the probability that an attention weight is set to 0.
         is_causal: position i attends to positions up to i only.
         scale: 1 / √E by default.
         enable_gqa: key and value may have fewer heads (axis −3), each shared by several queries.

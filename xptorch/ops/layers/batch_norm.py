@@ -1,6 +1,6 @@
 """Normalisation of channels: batch norm and instance norm.
 
-The op keeps the statistics, not the normalised input: backward centres the input again. Sums over
+The op saves the statistics, not the normalised input: backward centres the input again. Sums over
 channels are products with a vector of ones, several times faster than reductions.
 """
 
@@ -31,7 +31,7 @@ __all__ = ["batch_norm", "instance_norm"]
 
 
 class _Channels(NamedTuple):
-    """How an array lies: its channels last in memory, or second."""
+    """An array's memory layout: its channels last, or second."""
 
     last: bool
     channels: int
@@ -45,12 +45,12 @@ class _Channels(NamedTuple):
         return column_sums(xp, x)
 
     def spread(self, xp: Any, v: Any) -> Any:
-        """One number a channel, shaped to broadcast against the array."""
+        """One value per channel, shaped to broadcast against the array."""
         return v if self.last else xp.reshape(v, (self.channels, 1))
 
 
 def _by_channel(xp: Any, x: Any, like: _Channels | None = None) -> tuple[Any, _Channels]:
-    """The array with its channels told apart; laid out `like` another one where asked."""
+    """The array as (rows, c) or (n, c, length), and which; in the layout `like` if given."""
     n, c = x.shape[:2]
     if like is None:
         last = x.ndim == 2 or (c > 1 and xp.strides(x)[1] == 1)
@@ -62,7 +62,7 @@ def _by_channel(xp: Any, x: Any, like: _Channels | None = None) -> tuple[Any, _C
     return xp.reshape(x, (-1, c)), like
 
 
-def _as_given(xp: Any, y: Any, shape: tuple[int, ...], how: _Channels) -> Any:
+def _restore_layout(xp: Any, y: Any, shape: tuple[int, ...], how: _Channels) -> Any:
     if not how.last or len(shape) == 2:
         return xp.reshape(y, shape)
     y = xp.reshape(y, (shape[0], *shape[2:], shape[1]))
@@ -83,7 +83,7 @@ def _batch_norm_forward(
     if bias is not None:
         y += how.spread(xp, bias)
     seen += [mean, var]
-    return _as_given(xp, y, a.shape, how), (mean, rstd)
+    return _restore_layout(xp, y, a.shape, how), (mean, rstd)
 
 
 @dispatchable
@@ -102,7 +102,7 @@ def _batch_norm_vjp(xp: Any, g: Any, needs: Any, a: Any, weight: Any, aux: Any) 
         centred *= how.spread(xp, scale * rstd * rstd * product / -n)
         to_a += centred
         to_a += how.spread(xp, scale * to_bias / -n)
-        to_a = _as_given(xp, to_a, a.shape, how)
+        to_a = _restore_layout(xp, to_a, a.shape, how)
     return to_a, product * rstd if needs[1] else None, to_bias if needs[2] else None
 
 
@@ -135,7 +135,7 @@ def _fixed_norm_forward(
     shift = -mean * scale if bias is None else bias - mean * scale
     y = x * how.spread(xp, scale)
     y += how.spread(xp, shift)
-    return _as_given(xp, y, a.shape, how)
+    return _restore_layout(xp, y, a.shape, how)
 
 
 @dispatchable
@@ -148,7 +148,7 @@ def _fixed_norm_vjp(
     to_a = to_weight = None
     if needs[0]:
         scale = how.spread(xp, rstd if weight is None else rstd * weight)
-        to_a = _as_given(xp, g * scale, a.shape, how)
+        to_a = _restore_layout(xp, g * scale, a.shape, how)
     if needs[3]:
         to_weight = how.sums(xp, g * (x - how.spread(xp, mean))) * rstd
     return to_a, None, None, to_weight, how.sums(xp, g) if needs[4] else None
@@ -186,8 +186,8 @@ def batch_norm(
 ) -> Tensor:
     """(x − μ) / √(σ² + ε) · weight + bias for each channel (axis 1).
 
-    In training μ and σ² (biased) are the batch's, and the running statistics move towards them
-    (the variance unbiased) by `momentum`; else they are the running ones.
+    In training μ and σ² (biased) are the batch's, and the running statistics are updated with them
+    (the variance unbiased) by `momentum`; otherwise they are the running ones.
 
     Shape: (n, c, *), the same out; the other tensors (c).
     """
@@ -210,14 +210,16 @@ def batch_norm(
     seen: list[Any] = []
     result = in_float32(_batch_norm, input, weight, bias, eps=eps, seen=seen)
     if running_mean is not None:
-        _move(running_mean, seen[0], momentum, momentum)
+        _update_running(running_mean, seen[0], momentum, momentum)
     if running_var is not None:
         n = math.prod(shape) // channels
-        _move(running_var, seen[1], momentum, momentum * n / (n - 1) if n > 1 else math.nan)
+        _update_running(
+            running_var, seen[1], momentum, momentum * n / (n - 1) if n > 1 else math.nan
+        )
     return result
 
 
-def _move(running: Tensor, value: Any, momentum: float, share: float) -> None:
+def _update_running(running: Tensor, value: Any, momentum: float, share: float) -> None:
     """running ← (1 − momentum) · running + share · value"""
     xp, x = running._device.xp, running._data
     if value.shape != x.shape or value.dtype != x.dtype:
@@ -236,7 +238,7 @@ def instance_norm(
     eps: float,
     cudnn_enabled: bool = True,
 ) -> Tensor:
-    """`batch_norm` of each sample alone; running statistics follow the mean over the samples."""
+    """`batch_norm` of each sample; running statistics are updated with the mean over samples."""
     need_tensor(input, "instance_norm")
     if not use_input_stats:
         if running_mean is None or running_var is None:
@@ -251,5 +253,5 @@ def instance_norm(
     y = batch_norm(flat, weight, bias, means, variances, True, momentum, eps)
     for running, moved in ((running_mean, means), (running_var, variances)):
         if running is not None and moved is not None:
-            _move(running, moved.reshape(n, c).mean(0)._data, 1.0, 1.0)
+            _update_running(running, moved.reshape(n, c).mean(0)._data, 1.0, 1.0)
     return y.reshape(input._data.shape)

@@ -1,14 +1,17 @@
-"""Convolutions over any number of axes, on one core: windows of the input times a matrix.
+"""Convolutions over any number of axes, as im2col (`unfold`) and a matrix product.
 
-    convolve(x, w)         y  = windows(x) · W
-    convolve_input(g, w)   dx = fold(g · Wᵀ), which is also the transposed convolution
-    convolve_weight(x, g)  dW = windows(x)ᵀ · g
+    convolve(x, w)         y  = unfold(x) · W     forward
+    convolve_input(g, w)   dx = fold(g · Wᵀ)      input gradient; also the transposed convolution
+    convolve_weight(x, g)  dW = unfold(x)ᵀ · g    weight gradient
 
-Each is linear in both its arguments and each one's derivatives are the other two, so these three
-are all of a convolution's backward, to any order. Inside, arrays have their channels last
-(n, s1 … sd, c): there the elements of a window lie together, and the matrix is filled by long
-copies. Results are views as (n, c, s1 … sd); where a library's elementwise functions keep the
-order of memory (NumPy's do), the next convolution finds its channels last again.
+Each is bilinear, and its two derivatives are the other two ops, so these three are a convolution's
+whole backward, to any order. `fold` is the adjoint of `unfold` (col2im), W is w as a matrix,
+and `how` is the windows' `Geometry` (window.py).
+
+Internally arrays are channels-last (n, s1 … sd, c): the elements of a window are then adjacent in
+memory, and the im2col matrix is filled by long copies. Results are returned as (n, c, s1 … sd)
+views; where a library's elementwise functions preserve the memory order (NumPy's do), the next
+convolution gets a channels-last array again.
 """
 
 from __future__ import annotations
@@ -27,8 +30,8 @@ _FEW_CHANNELS = 4
 
 @lru_cache(maxsize=1024)
 def _blocks(how: Geometry, n: int, c: int, most: int) -> list[tuple[Block, Block]]:
-    """Parts of the work, of at most that many elements of windows, so that a cache holds them:
-    where each lies in the padded input, and where in the output."""
+    """Blocks of the work with at most `most` im2col elements, so that they fit the cache: for each
+    its index in the padded input (n, s…, c) and its index in the output (n, counts…, o)."""
     first, *others = how.counts
     per_row = max(math.prod(others) * math.prod(how.kernel) * c, 1)
     rows = min(max(most // per_row, 1), first)
@@ -46,7 +49,7 @@ def _blocks(how: Geometry, n: int, c: int, most: int) -> list[tuple[Block, Block
 
 
 def _columns(xp: Any, x: Any, how: Geometry) -> Any:
-    """The windows of the padded x (n, s…, c) as rows of a matrix, or of one for each group."""
+    """im2col: the windows of padded x (n, s…, c) as rows of a matrix, or of one for each group."""
     c, g, d = x.shape[-1], how.groups, len(how.kernel)
     taps = math.prod(how.kernel)
     pointwise = taps == 1 and how.dense
@@ -58,7 +61,7 @@ def _columns(xp: Any, x: Any, how: Geometry) -> Any:
         return xp.reshape(xp.permute_dims(windows, axes), (g, rows, taps * (c // g)))
     if c > _FEW_CHANNELS or pointwise:
         return xp.reshape(windows, (rows, taps * c))
-    # With few channels the longest copies run along the windows, not inside them.
+    # With few channels the longest copies run over windows (one tap of all), not inside one.
     axes = (*range(d + 1, 2 * d + 2), *range(d + 1))
     return xp.matrix_transpose(xp.reshape(xp.permute_dims(windows, axes), (taps * c, rows)))
 
@@ -70,16 +73,16 @@ def _padded(xp: Any, x: Any, how: Geometry) -> Any:
     x = xp.permute_dims(x, LAST[x.ndim])
     widths = ((0, 0), *how.padding, (0, 0))
     if xp.strides(x)[-1] != 1 and math.prod(how.kernel) > 1:
-        return xp.pad(pad(xp, x, widths), ((0, 0),) * x.ndim)  # brings the channels together
+        return xp.pad(pad(xp, x, widths), ((0, 0),) * x.ndim)  # makes channels contiguous
     return pad(xp, x, widths)
 
 
-# ---- the three products
+# ---- the three products, over arrays
 
 
 @dispatchable
 def _convolve(xp: Any, x: Any, w: Any, b: Any, *, how: Geometry) -> Any:
-    """x (n, c, s…), w (o, c / groups, k…), b (o) or None → (n, o, counts…)."""
+    """unfold(x) · W + b: x (n, c, s…), w (o, c / groups, k…), b (o) or None → (n, o, counts…)."""
     n, c, o = x.shape[0], x.shape[1], w.shape[0]
     x = _padded(xp, x, how)
     matrix = None if how.groups == c > 1 else _matrix(xp, w, how.groups)
@@ -88,7 +91,7 @@ def _convolve(xp: Any, x: Any, w: Any, b: Any, *, how: Geometry) -> Any:
         if matrix is None:
             y = _depthwise(xp, x[where], w, how)
         else:
-            y = _joined(xp, xp.matmul(_columns(xp, x[where], how), matrix))
+            y = _join_groups(xp, xp.matmul(_columns(xp, x[where], how), matrix))
         parts.append(y if b is None else xp.iadd(y, b))
     y = parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
     y = xp.reshape(y, (n, *how.counts, o))
@@ -97,13 +100,14 @@ def _convolve(xp: Any, x: Any, w: Any, b: Any, *, how: Geometry) -> Any:
 
 @dispatchable
 def _convolve_input(xp: Any, g: Any, w: Any, b: Any, *, how: Geometry) -> Any:
-    """g (n, o, counts…), w (o, c / groups, k…), b (c) or None → (n, c, s…)."""
+    """fold(g · Wᵀ) + b: g (n, o, counts…), w (o, c / groups, k…), b (c) or None → (n, c, s…)."""
+    # With stride 1 the transpose is itself a convolution, with flipped kernels.
     if how.dense and (w.shape[1] > 1 or w.shape[0] == how.groups or how.groups == 1):
-        return _convolve(xp, g, _turned(xp, w, how.groups), b, how=how.transposed)
+        return _convolve(xp, g, _transposed_weight(xp, w, how.groups), b, how=how.transposed)
     c = w.shape[1] * how.groups
     g = xp.permute_dims(g, LAST[g.ndim])
-    spread = _spread_depthwise if how.groups == c > 1 else _spread
-    x = spread(xp, g, w, how)
+    gradient = _depthwise_input_gradient if how.groups == c > 1 else _input_gradient
+    x = gradient(xp, g, w, how)
     inverse = ((0, 0), *[(-a, -b) for a, b in how.padding], (0, 0))
     x = pad(xp, x, inverse)
     if b is not None:
@@ -111,14 +115,14 @@ def _convolve_input(xp: Any, g: Any, w: Any, b: Any, *, how: Geometry) -> Any:
     return xp.permute_dims(x, FIRST[x.ndim])
 
 
-def _spread(xp: Any, g: Any, w: Any, how: Geometry) -> Any:
-    """Each g (n, counts…, o) over its window: the padded input's gradient (n, s…, c)."""
+def _input_gradient(xp: Any, g: Any, w: Any, how: Geometry) -> Any:
+    """fold(g · Wᵀ) for g (n, counts…, o): the gradient of the padded input, (n, s…, c)."""
     n, c = g.shape[0], w.shape[1] * how.groups
     matrix = xp.matrix_transpose(_matrix(xp, w, how.groups))
     blocks = _blocks(how, n, c, xp.block)
     out = None
     for where, part in blocks:
-        rows = xp.matmul(_apart(xp, g[part], how.groups), matrix)
+        rows = xp.matmul(_group_rows(xp, g[part], how.groups), matrix)
         if how.groups > 1:
             rows = xp.reshape(rows, (*rows.shape[:2], math.prod(how.kernel), w.shape[1]))
             rows = xp.permute_dims(rows, (1, 2, 0, 3))
@@ -135,7 +139,7 @@ def _spread(xp: Any, g: Any, w: Any, how: Geometry) -> Any:
 
 @dispatchable
 def _convolve_weight(xp: Any, x: Any, g: Any, *, how: Geometry) -> Any:
-    """x (n, c, s…), g (n, o, counts…) → (o, c / groups, k…)."""
+    """unfold(x)ᵀ · g: x (n, c, s…), g (n, o, counts…) → (o, c / groups, k…)."""
     n, o, c, d = x.shape[0], g.shape[1], x.shape[1] // how.groups, len(how.kernel)
     x = _padded(xp, x, how)
     g = xp.permute_dims(g, LAST[g.ndim])
@@ -144,7 +148,7 @@ def _convolve_weight(xp: Any, x: Any, g: Any, *, how: Geometry) -> Any:
         if c == 1 < how.groups:
             product = _depthwise_weight(xp, x[where], g[part], how)
         else:
-            rows = _apart(xp, g[part], how.groups)
+            rows = _group_rows(xp, g[part], how.groups)
             product = xp.matmul(xp.matrix_transpose(_columns(xp, x[where], how)), rows)
         w = product if w is None else xp.iadd(w, product)
     if c == 1 < how.groups:
@@ -157,10 +161,12 @@ def _convolve_weight(xp: Any, x: Any, g: Any, *, how: Geometry) -> Any:
 
 def _sum_channels(xp: Any, g: Any) -> Any:
     """(n, o, …) → (o): a bias's gradient."""
-    if xp.strides(g)[1] != 1:  # channels do not lie together: a product would need a copy
+    if xp.strides(g)[1] != 1:  # channels not contiguous: a product would need a copy
         return xp.sum(g, axis=(0, *range(2, g.ndim)))
-    return column_sums(xp, _apart(xp, xp.permute_dims(g, LAST[g.ndim]), 1))
+    return column_sums(xp, _group_rows(xp, xp.permute_dims(g, LAST[g.ndim]), 1))
 
+
+# ---- the ops and their VJPs: those of `convolve` are Conv2d's backward
 
 convolve = op(
     "convolve",
@@ -189,6 +195,7 @@ sum_channels = op(
         xp.reshape(v, shape=(1, -1) + (1,) * (len(g_shape) - 2)), shape=g_shape
     ),
 )
+# As VJPs call them: the bare forward over arrays, the recorded op over Tensors (create_graph).
 convolve_: Op = polymorphic(convolve)
 convolve_input_: Op = polymorphic(convolve_input)
 convolve_weight_: Op = polymorphic(convolve_weight)
@@ -209,8 +216,8 @@ def _matrix(xp: Any, w: Any, groups: int) -> Any:
     return xp.reshape(w, (groups, math.prod(kernel) * c, o // groups))
 
 
-def _turned(xp: Any, w: Any, groups: int) -> Any:
-    """The weight of the transposed convolution: windows reversed, channels exchanged."""
+def _transposed_weight(xp: Any, w: Any, groups: int) -> Any:
+    """The weight of the transposed convolution: kernels flipped, in and out channels swapped."""
     o, c, *kernel = w.shape
     w = xp.flip(w, axis=tuple(range(2, w.ndim))) if math.prod(kernel) > 1 else w
     w = xp.reshape(w, (groups, o // groups, c, *kernel))
@@ -218,8 +225,8 @@ def _turned(xp: Any, w: Any, groups: int) -> Any:
     return xp.reshape(w, (groups * c, o // groups, *kernel))
 
 
-def _apart(xp: Any, x: Any, groups: int) -> Any:
-    """x (n, s…, c) as rows of a matrix, or of one for each group."""
+def _group_rows(xp: Any, x: Any, groups: int) -> Any:
+    """x (n, s…, c) as a matrix (n · s…, c), or as (groups, n · s…, c / groups)."""
     *lead, c = x.shape
     rows = math.prod(lead)
     if groups == 1:
@@ -227,19 +234,19 @@ def _apart(xp: Any, x: Any, groups: int) -> Any:
     return xp.permute_dims(xp.reshape(x, (rows, groups, c // groups)), (1, 0, 2))
 
 
-def _joined(xp: Any, rows: Any) -> Any:
-    """The groups' matrices as rows of all channels."""
+def _join_groups(xp: Any, rows: Any) -> Any:
+    """The inverse of `_group_rows`: (groups, n · s…, o / groups) as (n · s…, o)."""
     if rows.ndim == 2:
         return rows
     g, n, c = rows.shape
     return xp.reshape(xp.permute_dims(rows, (1, 0, 2)), (n, g * c))
 
 
-# ---- one channel a group: a matrix product would be all overhead, so tap by tap
+# ---- depthwise, one channel per group: a matrix product would be all overhead, so tap by tap
 
 
 def _by_output(xp: Any, w: Any, how: Geometry) -> list[Any]:
-    """w (c · m, 1, k…) as m weights (k…, c), one for each of a channel's outputs."""
+    """w (c · m, 1, k…) as m weights (k…, c), one for each output of a channel."""
     c = how.groups
     w = xp.reshape(w, (c, w.shape[0] // c, *how.kernel))
     w = xp.permute_dims(w, (1, *range(2, w.ndim), 0))
@@ -253,7 +260,7 @@ def _depthwise(xp: Any, x: Any, w: Any, how: Geometry) -> Any:
     return xp.reshape(y, (math.prod(windows.shape[: len(how.kernel) + 1]), w.shape[0]))
 
 
-def _spread_depthwise(xp: Any, g: Any, w: Any, how: Geometry) -> Any:
+def _depthwise_input_gradient(xp: Any, g: Any, w: Any, how: Geometry) -> Any:
     n, c, d = g.shape[0], how.groups, len(how.kernel)
     g = xp.reshape(g, (*g.shape[:-1], c, g.shape[-1] // c))
     out = xp.zeros((n, *how.padded, c), dtype=g.dtype, device=g.device)
@@ -266,7 +273,7 @@ def _spread_depthwise(xp: Any, g: Any, w: Any, how: Geometry) -> Any:
 
 
 def _depthwise_weight(xp: Any, x: Any, g: Any, how: Geometry) -> Any:
-    """(k…, c, m): how the windows of x go with g."""
+    """The weight gradient (k…, c, m): windows of x times g, summed over the windows."""
     c, m = how.groups, g.shape[-1] // how.groups
     windows = xp.unfold(x, how.kernel, how.stride, how.dilation)
     g = xp.reshape(g, (*g.shape[:-1], c, m))

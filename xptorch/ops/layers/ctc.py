@@ -19,7 +19,7 @@ _NONE = -math.inf
 
 
 def _log_add(xp: Any, *terms: Any) -> Any:
-    """log Σ exp of the terms, −∞ where all are."""
+    """log Σ exp of the terms, −∞ where all are −∞."""
     m = terms[0]
     for t in terms[1:]:
         m = xp.maximum(m, t)
@@ -31,7 +31,7 @@ def _log_add(xp: Any, *terms: Any) -> Any:
 
 
 def _shifted(xp: Any, x: Any, by: int) -> Any:
-    """Rows moved right (left if negative) by `by`, −∞ coming in."""
+    """Rows shifted right (left if negative) by `by`, filled with −∞."""
     n, width = x.shape
     fill = xp.full((n, min(abs(by), width)), _NONE, dtype=x.dtype, device=x.device)
     if by > 0:
@@ -39,7 +39,7 @@ def _shifted(xp: Any, x: Any, by: int) -> Any:
     return xp.concat([x[:, fill.shape[1] :], fill], axis=1)
 
 
-def _only(xp: Any, x: Any, mask: Any) -> Any:
+def _masked(xp: Any, x: Any, mask: Any) -> Any:
     return xp.where(mask, x, xp.full_like(x, _NONE))
 
 
@@ -48,22 +48,22 @@ def _forward(
 ) -> Any:
     """Losses of (t, n, c) log-probabilities along `path`, (n, 2s + 1): labels between blanks.
 
-    `skips` says where a path may jump over a blank, `ends` the place of each last blank.
+    `skips` is True where a path may skip a blank, `ends` the index of each path's last blank.
     """
     place = xp.expand_dims(xp.arange(path.shape[1], dtype=path.dtype, device=path.device), axis=0)
     last = xp.expand_dims(ends, axis=1)
     inside = place <= last
     emitted = [xp.take_along_axis(lp[t, ...], path, axis=1) for t in range(lp.shape[0])]
-    alpha = _only(xp, emitted[0], (place <= 1) & inside)
+    alpha = _masked(xp, emitted[0], (place <= 1) & inside)
     alphas = [alpha]
     for e in emitted[1:]:
-        two = _only(xp, _shifted(xp, alpha, 2), skips)
-        alpha = _only(xp, _log_add(xp, alpha, _shifted(xp, alpha, 1), two) + e, inside)
+        two = _masked(xp, _shifted(xp, alpha, 2), skips)
+        alpha = _masked(xp, _log_add(xp, alpha, _shifted(xp, alpha, 1), two) + e, inside)
         alphas.append(alpha)
     final = xp.where(last == 0, place == 0, (place == last) | (place == last - 1))
     losses = xp.zeros((lp.shape[1],), dtype=lp.dtype, device=lp.device)
     for t, alpha in enumerate(alphas):
-        at_end = _only(xp, alpha, final)
+        at_end = _masked(xp, alpha, final)
         top = xp.max(at_end, axis=1, keepdims=True)
         top = xp.where_or_zero(top, top != _NONE)
         total = xp.log(xp.sum(xp.exp(at_end - top), axis=1)) + top[:, 0]
@@ -89,13 +89,13 @@ def _vjp(
     jumps = _shifted(xp, xp.where(skips, xp.zeros_like(beta), beta), -2) == 0
     grads = []
     for t in reversed(range(lp.shape[0])):
-        two = _only(xp, _shifted(xp, beta, -2), jumps)
-        beta = _only(xp, _log_add(xp, beta, _shifted(xp, beta, -1), two) + emitted[t], inside)
+        two = _masked(xp, _shifted(xp, beta, -2), jumps)
+        beta = _masked(xp, _log_add(xp, beta, _shifted(xp, beta, -1), two) + emitted[t], inside)
         ending = xp.expand_dims(steps == t + 1, axis=1)
-        beta = xp.where(ending, _only(xp, emitted[t], final), beta)
+        beta = xp.where(ending, _masked(xp, emitted[t], final), beta)
         share = xp.exp(alphas[t] + beta - emitted[t] + xp.expand_dims(losses, axis=1))
         share = xp.where_or_zero(share, (alphas[t] != _NONE) & (beta != _NONE))
-        # The slope is that of logits behind a log_softmax, as PyTorch defines it.
+        # As in PyTorch, the gradient is that by the logits before a log_softmax.
         d = xp.exp(lp[t, ...]) - xp.add_along_axis(share, path, 1, (n, classes))
         live = xp.broadcast_to(xp.expand_dims(steps > t, axis=1), d.shape)
         grads.append(xp.where_or_zero(d * xp.expand_dims(g, axis=1), live))
@@ -109,7 +109,7 @@ def _vjp(
 def _reference(
     lp: Tensor, path: Tensor, skips: Tensor, steps: Tensor, ends: Tensor, *, zero_infinity: bool
 ) -> Tensor:
-    never = -1e30  # in place of −∞, whose differences are NaN
+    never = -1e30  # instead of −∞, whose differences are NaN
     place = creation.arange(path.shape[1], device=lp._device)
     last = ends.unsqueeze(1)
     inside = place <= last
@@ -125,7 +125,7 @@ def _reference(
             alpha = where(inside, logsumexp(stack([alpha, one, two]), 0) + e, never)
         total = logsumexp(where(final, alpha, never), 1)
         losses = where(steps == t + 1, -total, losses)
-    # PyTorch's slope is that of logits behind a log_softmax: it has Σ exp besides.
+    # PyTorch's gradient is that by the logits before a log_softmax: this adds its Σ exp term.
     shares = lp.exp().sum(2)
     live = creation.arange(lp.shape[0], device=lp._device).unsqueeze(1) < steps
     losses = losses + where(live, shares - shares.detach(), 0.0).sum(0)
@@ -138,7 +138,7 @@ _ctc = op("ctc", _forward, vjp=_vjp, reference=_reference, aux=True)
 def ctc(
     log_probs: Tensor, labels: Tensor, steps: Tensor, counts: Tensor, blank: int, zero: bool
 ) -> Tensor:
-    """Losses of (t, n, c) log-probabilities, labels (n, s) of which `counts` (n) are meant."""
+    """Losses of (t, n, c) log-probabilities, the first `counts` (n) of labels (n, s)."""
     n, s = labels._data.shape
     path = labels.new_full((n, 2 * s + 1), blank)
     path[:, 1::2] = labels

@@ -1,4 +1,4 @@
-"""Dropout in its forms. Masks are drawn as PyTorch draws them, so a seed gives the same ones."""
+"""The kinds of dropout. Masks are drawn as in PyTorch: a seed gives the same masks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = [
     "feature_alpha_dropout_", "feature_dropout", "feature_dropout_",
 ]  # fmt: skip
 
-# α of SELU: what units that are switched off become, up to sign.
+# α of SELU, with its scale: the value of dropped units, up to sign.
 _ALPHA = 1.7580993408473766
 
 _scaled = op(
@@ -34,8 +34,8 @@ def _prepared(name: str, input: Tensor, p: float) -> None:
         raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {p:g}")
 
 
-def _drawn(input: Tensor, p: float, features: bool) -> Tensor:
-    """Ones with probability 1 − p, else zeros: for each element, or each (sample, channel)."""
+def _draw_mask(input: Tensor, p: float, features: bool) -> Tensor:
+    """Ones with probability 1 − p, else zeros: one per element, or per (sample, channel)."""
     if input.dtype.category < FLOAT:
         check_cast(get_default_dtype(), input.dtype)
     if features:
@@ -47,14 +47,14 @@ def _drawn(input: Tensor, p: float, features: bool) -> Tensor:
     noise = sampling.ones_and_zeros(
         1 - p, input._data.shape, input.dtype, on, like_strides(input), None
     )
-    # Drawn in PyTorch's order, but laid where the input's elements lie.
+    # Drawn in PyTorch's order, but stored with the input's strides.
     if on.backend.strides(noise) != on.backend.strides(input._data):
         noise = xp.assign(xp.empty_like(input._data), ..., noise)
     return wrap(noise, on)
 
 
 def dropout(input: Tensor, p: float, train: bool) -> Tensor:
-    """In training each element becomes 0 with probability p, else is divided by 1 − p."""
+    """In training each element becomes 0 with probability p, or is divided by 1 − p."""
     return _dropout("dropout", input, p, train, False)
 
 
@@ -69,14 +69,14 @@ def _dropout(name: str, input: Tensor, p: float, train: bool, features: bool) ->
         return input
     if p == 1:
         return input * input.new_zeros(())
-    noise = _drawn(input, p, features)
+    noise = _draw_mask(input, p, features)
     data: Any = noise._data
     data /= 1 - p
     return _scaled(input, wrap(data, noise._device))
 
 
 def alpha_dropout(input: Tensor, p: float, train: bool) -> Tensor:
-    """Dropout for SELU nets: it keeps mean and variance (Klambauer et al. 2017)."""
+    """Dropout for SELU nets: it preserves mean and variance (Klambauer et al. 2017)."""
     return _alpha("alpha_dropout", input, p, train, False)
 
 
@@ -91,7 +91,7 @@ def _alpha(name: str, input: Tensor, p: float, train: bool, features: bool) -> T
         return input
     if p == 1:
         return input * input.new_zeros(())
-    noise = _drawn(input, p, features)
+    noise = _draw_mask(input, p, features)
     a = 1 / math.sqrt((_ALPHA * _ALPHA * p + 1) * (1 - p))
     shift = (noise - 1) * (_ALPHA * a) + _ALPHA * a * p
     return _scaled(input, noise * a) + shift

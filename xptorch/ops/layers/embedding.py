@@ -1,4 +1,4 @@
-"""Look-ups in a table by index: embedding, one_hot."""
+"""Table look-ups by index: embedding, one_hot."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _embedding_reference(
     rows = weight[flat]
     if padding is not None:
         rows = where((flat == padding).unsqueeze(1), rows.detach(), rows)
-    if shares is not None:  # the value stays, only its gradient is divided
+    if shares is not None:  # the value is unchanged, only its gradient is divided
         rows = rows.detach() * (1 - 1 / shares) + rows / shares
     return rows.reshape(*index.shape, weight.shape[1])
 
@@ -72,7 +72,7 @@ def look_up(
     sparse: bool,
     counted: Tensor | None = None,
 ) -> Tensor:
-    """`embedding`; `by_freq` may go by other indices than those looked up."""
+    """`embedding`; `by_freq` may count the indices `counted` instead of those looked up."""
     need_tensor(weight, "embedding", "weight")
     need_tensor(indices, "embedding", "indices", 2)
     if sparse:
@@ -99,7 +99,7 @@ def look_up(
 
 
 def check_rows(indices: Tensor, count: int) -> None:
-    """Raise for an index of no row; only on the CPU, elsewhere the look would cost a wait."""
+    """Raise for an index out of range; only on the CPU, elsewhere the check would synchronise."""
     raw, on = indices._data, indices._device
     if on.type != "cpu" or 0 in raw.shape:
         return
@@ -109,7 +109,7 @@ def check_rows(indices: Tensor, count: int) -> None:
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
-    """Each index as a vector of zeros with a 1 at its place.
+    """Each index as a vector of zeros with a 1 at that index.
 
     Args:
         num_classes: the length of the vectors; −1 for the largest index + 1.
@@ -128,6 +128,6 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     elif num_classes <= int(tensor.max()):
         raise RuntimeError("Class values must be smaller than num_classes.")
     on = tensor._device
-    places = on.xp.arange(num_classes, dtype=tensor._data.dtype, device=tensor._data.device)
-    hot = on.xp.expand_dims(tensor._data, axis=-1) == places
+    classes = on.xp.arange(num_classes, dtype=tensor._data.dtype, device=tensor._data.device)
+    hot = on.xp.expand_dims(tensor._data, axis=-1) == classes
     return to_dtype(graph.wrap(hot, on), dtypes.int64)

@@ -130,6 +130,3 @@ def _bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | Non
     through = through.reshape(*input1.shape[:-1], n_out, n2)
     y = (through * input2.unsqueeze(-2)).sum(-1, dtype=through.dtype)
     return y if bias is None else y + bias
-
-
-# ---- tables

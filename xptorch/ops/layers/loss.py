@@ -1,4 +1,4 @@
-"""Losses that are single operations: classification by index, and by difference."""
+"""Losses that are single ops: by class index, by difference, and binary cross-entropy."""
 
 from __future__ import annotations
 
@@ -39,8 +39,10 @@ def _classes_second(xp: Any, d: Any, shape: tuple[int, ...]) -> Any:
     return d
 
 
-def _places(xp: Any, x: Any, target: Any, weight: Any, ignore: int | None) -> tuple[Any, Any]:
-    """Where in the flattened rows the targets stand, and their weights (None where all are 1)."""
+def _target_indices(
+    xp: Any, x: Any, target: Any, weight: Any, ignore: int | None
+) -> tuple[Any, Any]:
+    """The targets' indices in the flattened rows, and their weights (None if all are 1)."""
     target = xp.reshape(target, (-1,))
     rows, step = x.shape[0], max(x.shape[1], 1)
     start = xp.arange(0, rows * step, step, dtype=target.dtype, device=x.device)
@@ -54,7 +56,7 @@ def _places(xp: Any, x: Any, target: Any, weight: Any, ignore: int | None) -> tu
 
 
 def _summed(xp: Any, losses: Any, w: Any, shape: Any, reduction: str) -> tuple[Any, Any]:
-    """The reduced loss of rows, and by what its gradient is divided."""
+    """The reduced loss of rows, and the divisor of its gradient (None for 1)."""
     if reduction == "none":
         return xp.reshape(losses, (shape[0], *shape[2:])), None
     total = xp.sum(losses, dtype=losses.dtype)
@@ -64,7 +66,7 @@ def _summed(xp: Any, losses: Any, w: Any, shape: Any, reduction: str) -> tuple[A
     return total / count, count
 
 
-def _row_slope(xp: Any, g: Any, w: Any, count: Any) -> Any:
+def _row_gradient(xp: Any, g: Any, w: Any, count: Any) -> Any:
     g = xp.reshape(g, (-1,)) if g.ndim else g
     if count is not None:
         g = g / count
@@ -77,7 +79,7 @@ def _cross_entropy_forward(
 ) -> Any:
     x = _classes_last(xp, a)
     shifted = x - xp.softmax_shift(x, 1)
-    at, w = _places(xp, x, target, weight, ignore)
+    at, w = _target_indices(xp, x, target, weight, ignore)
     exps = xp.exp(shifted)
     total = row_sums(xp, exps)
     losses = xp.log(total) - xp.take(xp.reshape(shifted, (-1,)), at, axis=0)
@@ -90,7 +92,7 @@ def _cross_entropy_forward(
 @dispatchable
 def _cross_entropy_vjp(xp: Any, g: Any, needs: Any, a_shape: Any, aux: Any) -> Any:
     exps, total, at, w, count = aux
-    slope = _row_slope(xp, g, w, count)
+    slope = _row_gradient(xp, g, w, count)
     d = exps * xp.reshape(slope / total, (-1, 1))
     flat = xp.reshape(d, (-1,))
     flat = xp.index_put(flat, at, xp.take(flat, at, axis=0) - slope)
@@ -101,7 +103,7 @@ def _nll_forward(
     xp: Any, a: Any, target: Any, weight: Any, *, ignore: int | None, reduction: str
 ) -> Any:
     x = _classes_last(xp, a)
-    at, w = _places(xp, x, target, weight, ignore)
+    at, w = _target_indices(xp, x, target, weight, ignore)
     losses = -xp.take(xp.reshape(x, (-1,)), at, axis=0)
     if w is not None:  # an ignored log-probability may be infinite
         losses = xp.where_or_zero(losses * w, w != 0)
@@ -111,7 +113,7 @@ def _nll_forward(
 
 def _nll_vjp(xp: Any, g: Any, needs: Any, a: Any, aux: Any) -> Any:
     at, w, count = aux
-    slope = _row_slope(xp, g, w, count)
+    slope = _row_gradient(xp, g, w, count)
     flat = xp.zeros((math.prod(a.shape),), dtype=a.dtype, device=a.device)
     flat = xp.index_put(flat, at, xp.broadcast_to(-slope, at.shape))
     d = xp.reshape(flat, (-1, a.shape[1]))
@@ -150,10 +152,10 @@ nll = op("nll", _nll_forward, vjp=_nll_vjp, reference=_nll_reference, aux=True)
 def ignored(target: Tensor, classes: int, ignore: int) -> int | None:
     """The index to ignore, None where no target has it.
 
-    Only on the CPU, elsewhere the look would cost a wait.
+    Checked only on the CPU: elsewhere that would synchronise with the device.
 
     Raises:
-        IndexError: a target is no class.
+        IndexError: a target is not a class.
     """
     raw, xp = target._data, target._device.xp
     if target._device.type != "cpu" or 0 in raw.shape:
@@ -179,24 +181,24 @@ def _reduced(xp: Any, losses: Any, reduction: str) -> Any:
     return total / count if count else total * math.nan
 
 
-def _share(g: Any, shape: tuple[int, ...], reduction: str) -> Any:
-    """The gradient of each element's loss: a number for all where the loss was reduced."""
+def _element_gradient(g: Any, shape: tuple[int, ...], reduction: str) -> Any:
+    """The gradient of each element's loss: one number for all if the loss was reduced."""
     return g / (math.prod(shape) or 1) if reduction == "mean" else g
 
 
 def _by_difference(
     name: str, value: Callable[..., Any], slope: Callable[..., Any]
 ) -> Callable[..., Any]:
-    """The loss ``value(a − b)``; `slope` gives its derivative times the gradient."""
+    """The loss ``value(a − b)``; `slope` returns its derivative times the gradient."""
 
     def forward(xp: Any, a: Any, b: Any, *, reduction: str, bend: float) -> Any:
         return _reduced(xp, value(xp, a - b, bend), reduction)
 
     def to_a(xp: Any, g: Any, a: Any, b: Any, a_shape: Any, reduction: str, bend: float) -> Any:
-        return slope(xp, a - b, _share(g, a_shape, reduction), bend)
+        return slope(xp, a - b, _element_gradient(g, a_shape, reduction), bend)
 
     def to_b(xp: Any, g: Any, a: Any, b: Any, a_shape: Any, reduction: str, bend: float) -> Any:
-        return slope(xp, b - a, _share(g, a_shape, reduction), bend)
+        return slope(xp, b - a, _element_gradient(g, a_shape, reduction), bend)
 
     return op(name, forward, a=to_a, b=to_b)
 
@@ -264,7 +266,7 @@ def _bce_logits_vjp(
     a_shape: Any,
     reduction: str,
 ) -> Any:
-    g = _share(g, a_shape, reduction)
+    g = _element_gradient(g, a_shape, reduction)
     if weight is not None:
         g = g * weight
     if pos_weight is None:
@@ -290,7 +292,7 @@ def _bce_forward(xp: Any, a: Any, target: Any, weight: Any, *, reduction: str) -
 
 
 def _floor_log(xp: Any, a: Any) -> Any:
-    """log a, not below −100, so that a loss of certainty stays finite."""
+    """log a, not below −100, so that the loss stays finite for probabilities of 0 and 1."""
     y = xp.log(a)
     return xp.maximum(y, xp.full_like(y, -100.0))
 
@@ -298,7 +300,7 @@ def _floor_log(xp: Any, a: Any) -> Any:
 def _bce_vjp(
     xp: Any, g: Any, needs: Any, a: Any, target: Any, weight: Any, a_shape: Any, reduction: str
 ) -> Any:
-    g = _share(g, a_shape, reduction)
+    g = _element_gradient(g, a_shape, reduction)
     if weight is not None:
         g = g * weight
     to_a = to_target = None

@@ -1,6 +1,6 @@
 """Normalisation of the last axes or of groups: layer norm, root-mean-square norm, group norm.
 
-The ops see the input as a matrix whose rows are normalised, and keep the rows' statistics. Sums
+The ops reshape the input to a matrix whose rows are normalised, and save the rows' statistics. Sums
 over rows and columns are products with a vector, several times faster than reductions.
 """
 
@@ -86,16 +86,16 @@ def _layer_norm_vjp(
             v = xp.reshape(weight, (-1,))
             total, along = xp.matmul(g, v), xp.matmul(product, v)
         to_a = _weighted(xp, g, weight) * _column(xp, rstd)
-        to_a -= _drift(xp, x, mean, rstd, total, along)
+        to_a -= _statistics_gradient(xp, x, mean, rstd, total, along)
         to_a = xp.reshape(to_a, a.shape)
     return to_a, to_weight, to_bias
 
 
-def _drift(xp: Any, x: Any, mean: Any, rstd: Any, total: Any, along: Any) -> Any:
-    """What the gradient loses because the rows' mean and variance depend on them, too.
+def _statistics_gradient(xp: Any, x: Any, mean: Any, rstd: Any, total: Any, along: Any) -> Any:
+    """The term subtracted from the gradient because mean and variance depend on the rows, too.
 
     Args:
-        total, along: of each row the sum of g · weight, and of g · weight · x.
+        total, along: for each row the sum of g · weight, and of g · weight · x.
     """
     width = x.shape[1]
     bend = (along - total * mean) * rstd * rstd * rstd / width
@@ -209,7 +209,7 @@ def _group_norm_vjp(xp: Any, g: Any, needs: Any, a: Any, weight: Any, aux: Any, 
         along = xp.sum(xp.reshape(products, each), axis=1)
         to_a = g * _column(xp, _by_channel(xp, rstd, weight, n, c))
         to_a = xp.reshape(to_a, x.shape)
-        to_a -= _drift(xp, x, mean, rstd, total, along)
+        to_a -= _statistics_gradient(xp, x, mean, rstd, total, along)
         to_a = xp.reshape(to_a, shape)
     return to_a, to_weight, to_bias
 

@@ -1,4 +1,4 @@
-"""Padding of the last axes with the tensor's own elements: in one copy, then strip by strip."""
+"""Padding of the last axes with the tensor's own elements: one copy, then strip by strip."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Widths = tuple[tuple[int, int], ...]  # (before, after) of the last axes; none n
 
 
 def _strips(mode: str, size: int, before: int, after: int) -> list[tuple[slice, slice]]:
-    """The strips of a padded axis, and what of the axis each of them shows."""
+    """The strips added to an axis, each with the slice of the padded axis that it repeats."""
     end = before + size
     first, last = slice(0, before), slice(end, end + after)
     if mode == "reflect":
@@ -42,7 +42,7 @@ def _pad_forward(xp: Any, x: Any, *, widths: Widths, mode: str) -> Any:
 
 
 def _fold_forward(xp: Any, padded: Any, *, widths: Widths, mode: str) -> Any:
-    """The transpose: what the strips hold is added to what they show."""
+    """The adjoint of the padding: each strip is added to the slice that it repeats."""
     lead = padded.ndim - len(widths)
     g = xp.asarray(padded, copy=True)
     sizes = [n - a - b for n, (a, b) in zip(g.shape[lead:], widths, strict=True)]

@@ -23,19 +23,19 @@ _MODES = ("reflect", "replicate", "circular")
 def pad(
     input: Tensor, pad: list[int] | tuple[int, ...], mode: str = "constant", value: Any = None
 ) -> Tensor:
-    """The tensor with elements added before and after its last axes; negative widths cut off.
+    """The tensor with elements added before and after its last axes; negative widths crop.
 
     Args:
         input: any tensor; other modes than ``"constant"`` pad the last 1, 2 or 3 axes of tensors
             that have one or two axes more.
         pad: (before, after) of the last axis, then of the last but one, …
         mode: ``"constant"``, or ``"reflect"`` (at the edge element, which is not repeated),
-            ``"replicate"`` (the edge element) or ``"circular"`` (what the other end has).
+            ``"replicate"`` (the edge element) or ``"circular"`` (elements of the other end).
         value: the constant, by default 0.
 
     Raises:
-        RuntimeError: more is to be reflected or wrapped around than there is.
-        NotImplementedError: an unknown mode, or one that does not pad so many axes.
+        RuntimeError: more elements are to be reflected or wrapped around than there are.
+        NotImplementedError: an unknown mode, or too many axes for it.
     """
     need_tensor(input, "pad")
     widths = _widths(pad, input._data.ndim)
@@ -124,11 +124,11 @@ def _check(x: Tensor, widths: tuple[tuple[int, int], ...], mode: str) -> None:
 
 @lru_cache(maxsize=256)
 def _source(mode: str, size: int, before: int, after: int) -> tuple[int, ...]:
-    """For each place along the padded axis, where its element comes from."""
-    places = range(-before, size + after)
+    """For each index along the padded axis, the index of its source element."""
+    positions = range(-before, size + after)
     if mode == "reflect":
-        return tuple(abs(i) if i < size else 2 * (size - 1) - i for i in places)
+        return tuple(abs(i) if i < size else 2 * (size - 1) - i for i in positions)
     if mode == "replicate":
-        return tuple(min(max(i, 0), size - 1) for i in places)
-    first, stop = max(-before, 0), size - max(-after, 0)  # what is left is wrapped around
-    return tuple(first + (i - first) % (stop - first) for i in places)
+        return tuple(min(max(i, 0), size - 1) for i in positions)
+    first, stop = max(-before, 0), size - max(-after, 0)  # after cropping; the rest wraps around
+    return tuple(first + (i - first) % (stop - first) for i in positions)

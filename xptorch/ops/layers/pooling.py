@@ -2,8 +2,8 @@
 
 The maximum of a window is the maximum of its rows' maxima, and its sum the sum of their sums, so
 k1 + k2 steps do the work of k1 · k2. A maximum's gradient goes to the first element that equals
-it; where that lies depends on x alone, so what takes a gradient there, `spread_max`, is linear, and
-it and `pick_max` are each other's derivatives, as `avg_pool` and `spread_avg` are.
+it; that index depends on x alone, so `spread_max`, which scatters a gradient to the indices, is
+linear; it and `pick_max` are each other's derivatives, as are `avg_pool` and `spread_avg`.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from xptorch.ops.layers.window import Geometry, Op, pad
 Key = tuple[Any, ...]
 
 
-def _last(xp: Any, x: Any, how: Geometry, value: float) -> Any:
+def _channels_last(xp: Any, x: Any, how: Geometry, value: float) -> Any:
     """x (n, c, s…) as (n, s…, c), padded."""
     return pad(xp, xp.permute_dims(x, LAST[x.ndim]), ((0, 0), *how.padding, (0, 0)), value)
 
 
-def _first(xp: Any, x: Any) -> Any:
+def _channels_first(xp: Any, x: Any) -> Any:
     return xp.permute_dims(x, FIRST[x.ndim])
 
 
 def _unpadded(xp: Any, x: Any, how: Geometry) -> Any:
     """(n, s…, c) as (n, c, s…), without the padding."""
-    return _first(xp, pad(xp, x, ((0, 0), *[(-a, -b) for a, b in how.padding], (0, 0))))
+    return _channels_first(xp, pad(xp, x, ((0, 0), *[(-a, -b) for a, b in how.padding], (0, 0))))
 
 
 # ---- maxima
 
 
 def _maximum(xp: Any, x: Any, keys: tuple[Key, ...]) -> Any:
-    """The running maximum of what the taps along one axis meet."""
+    """The maximum over the taps along one axis."""
     y = x[keys[0]]
     for key in keys[1:]:
         y = xp.maximum(y, x[key])
@@ -47,23 +47,24 @@ def _maximum(xp: Any, x: Any, keys: tuple[Key, ...]) -> Any:
 @dispatchable
 def _max_pool(xp: Any, x: Any, *, how: Geometry, lowest: float) -> Any:
     """x (n, c, s…) → (n, c, counts…), and the maxima along the last axis, the last two, …"""
-    y = _last(xp, x, how, lowest)
+    y = _channels_last(xp, x, how, lowest)
     maxima = []
     for keys in reversed(how.taps):
         y = _maximum(xp, y, keys)
         maxima.append(y)
     if math.prod(how.kernel) == 1:
         y = xp.asarray(y, copy=True)
-    return _first(xp, y), maxima[:-1]  # without the last, which the user may change in place
+    # Without the last of the maxima: it is the output, which the user may change in place.
+    return _channels_first(xp, y), maxima[:-1]
 
 
-def _choices(xp: Any, x: Any, maxima: list[Any], how: Geometry, lowest: float) -> Any:
-    """For each axis of (n, s…, c) masks: which tap the maximum along it comes from.
+def _argmax_masks(xp: Any, x: Any, maxima: list[Any], how: Geometry, lowest: float) -> Any:
+    """For each of the axes s…, a mask per tap: whether the maximum along the axis is from that tap.
 
-    The last axis' maxima were taken first, so that of equal elements the first in order counts.
+    The last axis was reduced first, so that of equal elements the first in row-major order counts.
     """
     found: list[Any] = []
-    for i, before in enumerate([_last(xp, x, how, lowest), *maxima]):
+    for i, before in enumerate([_channels_last(xp, x, how, lowest), *maxima]):
         axis = len(how.kernel) - 1 - i
         keys = how.taps[axis]
         most = maxima[i] if i < len(maxima) else _maximum(xp, before, keys)
@@ -73,18 +74,18 @@ def _choices(xp: Any, x: Any, maxima: list[Any], how: Geometry, lowest: float) -
             masks.append(same if left is None else same & left)
             other = xp.logical_not(same)
             left = other if left is None else left & other
-        found.insert(0, [*masks, left])  # what no tap before the last has taken, NaN with it
+        found.insert(0, [*masks, left])  # the last tap: all that no other took, NaN included
     return found
 
 
 def _off_padding(xp: Any, mask: Any, how: Geometry, axis: int, tap: int) -> Any:
-    """False where a tap meets padding: in a window of nothing but −∞ it would be the first."""
+    """False where a tap is in the padding, which in a window of only −∞ would be the first."""
     outside = how.on_padding(axis, tap)
     return xp.assign(mask, at_axis(axis + 1, slice(outside)), False) if outside else mask
 
 
-def _put(xp: Any, parts: list[Any], how: Geometry, axis: int) -> Any:
-    """The sum of arrays, each at the places that one tap along an axis meets."""
+def _scatter_taps(xp: Any, parts: list[Any], how: Geometry, axis: int) -> Any:
+    """The sum of arrays, each scattered to the positions of one tap along an axis."""
     keys, step = how.taps[axis], how.stride[axis]
     shape = list(parts[0].shape)
     shape[axis + 1] = how.padded[axis]
@@ -92,7 +93,7 @@ def _put(xp: Any, parts: list[Any], how: Geometry, axis: int) -> Any:
     met = {0}
     for tap, part in enumerate(parts[1:], 1):
         residue = tap * how.dilation[axis] % step
-        put = xp.add_to if residue in met else xp.assign  # else there is nothing yet
+        put = xp.add_to if residue in met else xp.assign  # else these elements are still 0
         out = put(out, keys[tap], part)
         met.add(residue)
     return out
@@ -100,23 +101,23 @@ def _put(xp: Any, parts: list[Any], how: Geometry, axis: int) -> Any:
 
 @dispatchable
 def _spread_max(xp: Any, g: Any, x: Any, *, maxima: Any, how: Geometry, lowest: float) -> Any:
-    """g (n, c, counts…) at the places of the maxima of x in (n, c, s…)."""
+    """g (n, c, counts…) scattered to the indices of the maxima of x (n, c, s…)."""
     g = xp.permute_dims(g, LAST[g.ndim])
-    for axis, masks in enumerate(_choices(xp, x, maxima, how, lowest)):
+    for axis, masks in enumerate(_argmax_masks(xp, x, maxima, how, lowest)):
         parts = [g if mask is None else xp.where_or_zero(g, mask) for mask in masks]
-        g = _put(xp, parts, how, axis)
+        g = _scatter_taps(xp, parts, how, axis)
     return _unpadded(xp, g, how)
 
 
 def _pick_max(xp: Any, u: Any, x: Any, *, maxima: Any, how: Geometry, lowest: float) -> Any:
-    """u (n, c, s…) at the places of the maxima of x, as (n, c, counts…)."""
-    y = _last(xp, u, how, 0)
-    choices = _choices(xp, x, maxima, how, lowest)
+    """u (n, c, s…) gathered at the indices of the maxima of x: (n, c, counts…)."""
+    y = _channels_last(xp, u, how, 0)
+    choices = _argmax_masks(xp, x, maxima, how, lowest)
     for keys, masks in zip(reversed(how.taps), reversed(choices), strict=True):
         rest, y = y, y[keys[-1]]
         for key, mask in zip(keys[:-1], masks[:-1], strict=True):
             y = xp.where(mask, rest[key], y)
-    return _first(xp, y)
+    return _channels_first(xp, y)
 
 
 max_pool = op(
@@ -144,25 +145,25 @@ pick_max_: Op = polymorphic(pick_max)
 
 
 def max_places(xp: Any, x: Any, how: Geometry, lowest: float) -> Any:
-    """Of arrays: where in the flattened axes s… of x (n, c, s…) each window's maximum lies.
+    """Over arrays: each window's argmax, an index into the flattened axes s… of x (n, c, s…).
 
-    Of several the first, but of NaNs the last, as PyTorch has it.
+    Of equal maxima the first, but of NaNs the last, as in PyTorch.
     """
     floating = lowest == -math.inf
-    y = _last(xp, x, how, lowest)
-    places = xp.arange(math.prod(how.size), dtype=xp.int64, device=x.device)
-    places = _last(xp, xp.reshape(places, (1, 1, *how.size)), how, -1)  # −1: padding
+    y = _channels_last(xp, x, how, lowest)
+    positions = xp.arange(math.prod(how.size), dtype=xp.int64, device=x.device)
+    positions = _channels_last(xp, xp.reshape(positions, (1, 1, *how.size)), how, -1)  # −1: padding
     for first, *others in reversed(how.taps):
-        rest, numbers = y, places
-        y, places = rest[first], numbers[first]
+        rest, numbers = y, positions
+        y, positions = rest[first], numbers[first]
         for key in others:
             candidate, number = rest[key], numbers[key]
-            better = (candidate > y) | ((places < 0) & (number >= 0))
+            better = (candidate > y) | ((positions < 0) & (number >= 0))
             if floating:
                 better = better | xp.isnan(candidate)
-            places = xp.where(better, number, places)
+            positions = xp.where(better, number, positions)
             y = xp.maximum(y, candidate)
-    return _first(xp, xp.asarray(xp.broadcast_to(places, y.shape), copy=True))
+    return _channels_first(xp, xp.asarray(xp.broadcast_to(positions, y.shape), copy=True))
 
 
 # ---- sums and means
@@ -170,15 +171,15 @@ def max_places(xp: Any, x: Any, how: Geometry, lowest: float) -> Any:
 
 def _sum_windows(xp: Any, x: Any, *, how: Geometry) -> Any:
     """x (n, c, s…) → (n, c, counts…)."""
-    y = _last(xp, x, how, 0)
+    y = _channels_last(xp, x, how, 0)
     if how.kernel == how.size == how.padded:
-        return _first(xp, _total(xp, y))
+        return _channels_first(xp, _total(xp, y))
     for axis in reversed(range(len(how.kernel))):
         first, *others = how.taps[axis]
         rest, y = y, y[first]
         for i, key in enumerate(others):
             y = y + rest[key] if i == 0 else xp.iadd(y, rest[key])
-    return _first(xp, y)
+    return _channels_first(xp, y)
 
 
 def _total(xp: Any, x: Any) -> Any:
@@ -186,24 +187,24 @@ def _total(xp: Any, x: Any) -> Any:
     n, *size, c = x.shape
     if xp.strides(x)[-1] != 1:
         return xp.sum(x, axis=tuple(range(1, x.ndim - 1)), keepdims=True)
-    # Where channels lie together, as a matrix product: the fastest sum over another axis.
+    # With contiguous channels a matrix product is the fastest sum over the other axes.
     ones = xp.ones((1, math.prod(size)), dtype=x.dtype, device=x.device)
     total = xp.matmul(ones, xp.reshape(x, (n, math.prod(size), c)))
     return xp.reshape(total, (n, *(1,) * len(size), c))
 
 
 def _spread_sum(xp: Any, g: Any, *, how: Geometry) -> Any:
-    """g (n, c, counts…) on all elements of its windows: (n, c, s…)."""
+    """g (n, c, counts…) added to all elements of its windows: (n, c, s…)."""
     g = xp.permute_dims(g, LAST[g.ndim])
     if how.kernel == how.size == how.padded:
-        return _first(xp, xp.broadcast_to(g, (g.shape[0], *how.size, g.shape[-1])))
+        return _channels_first(xp, xp.broadcast_to(g, (g.shape[0], *how.size, g.shape[-1])))
     for axis, kernel in enumerate(how.kernel):
-        g = _put(xp, [g] * kernel, how, axis)
+        g = _scatter_taps(xp, [g] * kernel, how, axis)
     return _unpadded(xp, g, how)
 
 
 def _divisor(xp: Any, x: Any, divide: Any) -> Any:
-    """What to divide by: a number, or the product of one number for each place on each axis."""
+    """The divisor: a number, or the product of one factor per position along each axis."""
     if not isinstance(divide, tuple):
         return divide
     total = 1

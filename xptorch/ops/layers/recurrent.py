@@ -1,7 +1,7 @@
 """Recurrent layers: one op runs one layer over all its steps, in one direction.
 
-The rows of all steps lie below each other, step after step, and `sizes` says how many there are in
-each: all the same for a plain batch, fewer and fewer where sequences end (packed sequences).
+The rows of all steps are stacked, step after step, and `sizes` holds the number of rows of each
+step: constant for a plain batch, decreasing where sequences end (packed sequences).
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def _spans(sizes: Sizes, reverse: bool) -> list[slice]:
 
 
 class _Running:
-    """A state of the sequences under way, a row each, longest first.
+    """A hidden state of the sequences active at a step, one row each, longest first.
 
-    Sequences that end leave with their last state; those that begin bring their first.
+    The last rows of sequences that end are set aside; sequences that begin get their first rows.
     """
 
     def __init__(self, xp: Any, first: Any) -> None:
@@ -41,7 +41,7 @@ class _Running:
         self.ended: list[Any] = []
 
     def of(self, span: slice) -> Any:
-        """The rows of as many sequences as a step has."""
+        """The state's rows for the sequences of a step."""
         count, have = span.stop - span.start, self.rows.shape[0]
         if count < have:
             self.ended.append(self.rows[count:, ...])
@@ -52,28 +52,28 @@ class _Running:
         return self.rows
 
     def last(self) -> Any:
-        """The state in which each sequence ended, in memory of its own."""
+        """The final state of each sequence, as a copy."""
         return self.xp.concat([self.rows, *self.ended[::-1]], axis=0)
 
 
 def _rows(xp: Any, parts: list[Any], reverse: bool) -> Any:
-    """What each step gave, as rows below each other, in memory of their own."""
+    """The outputs of the steps, stacked as rows, as a copy."""
     return xp.concat(parts[::-1] if reverse else parts, axis=0)
 
 
-def _turned(xp: Any, w: Any) -> Any:
+def _transposed(xp: Any, w: Any) -> Any:
     return xp.permute_dims(w, (1, 0))
 
 
 def _for_steps(xp: Any, w: Any, sizes: Sizes) -> Any:
-    """The transpose of a weight; for many steps in memory of its own, where products are faster."""
-    turned = _turned(xp, w)
+    """A transposed weight; for many steps a contiguous copy, with which products are faster."""
+    transposed = _transposed(xp, w)
     if len(sizes) < 8:
-        return turned
-    return xp.reshape(xp.reshape(turned, (-1,)), turned.shape)
+        return transposed
+    return xp.reshape(xp.reshape(transposed, (-1,)), transposed.shape)
 
 
-def _both(b_ih: Any, b_hh: Any) -> Any:
+def _bias_sum(b_ih: Any, b_hh: Any) -> Any:
     return b_ih if b_hh is None else b_ih + b_hh
 
 
@@ -85,7 +85,7 @@ def _sigmoid(xp: Any, z: Any) -> Any:
 
 
 def _tape(xp: Any, steps: list[tuple[Any, ...]], reverse: bool) -> tuple[Any, ...]:
-    """What the steps gave and keep, each kind as rows in memory of its own."""
+    """The outputs and saved arrays of the steps, each kind stacked as rows, as a copy."""
     return tuple([_rows(xp, list(parts), reverse) for parts in zip(*steps, strict=True)])
 
 
@@ -95,7 +95,7 @@ def _to_weights(
     """The gradients of x, w_ih, w_hh, b_ih, b_hh from those of the two products with biases.
 
     Args:
-        needs: for each of the weights and biases, whether it wants its own.
+        needs: for each of the weights and biases, whether its gradient is needed.
         u, own: the gradients of x · w_ihᵀ and of h · w_hhᵀ, which may be the same array.
     """
     shared = own is u and (needs[2] or needs[3])
@@ -108,7 +108,7 @@ def _to_weights(
 def _reference(
     step: Callable[..., Any], x: Tensor, first: list[Tensor], weights: Any, sizes: Sizes, back: bool
 ) -> tuple[Tensor, ...]:
-    """The layer of plain ops; `step` makes new states of the two products and the old states."""
+    """The layer of plain ops; `step` computes new states from both products and the old states."""
     w_ih, w_hh, b_ih, b_hh = weights
     states = [_Running(setup.namespace, s) for s in first]
     ys = []
@@ -138,15 +138,15 @@ def _rnn_forward(
     reverse: bool,
     relu: bool,
 ) -> Any:
-    given = _linear_forward(xp, x, w_ih, _both(b_ih, b_hh))
-    bend = xp.relu if relu else xp.tanh
+    given = _linear_forward(xp, x, w_ih, _bias_sum(b_ih, b_hh))
+    activation = xp.relu if relu else xp.tanh
     state, tape = _Running(xp, h), []
-    turned = _for_steps(xp, w_hh, sizes)
+    transposed = _for_steps(xp, w_hh, sizes)
     for span in _spans(sizes, reverse):
         before = state.of(span)
-        z = xp.matmul(before, turned)
+        z = xp.matmul(before, transposed)
         z += given[span, :]
-        state.rows = bend(z)
+        state.rows = activation(z)
         tape.append((state.rows, before, state.rows))
     ys, *kept = _tape(xp, tape, reverse)
     return (ys, state.last()), tuple(kept)
@@ -204,7 +204,7 @@ rnn_layer = op(
 
 
 def _by_gate(xp: Any, like: Any, *values: float) -> Any:
-    """A row with one number for all of each gate."""
+    """A row with one value per gate, repeated over the gate's columns."""
     width = like.shape[1] // len(values)
     rows = [xp.full((width,), v, dtype=like.dtype, device=like.device) for v in values]
     return xp.concat(rows, axis=0)
@@ -230,15 +230,15 @@ def _lstm_forward(
     sizes: Sizes,
     reverse: bool,
 ) -> Any:
-    given = _linear_forward(xp, x, w_ih, _both(b_ih, b_hh))
+    given = _linear_forward(xp, x, w_ih, _bias_sum(b_ih, b_hh))
     half = _by_gate(xp, given, 0.5, 0.5, 1.0, 0.5)
-    rest, turned = 1 - half, _for_steps(xp, w_hh, sizes)
+    rest, transposed = 1 - half, _for_steps(xp, w_hh, sizes)
     h, c = _Running(xp, h), _Running(xp, c)
     tape = []
     for span in _spans(sizes, reverse):
         before, cell = h.of(span), c.of(span)
-        # σ(z) = ½ tanh(½ z) + ½, so that one tanh does for all four gates.
-        a = xp.matmul(before, turned)
+        # σ(z) = ½ tanh(½ z) + ½, so that one tanh computes all four gates.
+        a = xp.matmul(before, transposed)
         a += given[span, :]
         a *= half
         a = xp.tanh(a)
@@ -247,10 +247,10 @@ def _lstm_forward(
         i, f, gate, o = _parts(a, 4)
         c.rows = f * cell
         c.rows += i * gate
-        bent = xp.tanh(c.rows)
-        out = o * bent
-        h.rows = out if w_hr is None else xp.matmul(out, _turned(xp, w_hr))
-        tape.append((h.rows, before, cell, a, bent, out))
+        tanh_c = xp.tanh(c.rows)
+        out = o * tanh_c
+        h.rows = out if w_hr is None else xp.matmul(out, _transposed(xp, w_hr))
+        tape.append((h.rows, before, cell, a, tanh_c, out))
     ys, *kept = _tape(xp, tape, reverse)
     return (ys, h.last(), c.last()), tuple(kept)
 
@@ -282,18 +282,18 @@ def _lstm_back(
     is_tanh = _by_gate(xp, aux[2], 0.0, 0.0, 1.0, 0.0)
     us, ds = [], []
     for span in _spans(sizes, not reverse):
-        _, cell, a, bent, _ = [kept[span, :] for kept in aux]
+        _, cell, a, tanh_c, _ = [kept[span, :] for kept in aux]
         i, f, gate, o = _parts(a, 4)
         d = dh.of(span) + to_y[span, :]
         if w_hr is not None:
             ds.append(d)
             d = xp.matmul(d, w_hr)
-        to_cell = 1 - bent * bent
+        to_cell = 1 - tanh_c * tanh_c
         to_cell *= o
         to_cell *= d
         to_cell += dc.of(span)
-        u = xp.concat([to_cell * gate, to_cell * cell, to_cell * i, d * bent], axis=1)
-        # The slopes from the values: σ' = (1 − σ) σ, tanh' = (1 − tanh) (1 + tanh).
+        u = xp.concat([to_cell * gate, to_cell * cell, to_cell * i, d * tanh_c], axis=1)
+        # Derivatives from the values: σ' = (1 − σ) σ, tanh' = (1 − tanh) (1 + tanh).
         u *= 1 - a
         u *= a + is_tanh
         us.append(u)
@@ -341,11 +341,11 @@ def _gru_forward(
     reverse: bool,
 ) -> Any:
     given = _linear_forward(xp, x, w_ih, b_ih)
-    wide, turned = 2 * w_hh.shape[1], _for_steps(xp, w_hh, sizes)
+    wide, transposed = 2 * w_hh.shape[1], _for_steps(xp, w_hh, sizes)
     state, tape = _Running(xp, h), []
     for span in _spans(sizes, reverse):
         before = state.of(span)
-        own = xp.matmul(before, turned)
+        own = xp.matmul(before, transposed)
         if b_hh is not None:
             own += b_hh
         gates = _sigmoid(xp, given[span, :wide] + own[:, :wide])

@@ -43,12 +43,12 @@ def stacked(
     bidirectional: bool,
     batch_first: bool = False,
 ) -> tuple[Tensor, ...]:
-    """Run layers on each other's outputs: the last one's outputs, then the last states of all.
+    """Run stacked layers; returns the last layer's outputs, then the final states of all layers.
 
     Args:
         kind: a key of `LAYERS`.
         input: (l, n, i); with `batch_sizes` the rows of a packed sequence.
-        states: for each kind of state the first ones, (layers · directions, n, size).
+        states: for each kind of state the initial ones, (layers · directions, n, size).
     """
     rest = (states, params, has_biases, num_layers, dropout, train, bidirectional)
     wanted = 3 if batch_sizes is None else 2
@@ -112,7 +112,7 @@ def _weights(given: Tensors, has_biases: bool) -> list[Any]:
 
 
 def _run(kind: str, x: Tensor, *inputs: Any, **static: Any) -> tuple[Tensor, ...]:
-    """One layer in one direction; half precision through float32."""
+    """One layer in one direction; half precision is computed in float32."""
     if x.dtype.category < FLOAT and kind != "rnn_relu":
         raise RuntimeError(f"{kind} needs floating-point inputs, got {type_name(x.dtype)}")
     count = 2 if kind == "lstm" else 1

@@ -1,7 +1,7 @@
-"""Resampling along an axis: every element of the output is a weighted sum of few of the input's.
+"""Resampling along an axis: each output element is a weighted sum of a few input elements.
 
 Interpolation, uneven average pooling and padding by reflection are such linear maps. The transpose
-of one is another, so one op, its own derivative's op, does for all of them.
+of one is another, so one op covers them all, and is its own derivative with the transposed map.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Taps(NamedTuple):
-    """``y[o] = Σ_t weight[t][o] · x[source[t][o]]``; without weights they are all 1."""
+    """``y[o] = Σ_t weight[t][o] · x[source[t][o]]``; without weights, all are 1."""
 
     size: int
     source: tuple[tuple[int, ...], ...]

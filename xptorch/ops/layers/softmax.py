@@ -99,7 +99,7 @@ def softmax(
 def log_softmax(
     input: Tensor, dim: int, dtype: dtype | None = None, *, out: Tensor | None = None
 ) -> Tensor:
-    """x − log Σ exp(x) along one axis: the logarithm of `softmax`, better behaved."""
+    """x − log Σ exp(x) along one axis: the logarithm of `softmax`, numerically stable."""
     return _along("log_softmax", _log_softmax, input, dim, dtype, out)
 
 

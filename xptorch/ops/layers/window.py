@@ -1,6 +1,7 @@
-"""Windows over the axes of an image: im2col, its adjoint, and where the windows lie.
+"""Sliding windows: im2col (`unfold`), its adjoint col2im (`fold`), and the windows' geometry.
 
-Convolutions, pools, Unfold and Fold share it. Arrays have their channels last: (n, s1 … sd, c).
+Shared by convolutions, pools, Unfold and Fold. Arrays are channels-last: (n, s1 … sd, c). A tap is
+one element of a window, at the same offset in each window.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ Axes = tuple[int, ...]
 
 
 Op = Callable[..., Any]
-Block = tuple[Any, ...]  # indices of some images, and some of their windows along the first axis
+Block = tuple[Any, ...]  # an index: some images, and some positions along one of their axes
 
 
 unfold = op(
@@ -41,9 +42,9 @@ fold = op(
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """How the windows of a convolution lie over its input; padding below 0 cuts off.
+    """Size, stride, padding, … of a convolution's or pool's windows; negative padding crops.
 
-    Compared by identity: whoever makes one keeps it for the next call of the same shapes.
+    Compared by identity: the caller caches it for the next call with the same shapes.
     """
 
     size: Axes
@@ -55,18 +56,18 @@ class Geometry:
 
     @cached_property
     def padded(self) -> Axes:
-        """The size with the padding."""
+        """The input size including padding."""
         return tuple([s + a + b for s, (a, b) in zip(self.size, self.padding, strict=True)])
 
     @cached_property
     def counts(self) -> Axes:
-        """How many windows there are along each axis."""
+        """The number of windows along each axis: the output size."""
         axes = zip(self.padded, self.kernel, self.stride, self.dilation, strict=True)
         return tuple([window_count(*axis) for axis in axes])
 
     @cached_property
     def taps(self) -> tuple[tuple[Block, ...], ...]:
-        """For each axis of (n, s…, c), what each tap meets of the padded input."""
+        """For each of the axes s…, the index of each tap's elements in padded (n, s…, c)."""
         return tuple([self._taps_along(axis) for axis in range(len(self.kernel))])
 
     def _taps_along(self, axis: int) -> tuple[Block, ...]:
@@ -76,25 +77,25 @@ class Geometry:
         return tuple([at_axis(axis + 1, slice(start, start + reach, step)) for start in starts])
 
     def on_padding(self, axis: int, tap: int) -> int:
-        """How many of the first windows along an axis have that tap on the padding before it."""
+        """How many leading windows along an axis have that tap in the padding before the input."""
         reach = self.padding[axis][0] - tap * self.dilation[axis]
         return min(max(-(-reach // self.stride[axis]), 0), self.counts[axis])
 
     @cached_property
     def dense(self) -> bool:
-        """Whether windows follow each other at every step."""
+        """Whether all strides are 1."""
         return set(self.stride) == {1}
 
     @cached_property
     def transposed(self) -> Geometry:
-        """Where every stride is 1, the convolution that is this one's transpose."""
+        """If all strides are 1: the geometry of the convolution that is this one's transpose."""
         reach = [d * (k - 1) for k, d in zip(self.kernel, self.dilation, strict=True)]
         padding = tuple([(r - a, r - b) for r, (a, b) in zip(reach, self.padding, strict=True)])
         return replace(self, size=self.counts, padding=padding)
 
 
 def pad(xp: Any, x: Any, widths: tuple[tuple[int, int], ...], value: float = 0) -> Any:
-    """`value` around an array; widths below 0 cut off."""
+    """An array padded with `value`; negative widths crop it."""
     if all(a == b == 0 for a, b in widths):
         return x
     if any(a < 0 or b < 0 for a, b in widths):

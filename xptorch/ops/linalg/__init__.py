@@ -1,4 +1,4 @@
 """Ops on matrices and vectors.
 
-Products, norms and distances, decompositions, inverses and the solution of systems.
+Products, norms and distances, decompositions, inverses and linear systems.
 """

@@ -1,4 +1,4 @@
-"""Decompositions of matrices, and the solution of systems, with their derivatives."""
+"""Matrix decompositions and linear systems, with their derivatives."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ class LinAlgError(RuntimeError):
 
 
 def turn(xp: Any, x: Any) -> Any:
-    """The transposes of matrices."""
+    """Matrices transposed."""
     n = len(x.shape)
     return xp.permute_dims(x, axes=(*range(n - 2), n - 1, n - 2))
 
 
 def is_complex(xp: Any, x: Any) -> bool:
     """Whether an array, or a Tensor under create_graph, holds complex numbers."""
-    found = getattr(x.dtype, "is_complex", None)  # PyTorch's dtypes as arrays' have it, too
+    found = getattr(x.dtype, "is_complex", None)  # torch backend: its array dtypes have it, too
     return bool(xp.isdtype(x.dtype, "complex floating")) if found is None else bool(found)
 
 
 def adjoint(xp: Any, x: Any) -> Any:
-    """The conjugate transposes of matrices."""
-    turned = turn(xp, x)
-    return xp.conj(turned) if is_complex(xp, x) else turned
+    """Matrices transposed and conjugated."""
+    transposed = turn(xp, x)
+    return xp.conj(transposed) if is_complex(xp, x) else transposed
 
 
 def diagonal_of(xp: Any, x: Any) -> Any:
-    """Matrices with 0 beside their diagonal."""
+    """Matrices with everything off the diagonal set to 0."""
     return xp.tril(xp.triu(x, k=0), k=0)
 
 
 def columns(xp: Any, x: Any) -> Any:
-    """Factors for the columns of matrices."""
+    """(…, n) as (…, 1, n), to scale the columns of matrices."""
     return xp.expand_dims(x, axis=-2)
 
 
@@ -55,7 +55,7 @@ def columns(xp: Any, x: Any) -> Any:
 
 
 def check_matrices(A: Tensor, name: str, square: bool = True) -> None:
-    """Raise PyTorch's errors for what is no (square) matrix of floating-point numbers."""
+    """Raise PyTorch's errors unless A holds (square) floating-point or complex matrices."""
     need_tensor(A, f"linalg_{name}", "A")
     if A.ndim < 2:
         raise RuntimeError(f"linalg.{name}: The input tensor A must have at least 2 dimensions.")
@@ -85,7 +85,7 @@ def check_square(A: Tensor, name: str) -> None:
 
 
 def solved(name: str, problem: str, call: Callable[..., Any], *inputs: Any, **static: Any) -> Any:
-    """Call an op; what the array library says of unsolvable matrices becomes a LinAlgError."""
+    """Call an op; the array library's LinAlgError is replaced by PyTorch's."""
     try:
         return call(*inputs, **static)
     except Exception as error:
@@ -98,7 +98,7 @@ SINGULAR = "The inversion could not be completed because the input matrix is sin
 DIVERGED = "The algorithm failed to converge because the input matrix contained non-finite values."
 
 
-# ---- what the derivatives need
+# ---- inverses and systems, which the derivatives need
 
 
 def _inv_back(xp: Any, g: Any, y: Any) -> Any:
@@ -144,7 +144,7 @@ def solve_triangular(
     unitriangular: bool = False,
     out: Tensor | None = None,
 ) -> Tensor:
-    """X with A X = B for triangular matrices, of which the other triangle is not looked at."""
+    """X with A X = B for triangular A, whose other triangle is not read."""
     check_matrices(A, "solve_triangular")
     strict = 1 if unitriangular else 0
     part = A.triu(strict) if upper else A.tril(-strict)
@@ -158,7 +158,7 @@ def solve_triangular(
 
 
 def _substituted(A: Tensor, B: Tensor, upper: bool) -> Tensor:
-    """X with A X = B, row after row: where the diagonal is 0, infinite or NaN."""
+    """X with A X = B by substitution: for a diagonal with 0, infinities or NaN."""
     rows: dict[int, Tensor] = {}
     n = A._data.shape[-1]
     for i in reversed(range(n)) if upper else range(n):
@@ -173,7 +173,7 @@ def _substituted(A: Tensor, B: Tensor, upper: bool) -> Tensor:
 
 
 def _cholesky_back(xp: Any, g: Any, y: Any) -> Any:
-    """½ L⁻ᴴ Φ(Lᴴ g) L⁻¹, where Φ copies the lower triangle over the upper."""
+    """½ L⁻ᴴ Φ(Lᴴ g) L⁻¹, where Φ mirrors the lower triangle into the upper."""
     lower = xp.tril(xp.matmul(adjoint(xp, y), g), k=0)
     inner = 0.5 * (lower + adjoint(xp, xp.tril(lower, k=-1)))
     back = inverse_of(xp, y)
@@ -274,7 +274,7 @@ def _qr_back(xp: Any, g: Any, a: Any, mode: str) -> Any:
     rows, cols = a.shape[-2:]
     if rows >= cols:
         return _qr_tall(xp, gq, gr, q, r)
-    # Q and the first columns of R are of a square matrix; the others are Qᵀ times theirs.
+    # Q and R's first columns decompose A's square part; the rest of R is Qᵀ times the rest of A.
     rest, grest = a[..., rows:], gr[..., rows:]
     gq = gq + xp.matmul(rest, adjoint(xp, grest))
     square = _qr_tall(xp, gq, gr[..., :rows], q, r[..., :rows])
@@ -326,7 +326,7 @@ def _svd_back(xp: Any, g: Any, y: Any) -> Any:
 
     ugu = xp.matmul(ut, gu)
     inner = skew(ugu) * rows + cols * skew(xp.matmul(vh, gv))
-    if is_complex(xp, u):  # where there is a phase to choose, too
+    if is_complex(xp, u):  # complex singular vectors have a free phase
         inner = inner + 0.5 * diagonal_of(xp, ugu - adjoint(xp, ugu)) / rows
     eye = diagonal_of(xp, xp.ones_like(inner))
     result = xp.matmul(xp.matmul(u, inner + eye * columns(xp, gs)), vh)
@@ -356,7 +356,7 @@ _svd_either = polymorphic(_svd)
 
 
 def _svd_complete_back(xp: Any, g: Any, a: Any) -> Any:
-    """As without the columns that complete the bases: these are arbitrary."""
+    """That of the reduced SVD: the columns that complete the bases are arbitrary."""
     (gu, gs, gvh), (u, s, vh) = g, _svd_complete_either(xp, a)
     k = s.shape[-1]
     return _svd_back(xp, (gu[..., :k], gs, gvh[..., :k, :]), (u[..., :k], s, vh[..., :k, :]))
@@ -443,7 +443,7 @@ _eigvalsh = op("eigvalsh", lambda xp, a: xp.linalg.eigvalsh(a), a=_eigvalsh_back
 
 
 def _symmetric(A: Tensor, UPLO: str) -> Tensor:
-    """The matrices as the one triangle defines them, in the triangle that the library reads."""
+    """The matrices with the triangle `UPLO` as the lower one, which the library reads."""
     check_matrices(A, "eigh")
     if UPLO.upper() not in ("L", "U"):
         raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
@@ -462,7 +462,7 @@ def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor
 
 
 def _basis(A: Tensor, q: int, niter: int) -> Tensor:
-    """Orthonormal columns that nearly span A's range, made better by powers of A Aᴴ."""
+    """Orthonormal columns that nearly span A's range, refined by powers of A Aᴴ."""
     start = randn(A._data.shape[-1], q, dtype=A.dtype, device=A._device)
     basis = qr(matmul(A, start))[0]
     for _ in range(niter):
@@ -474,7 +474,7 @@ def _basis(A: Tensor, q: int, niter: int) -> Tensor:
 def svd_lowrank(
     A: Tensor, q: int | None = 6, niter: int | None = 2, M: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(U, S, V): the `q` largest singular values of A − M, nearly, and their vectors."""
+    """(U, S, V): approximately the `q` largest singular values of A − M and their vectors."""
     need_tensor(A, "svd_lowrank", "A")
     x = A if M is None else A - M
     wide = x._data.shape[-2] < x._data.shape[-1]
@@ -488,7 +488,7 @@ def svd_lowrank(
 def pca_lowrank(
     A: Tensor, q: int | None = None, center: bool = True, niter: int = 2
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(U, S, V): the principal components V of the rows of A, nearly."""
+    """(U, S, V): approximately the principal components V of the rows of A."""
     need_tensor(A, "pca_lowrank", "A")
     m, n = A._data.shape[-2:]
     q = min(6, m, n) if q is None else q

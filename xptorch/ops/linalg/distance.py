@@ -18,7 +18,7 @@ __all__ = ["cosine_similarity", "pairwise_distance", "pdist"]
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """x₁ · x₂ / (max(‖x₁‖, ε) max(‖x₂‖, ε)) along `dim`, of both broadcast."""
+    """x₁ · x₂ / (max(‖x₁‖, ε) max(‖x₂‖, ε)) along `dim`, the inputs broadcast."""
     need_tensor(x1, "cosine_similarity", "x1")
     need_tensor(x2, "cosine_similarity", "x2", 2)
     a, b = promote(x1, x2)
@@ -36,7 +36,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 def pairwise_distance(
     x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
-    """‖x₁ − x₂ + ε‖_p over the last axis, of both broadcast."""
+    """‖x₁ − x₂ + ε‖_p over the last axis, the inputs broadcast."""
     need_tensor(x1, "pairwise_distance", "x1")
     need_tensor(x2, "pairwise_distance", "x2", 2)
     return norms.norm(x1 - x2 + eps, p, max(x1.ndim, x2.ndim) - 1, keepdim)

@@ -43,7 +43,7 @@ def _one(xp: Any, a: Any) -> tuple[Any, Any]:
     tiny = float(xp.finfo(a.dtype).eps) * (float(xp.max(xp.abs(t))) or 1.0)
     found = []
     for k in range(n):
-        parts = [eye[k:, k]]  # 1 at place k, 0 behind it
+        parts = [eye[k:, k]]  # 1 at index k, 0 behind it
         if k:
             inner = t[:k, :k] - t[k, k] * eye[:k, :k]
             small = xp.abs(xp.linalg.diagonal(inner)) < tiny
@@ -75,9 +75,9 @@ def _schur(xp: Any, t: Any) -> tuple[Any, Any]:
 
 
 def _shift(t: Any, size: int, step: int) -> complex:
-    """The eigenvalue of the last two by two block that is closer to its end."""
+    """The eigenvalue of the last two by two block that is closer to its last element."""
     a, b, c, d = (complex(t[i, j]) for i in (size - 2, size - 1) for j in (size - 2, size - 1))
-    if step % 11 == 10:  # a change of pace where the shifts go round in circles
+    if step % 11 == 10:  # an exceptional shift, in case the iteration cycles
         return d + abs(c)
     root = ((a - d) ** 2 / 4 + b * c) ** 0.5
     middle = (a + d) / 2

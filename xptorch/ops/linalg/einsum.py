@@ -1,4 +1,4 @@
-"""Einstein's notation: sums of products of any number of tensors, as batched matrix products."""
+"""einsum: sums of products of any number of tensors, as batched matrix products."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["einsum"]
 
 
 def einsum(*args: Any) -> Tensor:
-    """Sums of products of tensors, by Einstein's notation: ``einsum("ij,jk->ik", a, b)``."""
+    """Sums of products of tensors, in Einstein notation: ``einsum("ij,jk->ik", a, b)``."""
     equation, operands = args[0], args[1:]
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = tuple(operands[0])
@@ -35,7 +35,7 @@ def einsum(*args: Any) -> Tensor:
 
 
 def _from_lists(args: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
-    """The equation that stands for ``einsum(a, [0, 1], b, [1, 2], [0, 2])``."""
+    """The equation and operands of ``einsum(a, [0, 1], b, [1, 2], [0, 2])``."""
 
     def text(subscripts: Any) -> str:
         letters = string.ascii_uppercase + string.ascii_lowercase
@@ -98,7 +98,7 @@ def _labels(part: str, fill: list[str], ndim: int | None) -> list[str]:
 
 
 def _only_once(t: Tensor, subs: list[str]) -> tuple[Tensor, list[str]]:
-    """Repeated subscripts of one operand taken as diagonals."""
+    """The diagonal along each subscript that one operand repeats."""
     subs = list(subs)
     while len(set(subs)) < len(subs):
         s = next(s for s in subs if subs.count(s) > 1)
@@ -112,7 +112,7 @@ def _only_once(t: Tensor, subs: list[str]) -> tuple[Tensor, list[str]]:
 def _contract(
     a: Tensor, x: list[str], b: Tensor, y: list[str], keep: set[str]
 ) -> tuple[Tensor, list[str]]:
-    """Two operands to one by a batched matrix product."""
+    """Two operands contracted to one by a batched matrix product."""
     for s in set(x) & set(y):
         m, n = a._data.shape[x.index(s)], b._data.shape[y.index(s)]
         if m != n and 1 not in (m, n):

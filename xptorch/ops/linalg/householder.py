@@ -1,4 +1,4 @@
-"""Householder reflections: QR decompositions as LAPACK packs them."""
+"""Householder reflections: QR decompositions in LAPACK's packed form."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def qr(input: Tensor, some: bool = True, *, out: Any = None) -> Any:
 
 
 def geqrf(input: Tensor, *, out: Any = None) -> Any:
-    """(a, tau): R over the vectors of the reflections that lead to it, and their factors."""
+    """(a, tau): R with the Householder vectors below its diagonal, and the vectors' factors."""
     check_matrices(input, "geqrf", square=False)
     if input.requires_grad:
         raise RuntimeError("the derivative for 'geqrf' is not implemented.")
@@ -39,8 +39,8 @@ def geqrf(input: Tensor, *, out: Any = None) -> Any:
         v, tau, beta = _reflection(xp, head, tail)
         full = xp.concat([xp.zeros((*batch, k, 1), dtype=a.dtype, device=a.device), v], axis=-2)
         factor = xp.conj(tau) if is_complex(xp, a) else tau
-        turned = a - factor * xp.matmul(full, xp.matmul(adjoint(xp, full), a))
-        a = xp.where(cols > k, turned, a)
+        reflected = a - factor * xp.matmul(full, xp.matmul(adjoint(xp, full), a))
+        a = xp.where(cols > k, reflected, a)
         a = xp.where(xp.logical_and(cols == k, rows > k), full, a)
         a = xp.where(xp.logical_and(cols == k, rows == k), beta, a)
         taus.append(tau[..., 0, 0])
@@ -50,7 +50,7 @@ def geqrf(input: Tensor, *, out: Any = None) -> Any:
 
 
 def _reflection(xp: Any, head: Any, tail: Any) -> tuple[Any, Any, Any]:
-    """(v, tau, beta): 1 − tau v vᴴ, adjoined, takes the column to (beta, 0, …)."""
+    """(v, tau, beta): the adjoint of 1 − tau v vᴴ maps the column to (beta, 0, …)."""
     real = xp.real(head) if is_complex(xp, head) else head
     rest = xp.sum(xp.abs(tail) ** 2, axis=-2, keepdims=True)
     size = xp.sqrt(xp.abs(head) ** 2 + rest)
@@ -65,14 +65,14 @@ def _reflection(xp: Any, head: Any, tail: Any) -> tuple[Any, Any, Any]:
 
 
 def _vectors(A: Tensor, tau: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Each reflection's vector (…, m, 1), with its 1 and the zeros above, and its factor."""
+    """Each reflection's vector (…, m, 1), including its 1 and the zeros above, and its factor."""
     below = A.tril(-1) + creation.eye(*A._data.shape[-2:], dtype=A.dtype, device=A._device)
     count = tau._data.shape[-1]
     return [(below[..., k : k + 1], tau[..., k, None, None]) for k in range(count)]
 
 
 def householder_product(A: Tensor, tau: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The first columns of the product of the reflections that `geqrf` gives."""
+    """The first columns of the product of the reflections that `geqrf` returns."""
     check_matrices(A, "householder_product", square=False)
     m, n = A._data.shape[-2:]
     if m < n:
@@ -90,7 +90,7 @@ def householder_product(A: Tensor, tau: Tensor, *, out: Tensor | None = None) ->
     q = eye.expand((*A._data.shape[:-2], m, n))
     for v, factor in reversed(_vectors(A, tau)):
         q = q - factor * matmul(v, matmul(v.mH, q))
-    if not tau._data.shape[-1]:  # a constant, but a result of A
+    if not tau._data.shape[-1]:  # a constant, but connected to A in the graph
         q = op.OPS["fill"](A, value=0) + q
     return deliver(q, out, "linalg_householder_product")
 
@@ -126,7 +126,7 @@ def ormqr(
     *,
     out: Tensor | None = None,
 ) -> Tensor:
-    """Q C (C Q if not `left`) for the whole Q that `geqrf` gives, or its adjoint."""
+    """Q C (C Q if not `left`) for the full Q of `geqrf`, or its adjoint."""
     need_tensor(input, "ormqr")
     if input.ndim < 2 or other.ndim < 2:
         name = "input" if input.ndim < 2 else "other"

@@ -1,4 +1,4 @@
-"""Inverses, determinants and what is made of them: systems, pseudo-inverses, powers."""
+"""Inverses, determinants, linear systems, pseudo-inverses, ranks, powers, exponentials."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ __all__ = [
 # ---- inverses and determinants
 
 
-def _whole(xp: Any, x: Any) -> Any:
-    """Numbers, one for each matrix, shaped to go with the matrices."""
+def _per_matrix(xp: Any, x: Any) -> Any:
+    """One number per matrix, (…), as (…, 1, 1)."""
     return xp.expand_dims(xp.expand_dims(x, axis=-1), axis=-1)
 
 
 def _inverse_if(xp: Any, regular: Any, a: Any, otherwise: float) -> Any:
-    """The inverses of regular matrices: a singular one has no derivative, but spoils no other."""
-    regular = _whole(xp, regular)
+    """Inverses of the regular matrices, `otherwise` for singular ones, which affect no other."""
+    regular = _per_matrix(xp, regular)
     inverses = inverse_of(xp, xp.where(regular, a, diagonal_of(xp, xp.ones_like(a))))
     return xp.where(regular, inverses, xp.full_like(inverses, otherwise))
 
@@ -72,21 +72,23 @@ def _inverse_if(xp: Any, regular: Any, a: Any, otherwise: float) -> Any:
 _det = op(
     "det",
     lambda xp, a: xp.linalg.det(a),
-    a=lambda xp, g, a, y: _whole(xp, g * y) * turn(xp, _inverse_if(xp, y != 0, a, 0.0)),
+    a=lambda xp, g, a, y: _per_matrix(xp, g * y) * turn(xp, _inverse_if(xp, y != 0, a, 0.0)),
 )
 _logabsdet = op(
     "logabsdet",
     lambda xp, a: xp.linalg.slogdet(a)[1],
-    a=lambda xp, g, a, y: _whole(xp, g) * adjoint(xp, _inverse_if(xp, y != -math.inf, a, math.nan)),
+    a=lambda xp, g, a, y: (
+        _per_matrix(xp, g) * adjoint(xp, _inverse_if(xp, y != -math.inf, a, math.nan))
+    ),
 )
 
 
 def _sign_back(xp: Any, g: Any, a: Any, y: Any) -> Any:
-    """A real sign is constant, a complex one turns."""
+    """A real sign is constant; a complex one has a phase."""
     if not is_complex(xp, a):
         return xp.zeros_like(a)
-    turned = _whole(xp, xp.imag(xp.conj(g) * y))
-    return turned * (adjoint(xp, _inverse_if(xp, y != 0, a, math.nan)) * -1j)
+    rotation = _per_matrix(xp, xp.imag(xp.conj(g) * y))
+    return rotation * (adjoint(xp, _inverse_if(xp, y != 0, a, math.nan)) * -1j)
 
 
 _sign_of_det = op(
@@ -183,7 +185,7 @@ _pinv = op("pinv", _pinv_forward, conjugates=True, a=_pinv_back)
 
 
 def _tolerance(A: Tensor, atol: Any, rtol: Any) -> tuple[Any, Any]:
-    """Below which singular values count as 0: absolutely, and relative to the largest."""
+    """(atol, rtol): below them singular values count as 0; rtol is relative to the largest."""
     if rtol is None:
         known = atol is not None and (is_tensor(atol) or atol > 0)
         rtol = 0.0 if known else dtypes.finfo(A.dtype).eps * max(A._data.shape[-2:])
@@ -361,7 +363,7 @@ def lstsq(A: Tensor, B: Tensor, *, rcond: Any = None, driver: str | None = None)
         raise RuntimeError(
             f"linalg.lstsq: input.size(-2) should match other.size(-{1 if vector else 2})"
         )
-    if driver == "gels":  # takes it for granted that the rank is full
+    if driver == "gels":  # assumes full rank
         rcond, rank = None, A.new_empty(0, dtype=dtypes.int64)
     else:
         rank = matrix_rank(A, rtol=rcond)
@@ -384,7 +386,7 @@ def lstsq(A: Tensor, B: Tensor, *, rcond: Any = None, driver: str | None = None)
     )
 
 
-# ---- results with a note of what failed, in place of an error
+# ---- the _ex functions: results with an `info` on failures, instead of an error
 
 
 def _pivot(matrix: Tensor) -> int:
@@ -410,17 +412,17 @@ def _with_info(
     A: Tensor,
     call: Callable[[Tensor], Tensor],
     trial: Callable[[Tensor], Tensor],
-    place: Callable[[Tensor], int],
+    locate: Callable[[Tensor], int],
     check: bool,
 ) -> tuple[Tensor, Tensor]:
-    """(result, info): NaN, and the place of the failure, for each matrix that `trial` refuses."""
+    """(result, info): NaN, and the failure's position, for each matrix on which `trial` fails."""
     *batch, n, _ = A._data.shape
     try:
         return call(A), creation.zeros(batch, dtype=dtypes.int32, device=A._device)
     except LinAlgError:
         if check:
             raise
-    each = [place(m) if _fails(trial, m) else 0 for m in A.detach().reshape(-1, n, n)]
+    each = [locate(m) if _fails(trial, m) else 0 for m in A.detach().reshape(-1, n, n)]
     info = creation.tensor(each, dtype=dtypes.int32, device=A._device).reshape(batch)
     bad = (info != 0)[..., None, None]
     eye = creation.eye(n, dtype=A.dtype, device=A._device)

@@ -1,4 +1,4 @@
-"""LU decompositions with partial pivoting, and what is solved with them."""
+"""LU decompositions with partial pivoting, and systems solved with them."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 __all__ = ["lu", "lu_solve", "lu_unpack", "triangular_solve"]
 
 
-# ---- the decomposition, over batches of matrices in one array
+# ---- the decomposition, over arrays
 
 
 def _eliminate(xp: Any, a: Any) -> tuple[Any, Any]:
-    """(LU, pivots) of matrices (batch, m, n): both factors in one matrix, pivots from 0."""
+    """(LU, pivots) of matrices (batch, m, n): both factors packed in one matrix, pivots from 0."""
     _, m, n = a.shape
     rows = xp.reshape(xp.arange(m, device=a.device), (1, m))
     cols = xp.reshape(xp.arange(n, device=a.device), (1, 1, n))
@@ -59,8 +59,8 @@ def _size(xp: Any, x: Any) -> Any:
     return xp.abs(xp.real(x)) + xp.abs(xp.imag(x)) if is_complex(xp, x) else xp.abs(x)
 
 
-def _places(xp: Any, pivots: Any, m: int) -> Any:
-    """P (batch, m, m) as truth values, from pivots that swap row k with row pivots[k]."""
+def _permutation_mask(xp: Any, pivots: Any, m: int) -> Any:
+    """P (batch, m, m) as bools, from pivots that swap row k with row pivots[k]."""
     rows = xp.reshape(xp.arange(m, dtype=pivots.dtype, device=pivots.device), (1, m))
     order = xp.broadcast_to(rows, (pivots.shape[0], m))
     for k in range(pivots.shape[1]):
@@ -74,17 +74,17 @@ def _places(xp: Any, pivots: Any, m: int) -> Any:
 def _lu_forward(xp: Any, a: Any) -> tuple[Any, Any, Any]:
     *batch, m, n = a.shape
     packed, pivots = _eliminate(xp, xp.reshape(a, (math.prod(batch), m, n)))
-    places = xp.astype(_places(xp, pivots, m), a.dtype)
+    permutation = xp.astype(_permutation_mask(xp, pivots, m), a.dtype)
     return (
         xp.reshape(packed, a.shape),
-        xp.reshape(places, (*batch, m, m)),
+        xp.reshape(permutation, (*batch, m, m)),
         xp.reshape(xp.astype(pivots + 1, xp.int32), (*batch, min(m, n))),
     )
 
 
 def _lu_back(xp: Any, g: Any, a: Any) -> Any:
-    """P L⁻ᴴ (tril(Lᴴ gL, −1) + triu(gU Uᴴ)) U⁻ᴴ of the square part, and what lies beside it."""
-    packed, places, _ = _lu_either(xp, a)
+    """P L⁻ᴴ (tril(Lᴴ gL, −1) + triu(gU Uᴴ)) U⁻ᴴ of the square part, and the rest beside it."""
+    packed, permutation, _ = _lu_either(xp, a)
     m, n = a.shape[-2:]
     k = min(m, n)
     gl, gu = xp.tril(g[0], k=-1)[..., :k], xp.triu(g[0], k=0)[..., :k, :]
@@ -106,7 +106,7 @@ def _lu_back(xp: Any, g: Any, a: Any) -> Any:
     if beside is not None:
         axis = len(a.shape) - (2 if m > n else 1)
         result = xp.concat([result, beside], axis=axis)
-    return xp.matmul(places, result)
+    return xp.matmul(permutation, result)
 
 
 _lu = op("lu", _lu_forward, multiple=True, conjugates=True, a=_lu_back)
@@ -120,12 +120,12 @@ def _decomposed(A: Tensor, name: str, pivot: bool) -> tuple[Tensor, Tensor, Tens
     check_matrices(A, name, square=False)
     if not pivot:
         raise RuntimeError(f"linalg.{name}: LU without pivoting is not implemented on the CPU")
-    packed, places, pivots = _lu(A)
-    return packed, places.detach(), pivots
+    packed, permutation, pivots = _lu(A)
+    return packed, permutation.detach(), pivots
 
 
 def _split(packed: Tensor) -> tuple[Tensor, Tensor]:
-    """L and U of the matrix that holds both."""
+    """L and U from the matrix that packs both."""
     k = min(packed._data.shape[-2:])
     lower = packed[..., :k].tril(-1)
     eye = creation.eye(packed._data.shape[-2], k, dtype=packed.dtype, device=packed._device)
@@ -134,13 +134,13 @@ def _split(packed: Tensor) -> tuple[Tensor, Tensor]:
 
 def linalg_lu(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
     """(P, L, U): a permutation, unit lower and upper triangular matrices with A = P L U."""
-    packed, places, _ = _decomposed(A, "lu", pivot)
+    packed, permutation, _ = _decomposed(A, "lu", pivot)
     lower, upper = _split(packed)
-    return returned("linalg_lu", out, P=places, L=lower, U=upper)
+    return returned("linalg_lu", out, P=permutation, L=lower, U=upper)
 
 
 def _zeros_of(packed: Tensor) -> Tensor:
-    """For each matrix the place, from 1, of the first 0 on U's diagonal, or 0."""
+    """For each matrix the index, from 1, of the first 0 on U's diagonal, or 0."""
     diagonal = packed.detach().diagonal(0, -2, -1) == 0
     if not diagonal._data.shape[-1]:
         return creation.zeros(diagonal.shape[:-1], dtype=dtypes.int32, device=packed._device)
@@ -151,7 +151,7 @@ def _zeros_of(packed: Tensor) -> Tensor:
 def lu_factor_ex(
     A: Tensor, *, pivot: bool = True, check_errors: bool = False, out: Any = None
 ) -> Any:
-    """(LU, pivots, info); `info` tells where U has a 0 on its diagonal, counted from 1."""
+    """(LU, pivots, info); `info` is the index, from 1, of the first 0 on U's diagonal, or 0."""
     packed, _, pivots = _decomposed(A, "lu_factor_ex", pivot)
     info = _zeros_of(packed)
     if check_errors:
@@ -197,7 +197,7 @@ def lu_unpack(
     *,
     out: Any = None,
 ) -> Any:
-    """(P, L, U) from what `lu_factor` gives; empty tensors for what is not wanted."""
+    """(P, L, U) from the results of `lu_factor`; empty tensors for what is not requested."""
     need_tensor(LU_data, "lu_unpack", "LU_data")
     if unpack_pivots and LU_pivots.dtype is not dtypes.int32:
         raise RuntimeError(
@@ -206,17 +206,17 @@ def lu_unpack(
             "torch.linalg.lu_factor"
         )
     empty = LU_data.new_empty(0)
-    places = _permutation(LU_data, LU_pivots) if unpack_pivots else empty
+    permutation = _permutation(LU_data, LU_pivots) if unpack_pivots else empty
     lower, upper = _split(LU_data) if unpack_data else (empty, empty)
-    return returned("lu_unpack", out, P=places, L=lower, U=upper)
+    return returned("lu_unpack", out, P=permutation, L=lower, U=upper)
 
 
 def _permutation(packed: Tensor, pivots: Tensor) -> Tensor:
     on, m = packed._device, packed._data.shape[-2]
     batch, k = pivots._data.shape[:-1], pivots._data.shape[-1]
     flat = on.xp.reshape(pivots._data, (math.prod(batch), k)) - 1
-    places = on.xp.astype(_places(on.xp, flat, m), packed._data.dtype)
-    return wrap(on.xp.reshape(places, (*batch, m, m)), on)
+    permutation = on.xp.astype(_permutation_mask(on.xp, flat, m), packed._data.dtype)
+    return wrap(on.xp.reshape(permutation, (*batch, m, m)), on)
 
 
 def linalg_lu_solve(
@@ -228,7 +228,7 @@ def linalg_lu_solve(
     adjoint: bool = False,
     out: Tensor | None = None,
 ) -> Tensor:
-    """X with A X = B (X A = B if not `left`) for the A that was decomposed, or its adjoint."""
+    """X with A X = B (X A = B if not `left`) for the decomposed A, or its adjoint."""
     check_matrices(LU, "lu_solve")
     if LU.dtype is not B.dtype:
         raise RuntimeError(
@@ -247,13 +247,13 @@ def linalg_lu_solve(
     if not left:
         result = linalg_lu_solve(LU, pivots, B.mH, adjoint=not adjoint).mH
         return deliver(result, out, "linalg_lu_solve", True)
-    places = _permutation(LU, pivots)
+    permutation = _permutation(LU, pivots)
     lower, upper = _split(LU)
     if adjoint:
         half = solve_triangular(upper.mH, B, upper=False)
-        x = matmul(places, solve_triangular(lower.mH, half, upper=True, unitriangular=True))
+        x = matmul(permutation, solve_triangular(lower.mH, half, upper=True, unitriangular=True))
     else:
-        half = solve_triangular(lower, matmul(places.mT, B), upper=False, unitriangular=True)
+        half = solve_triangular(lower, matmul(permutation.mT, B), upper=False, unitriangular=True)
         x = solve_triangular(upper, half, upper=True)
     return deliver(x, out, "linalg_lu_solve", True)
 

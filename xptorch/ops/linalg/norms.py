@@ -52,7 +52,7 @@ def _norm_forward(xp: Any, a: Any, *, axis: Any, keepdims: bool, power: float) -
 
 
 _p_norm = op("p_norm", _norm_forward, a=_norm_back)
-# How many elements are not 0: constant wherever it has a slope at all.
+# The number of nonzero elements: constant wherever it has a derivative at all.
 _zero_norm = op(
     "zero_norm",
     lambda xp, a, *, axis, keepdims: xp.sum(
@@ -71,7 +71,7 @@ def vector_norm(
     dtype: Any = None,
     out: Tensor | None = None,
 ) -> Tensor:
-    """(Σ|x|^p)^(1/p) over all axes or those named; p may be ±∞, and 0 counts what is not 0."""
+    """(Σ|x|^p)^(1/p) over the axes `dim` or all; p may be ±∞, and 0 counts nonzero elements."""
     need_tensor(x, "linalg_vector_norm", "x")
     if dtype is not None:
         x = to_dtype(x, dtype)
@@ -183,7 +183,7 @@ def norm(
     out: Tensor | None = None,
     dtype: Any = None,
 ) -> Tensor:
-    """The p-norm over the axes named or all; "fro" and None are 2, "nuc" is of matrices."""
+    """The p-norm over the axes `dim` or all; "fro" and None are 2, "nuc" is for matrices."""
     axes = (dim,) if isinstance(dim, int) else dim
     if isinstance(p, str) and p != "fro":
         pair = (-2, -1) if axes is None else axes
@@ -218,7 +218,7 @@ def nuclear_norm(
 def renorm(
     input: Tensor, p: float, dim: int, maxnorm: float, *, out: Tensor | None = None
 ) -> Tensor:
-    """The slices along an axis, those whose p-norm exceeds `maxnorm` scaled down to it."""
+    """The slices along an axis; those whose p-norm exceeds `maxnorm` are scaled down to it."""
     need_tensor(input, "renorm")
     if p <= 0:
         raise RuntimeError("renorm: non-positive-norm not supported")
@@ -242,7 +242,7 @@ def renorm(
 
 
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
-    """The p-norm of the difference of all elements."""
+    """The p-norm of input − other over all elements."""
     need_tensor(input, "dist")
     need_tensor(other, "dist", "other", 2)
 

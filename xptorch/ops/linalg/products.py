@@ -35,26 +35,26 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _flip(xp: Any, x: Any) -> Any:
+def _transpose(xp: Any, x: Any) -> Any:
     n = len(x.shape)
     return xp.permute_dims(x, axes=(*range(n - 2), n - 1, n - 2))
 
 
-def _left(xp: Any, g: Any, b: Any, a_shape: tuple[int, ...]) -> Any:
-    """g bᵀ, with rows of one matrix taken together where `a` has batches and `b` has none."""
-    result = xp.matmul(g, _flip(xp, b))
+def _grad_left(xp: Any, g: Any, b: Any, a_shape: tuple[int, ...]) -> Any:
+    """g bᵀ, summed over the axes along which a was broadcast."""
+    result = xp.matmul(g, _transpose(xp, b))
     return result if result.shape == a_shape else sum_to(xp, result, a_shape)
 
 
-def _right(xp: Any, g: Any, a: Any, b_shape: tuple[int, ...]) -> Any:
-    """aᵀ g."""
+def _grad_right(xp: Any, g: Any, a: Any, b_shape: tuple[int, ...]) -> Any:
+    """aᵀ g, summed over the axes along which b was broadcast: in one product if b is a matrix."""
     if len(b_shape) == 2 and len(a.shape) > 2:
         a, g = (xp.reshape(x, shape=(math.prod(x.shape[:-1]), x.shape[-1])) for x in (a, g))
-    result = xp.matmul(_flip(xp, a), g)
+    result = xp.matmul(_transpose(xp, a), g)
     return result if result.shape == b_shape else sum_to(xp, result, b_shape)
 
 
-_matmul = op("matmul", lambda xp, a, b: xp.matmul(a, b), a=_left, b=_right)
+_matmul = op("matmul", lambda xp, a, b: xp.matmul(a, b), a=_grad_left, b=_grad_right)
 
 
 def _check_dtypes(a: Tensor, b: Tensor) -> None:
@@ -111,7 +111,7 @@ def _mismatch(x: tuple[int, ...], y: tuple[int, ...]) -> str:
 
 
 def _exact(name: str, dims: tuple[int, int], doc: str) -> Any:
-    """matmul for given numbers of axes only."""
+    """matmul restricted to inputs with `dims` axes."""
 
     def function(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
         need_tensor(input, name)
@@ -176,7 +176,7 @@ def _scaled_sum(name: str, product: Any, doc: str) -> Any:
         if alpha != 1:
             result = result * alpha
         start = input.expand(result._data.shape)
-        if beta == 0:  # 0 · input would keep NaN
+        if beta == 0:  # 0 · input would propagate NaN
             return result
         return (start if beta == 1 else start * beta) + result
 

@@ -1,4 +1,4 @@
-"""Ops that draw random numbers as PyTorch draws them.
+"""Ops that draw the same random numbers as PyTorch on the CPU.
 
-The streams themselves (MT19937) are in xptorch/random.py.
+The generator itself (MT19937) is in generator.py, its public functions in xptorch/random.py.
 """

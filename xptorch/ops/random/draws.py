@@ -1,4 +1,4 @@
-"""How random tensors are made: checks and draws of each distribution, and where the numbers go."""
+"""Random tensors: argument checks and samplers of each distribution, and how tensors are filled."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from xptorch._tensor.tensor import Tensor
     from xptorch.ops.random.generator import Generator
 
-# A sampler gives n flat host values of a dtype; the flag says whether they fill contiguous memory.
+# A sampler returns n host values of a dtype, flat; the flag: whether they fill contiguous memory.
 Sampler = Callable[[int, Dtype, bool], Any]
 
 DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}  # of the significand
 
-# What was drawn does not depend on what it replaces.
+# Samples do not depend on the values they replace: the gradient is 0.
 drawn = op(
     "random", lambda xp, a, *, value: value, a=lambda xp, g: xp.zeros_like(g), broadcast=True
 )
@@ -56,7 +56,7 @@ def stream_of(generator: Generator | None) -> Generator:
 def sample(
     sampler: Sampler, shape: Sequence[int], dt: Dtype, strides: Sequence[int] | None = None
 ) -> Any:
-    """A host array of that shape, filled in the order of a memory with those strides."""
+    """A host array of that shape, filled in the memory order of those strides."""
     n, axes = math.prod(shape), range(len(shape))
     dense = strides is None or dense_in_order(shape, strides, axes)
     flat = sampler(n, dt, dense)
@@ -103,7 +103,7 @@ def _check_dtype(function: str, dt: Any) -> None:
 
 
 def like(function: str, sampler: Sampler, input: Tensor, rest: dict[str, Any]) -> Tensor:
-    """A tensor of samples in another's shape and, unless told otherwise, dtype, device, order."""
+    """A tensor of samples in the input's shape and, unless given, dtype, device, memory order."""
     need_tensor(input, function)
     _check_dtype(function, rest.get("dtype"))
     dt = rest.pop("dtype", None) or input.dtype
@@ -124,10 +124,10 @@ def fill(input: Tensor, sampler: Sampler) -> Tensor:
 
 
 def writable_strides(input: Tensor) -> tuple[int, ...]:
-    """The strides of a tensor that is to be filled.
+    """The strides of a tensor about to be filled.
 
     Raises:
-        RuntimeError: it is a leaf that requires gradients, or several elements share one memory.
+        RuntimeError: it is a leaf that requires gradients, or elements share a memory location.
     """
     inplace.check_writable(input)
     strides = memory_strides(input)
@@ -140,13 +140,13 @@ def writable_strides(input: Tensor) -> tuple[int, ...]:
 
 
 def overwrite(input: Tensor, value: Any) -> Tensor:
-    """Put a raw array of samples in a tensor's memory; no gradient flows to what was there."""
+    """Write a raw array of samples to a tensor; no gradient flows to the old values."""
     fresh = drawn(input, value=value) if input._requires_grad else graph.wrap(value, input._device)
     return inplace.write(input, fresh)
 
 
 def refused(kernel: str, dt: Dtype) -> NotImplementedError:
-    """PyTorch's error for a dtype that a distribution does not exist for."""
+    """PyTorch's error for a dtype that a distribution does not support."""
     return NotImplementedError(f'"{kernel}" not implemented for {type_name(dt)!r}')
 
 
@@ -154,7 +154,7 @@ def refused(kernel: str, dt: Dtype) -> NotImplementedError:
 
 
 def uniform_sampler(low: float, high: float, generator: Generator | None) -> Sampler:
-    """Numbers evenly spread over [low, high)."""
+    """Numbers uniformly distributed over [low, high)."""
     g = stream_of(generator)
 
     def draw(n: int, dt: Dtype, dense: bool) -> Any:
@@ -182,7 +182,7 @@ def uniform_sampler(low: float, high: float, generator: Generator | None) -> Sam
 
 
 def normal_sampler(mean: float, std: float, generator: Generator | None) -> Sampler:
-    """Normally distributed numbers; the parts of a complex one share the variance."""
+    """Normally distributed numbers; of complex ones both parts have half the variance."""
     g = stream_of(generator)
     if not std >= 0.0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
@@ -201,7 +201,7 @@ def normal_sampler(mean: float, std: float, generator: Generator | None) -> Samp
 def continuous_sampler(
     name: str, error: type[Exception], numbers: Callable[[int, Dtype], Any]
 ) -> Sampler:
-    """A distribution that is drawn number by number and exists for real tensors only."""
+    """A sampler drawn number by number, for floating-point dtypes only."""
 
     def draw(n: int, dt: Dtype, dense: bool) -> Any:
         if not dt.is_floating_point:
@@ -212,7 +212,7 @@ def continuous_sampler(
 
 
 def integer_sampler(low: int, high: int | None, generator: Generator | None) -> Sampler:
-    """Integers from `low` to `high` - 1, or to the largest of the dtype where `high` is None."""
+    """Integers from `low` to `high` - 1, or to the dtype's largest if `high` is None."""
     g = stream_of(generator)
     if high is not None and low >= high:
         raise RuntimeError(
@@ -231,7 +231,7 @@ def integer_sampler(low: int, high: int | None, generator: Generator | None) -> 
 
 
 def integer_bounds(low: int, high: int | None, dt: Dtype) -> tuple[int, int]:
-    """The bounds, moved to numbers that the dtype has, and checked to lie in its range."""
+    """The bounds, rounded inwards to values of the dtype, and checked to be in its range."""
     if dt.category == COMPLEX:
         raise RuntimeError(
             "check_random_bounds handles only integral, floating-point and boolean types"
@@ -267,7 +267,7 @@ def integer_bounds(low: int, high: int | None, dt: Dtype) -> tuple[int, int]:
 
 
 def _rounded(value: int, digits: int) -> int:
-    """The integer of that many binary digits that is nearest, the even one of two."""
+    """The nearest integer with that many significant bits, ties to even."""
     unit = 1 << max(abs(value).bit_length() - digits, 0)
     whole, part = divmod(abs(value), unit)
     whole += 2 * part > unit or (2 * part == unit and whole % 2)

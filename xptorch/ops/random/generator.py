@@ -1,8 +1,8 @@
 """Random numbers that equal PyTorch's on the CPU.
 
-A `Generator` is a Mersenne Twister (MT19937) whose 32-bit numbers each distribution consumes in the
-order and number in which PyTorch's CPU kernels do, and transforms with the same roundings. All
-draws are made on the host, whatever the tensor's device, so a seed means the same numbers on every
+A `Generator` is a Mersenne Twister (MT19937) whose 32-bit outputs each distribution consumes in
+the same order and number as PyTorch's CPU kernels, and transforms with the same roundings. All
+draws are made on the host, whatever the tensor's device, so a seed gives the same numbers on every
 backend. The methods here take a count and return flat NumPy arrays; the functions of the public
 namespace (`rand`, `randn`, …) call them from sampling.py.
 
@@ -36,7 +36,7 @@ from xptorch.ops.random.transforms import (
 )
 
 DEFAULT_SEED = 67280421310721  # of a generator that nobody seeded
-STATE = np.dtype(  # PyTorch's 5056 bytes; `left` counts the numbers before the next twist, plus one
+STATE = np.dtype(  # PyTorch's 5056 bytes; `left`: numbers before the next twist, plus one
     [
         *[("seed", "<u8"), ("left", "<i4"), ("seeded", "<i4"), ("next", "<u8")],
         *[("key", "<u8", 624), ("normal", "<f8", 3), ("has_normal", "<i8")],
@@ -49,8 +49,8 @@ class Generator:
     """A stream of random numbers, with its seed and state.
 
     Args:
-        device: the device of the tensors that it is meant for. The draws themselves are always made
-            on the host, so generators of different devices give the same numbers.
+        device: the device of the tensors that it is for. The draws themselves are always made
+            on the host, so generators of different devices yield the same numbers.
 
     Example:
         >>> g = torch.Generator().manual_seed(0)
@@ -68,18 +68,18 @@ class Generator:
 
     @property
     def device(self) -> devices.device:
-        """The device of the tensors that this generator is meant for."""
+        """The device of the tensors that this generator is for."""
         return devices.resolve(self._device)
 
     def manual_seed(self, seed: int) -> Generator:
-        """Start the stream that belongs to `seed` and return the generator.
+        """Restart the stream from `seed` and return the generator.
 
         Args:
-            seed: an integer of at most 64 bits; a negative one counts from 2⁶⁴ downwards. The
+            seed: an integer of at most 64 bits; negative ones are taken modulo 2⁶⁴. The
                 stream depends on its lowest 32 bits only.
 
         Raises:
-            RuntimeError: `seed` is no integer.
+            RuntimeError: `seed` is not an integer.
             ValueError: `seed` is longer than 64 bits.
         """
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
@@ -92,8 +92,8 @@ class Generator:
     def _seed_stream(self, seed: int) -> None:
         self._legacy.seed(seed % 2**32)
         self._seed, self._fresh = seed, True
-        self._normal: float | None = None  # the second half of a pair that a scalar draw left over
-        self._float_normal = (0.0, 0)  # the same in single precision: kept, never used on the CPU
+        self._normal: float | None = None  # the unused second number of a Box-Muller pair
+        self._float_normal = (0.0, 0)  # the same in single precision: stored, never used on the CPU
 
     def seed(self) -> int:
         """Seed the generator from the operating system's randomness and return the seed."""
@@ -105,15 +105,15 @@ class Generator:
         return self._seed
 
     def get_state(self) -> Any:
-        """The state as a uint8 tensor of 5056 elements, byte for byte as PyTorch lays it out."""
+        """The state as a uint8 tensor of 5056 elements, byte for byte in PyTorch's layout."""
         return _tensor_of(self.state_bytes())
 
     def set_state(self, new_state: Any) -> Generator:
-        """Take over a state that `get_state` gave, here or in PyTorch.
+        """Load a state that `get_state` returned, here or in PyTorch.
 
         Raises:
-            TypeError: `new_state` is no uint8 tensor.
-            RuntimeError: it has not 5056 elements, or no valid state in them.
+            TypeError: `new_state` is not a uint8 tensor.
+            RuntimeError: it does not have 5056 elements, or they are no valid state.
         """
         if not isinstance(new_state, graph.setup.tensor):
             got = type(new_state).__name__
@@ -137,7 +137,7 @@ class Generator:
         return state.tobytes()
 
     def load_state_bytes(self, data: bytes) -> None:
-        """Take over a state that `state_bytes` or PyTorch gave."""
+        """Load a state from `state_bytes` or from PyTorch."""
         if len(data) != STATE.itemsize:
             raise RuntimeError(
                 f"Expected a CPUGeneratorImplState of size {STATE.itemsize} "
@@ -179,22 +179,22 @@ class Generator:
         if n < 1024:
             raw = self._draw32(2 * n)
             return raw[0::2] << np.uint64(32) | raw[1::2]
-        self._fresh = False  # the same two draws each, but one call into the generator
+        self._fresh = False  # the same two draws per number, in one call
         return self._legacy.randint(0, 2**64, n, np.uint64)
 
     def _uniform32(self, n: int) -> Array:
-        """Multiples of 2⁻²⁴ in [0, 1), in single precision: one draw each."""
+        """Multiples of 2⁻²⁴ in [0, 1), in single precision: one draw per number."""
         bits = self._draw32(n).astype(np.uint32)
         bits &= np.uint32(2**24 - 1)
         return bits.astype(f32) * f32(2.0**-24)
 
     def _uniform64(self, n: int) -> Array:
-        """Multiples of 2⁻⁵³ in [0, 1), in double precision: two draws each."""
+        """Multiples of 2⁻⁵³ in [0, 1), in double precision: two draws per number."""
         return (self._draw64(n) & np.uint64(2**53 - 1)) * 2.0**-53
 
     @contextlib.contextmanager
     def _uniforms(self) -> Iterator[Callable[[], float]]:
-        """A function that gives the numbers of `_uniform64` one by one, for loops in Python."""
+        """A function that returns the numbers of `_uniform64` one by one, for loops in Python."""
         used, before, fresh = 0, self._bits.state, self._fresh
 
         def feed() -> Iterator[float]:
@@ -213,7 +213,7 @@ class Generator:
     # ---- distributions
 
     def uniform(self, n: int, dtype: Any = "float32", low: float = 0.0, high: float = 1.0) -> Array:
-        """`n` numbers evenly spread over [low, high)."""
+        """`n` numbers uniformly distributed over [low, high)."""
         name = dtype_name(dtype)
         x = self._uniform64(n) if name == "float64" else self._uniform32(n)
         if (low, high) != (0.0, 1.0):
@@ -226,7 +226,7 @@ class Generator:
             return x
         x = cast(x, name)
         top, bottom = cast(np.array([high, low]), name)
-        hit = x == top  # the rounding to `dtype` went up to the excluded end
+        hit = x == top  # rounded up to the excluded bound
         if hit.any():
             x[hit] = bottom
         return x
@@ -241,8 +241,8 @@ class Generator:
     ) -> Array:
         """`n` normally distributed numbers.
 
-        Contiguous tensors of 16 elements and more are filled in blocks of 8 pairs, others pair by
-        pair in double precision, with the second half of the last pair kept for the next call.
+        Contiguous tensors of 16 elements or more are filled in blocks of 8 pairs, others pair by
+        pair in double precision; an unused second number is saved for the next call.
         """
         name = dtype_name(dtype)
         if n < 16 or not contiguous:
@@ -317,7 +317,7 @@ class Generator:
         return hit
 
     def random(self, n: int, dtype: Any = "int64") -> Array:
-        """`n` integers over all that `dtype` can hold and are not negative."""
+        """`n` integers from 0 up to the last of the consecutive ones that `dtype` represents."""
         name = dtype_name(dtype)
         if name not in _RANGES:
             raise NotImplementedError(f'"random_kernel_cpu" not implemented for {name!r}')
@@ -363,7 +363,7 @@ class Generator:
             return np.array([rejection.gamma(s, draw, normal) for s in shapes.ravel()], f64)
 
     def _one_normal(self, draw: Callable[[], float]) -> float:
-        """The next of the numbers that `_normal_pairs` gives."""
+        """The next of the numbers that `_normal_pairs` returns."""
         kept, self._normal = self._normal, None
         if kept is not None:
             return kept
@@ -380,14 +380,10 @@ _RANGES = {
 
 
 def dtype_name(dtype: Any) -> str:
-    """The name of a dtype that is given by name, as NumPy's or as this library's."""
+    """The name of a dtype given as a name, as NumPy's or as this library's."""
     if isinstance(dtype, str):
         return dtype
     return str(getattr(dtype, "name", None) or np.dtype(dtype).name)
-
-
-# ---- Box-Muller in single precision, as vector units with fused multiply-add compute it: an array
-# of doubles holds the single-precision values, and `_r` rounds after each fused operation.
 
 
 default_generator = Generator()

@@ -1,6 +1,6 @@
 """Numbers drawn by rejection: candidates are proposed until one is accepted.
 
-They take as many uniform numbers as it needs, one after the other, in PyTorch's order.
+They consume as many uniform numbers as needed, one by one, in PyTorch's order.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Any
 
 Draw = Callable[[], float]
 
-_THIRD = 11184811 / 2**25  # 1 / 3 in single precision, as PyTorch has it here
+_THIRD = 11184811 / 2**25  # 1 / 3 in single precision, as in PyTorch
 
 
 def poisson(rate: float, draw: Callable[[], float]) -> int:
-    """One count: by multiplying uniform numbers, or for rates from 10 by transformed rejection."""
+    """One count: by multiplying uniform numbers, or from a rate of 10 by transformed rejection."""
     if rate == 0.0:
         return 0
     if rate < 10.0:
@@ -45,7 +45,7 @@ def gamma(shape: Any, draw: Draw, normal: Draw) -> float:
     if shape == 0:
         return 0.0
     scale = 1.0
-    if shape < 1:  # by way of the distribution of shape + 1
+    if shape < 1:  # from the distribution of shape + 1
         scale = (1.0 - draw()) ** float(1 / shape)
         shape = shape + 1
     d = float(shape - _THIRD)  # rounded to the dtype of `shape`
@@ -76,7 +76,7 @@ def binomial(count: Any, share: Any, draw: Draw) -> float:
 
 
 def _by_gaps(count: Any, share: Any, draw: Draw) -> float:
-    """Counts the successes by the trials between them, which are distributed geometrically."""
+    """Counts successes from the gaps between them, which are geometrically distributed."""
     step, trial, found = math.log1p(-share), 0.0, 0
     while True:
         trial += math.ceil(math.log(draw()) / step)
@@ -110,7 +110,7 @@ def _by_transformed_rejection(n: float, p: float, draw: Draw) -> float:
 
 
 def _tail(k: float) -> float:
-    """log k! less Stirling's ``(k + ½) log(k + 1) − (k + 1) + ½ log 2π``."""
+    """log k! minus Stirling's ``(k + ½) log(k + 1) − (k + 1) + ½ log 2π``."""
     if k < 10:
         main = (k + 0.5) * math.log(k + 1.0) - (k + 1.0) + 0.5 * math.log(2.0 * math.pi)
         return math.lgamma(k + 1.0) - main

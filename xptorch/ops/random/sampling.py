@@ -1,4 +1,4 @@
-"""Random tensors: PyTorch's functions over the streams of `xptorch.random`.
+"""Random tensors: PyTorch's functions over the generators of generator.py.
 
 Every number is drawn on the host and moved to the tensor's device, so a seed gives PyTorch's CPU
 numbers on every backend. A tensor in another memory order (a transpose, a slice) is filled in the
@@ -68,14 +68,14 @@ def rand(
     requires_grad: bool = False,
     **kwargs: Any,
 ) -> Tensor:
-    """Numbers evenly spread over [0, 1).
+    """Numbers uniformly distributed over [0, 1).
 
     Args:
         size: the shape, as numbers or as one tuple.
         generator: the stream to draw from; the default one if None.
         out: a tensor to write to.
         dtype: a floating-point or complex dtype; the default dtype if None.
-        device: where the result lives; the draws are made on the host.
+        device: the result's device; the draws are made on the host.
         requires_grad: whether operations on the result are recorded.
 
     Raises:
@@ -100,7 +100,7 @@ def randn(
     requires_grad: bool = False,
     **kwargs: Any,
 ) -> Tensor:
-    """Numbers of the standard normal distribution; complex ones have variance 1 in all.
+    """Standard normal numbers; the variance of complex ones is 1, half in each part.
 
     Args:
         size, generator, out, dtype, device, requires_grad: as in `rand`.
@@ -199,12 +199,12 @@ def randperm(
 
 
 def rand_like(input: Tensor, *, generator: Generator | None = None, **kwargs: Any) -> Tensor:
-    """`rand` in the shape, dtype and device of `input`, unless told otherwise."""
+    """`rand` in the shape and, unless given, the dtype and device of `input`."""
     return like("rand_like", uniform_sampler(0.0, 1.0, generator), input, kwargs)
 
 
 def randn_like(input: Tensor, *, generator: Generator | None = None, **kwargs: Any) -> Tensor:
-    """`randn` in the shape, dtype and device of `input`, unless told otherwise."""
+    """`randn` in the shape and, unless given, the dtype and device of `input`."""
     return like("randn_like", normal_sampler(0.0, 1.0, generator), input, kwargs)
 
 
@@ -225,7 +225,7 @@ def normal(
     out: Tensor | None = None,
     **kwargs: Any,
 ) -> Tensor:
-    """Normally distributed numbers; of `size` and one mean and deviation, or with one of each.
+    """Normally distributed numbers, of shape `size` or in the broadcast shape of mean and std.
 
     Args:
         mean: a number or a tensor.
@@ -237,7 +237,7 @@ def normal(
 
     Raises:
         RuntimeError: a deviation is negative.
-        TypeError: both are numbers and `size` is missing, or the other way round.
+        TypeError: both are numbers and `size` is missing, or one is a tensor and it is given.
     """
     tensors = [x for x in (mean, std) if is_tensor(x)]
     if (not tensors) != (size is not None) or isinstance(size, int):
@@ -280,10 +280,10 @@ def bernoulli(
     generator: Generator | None = None,
     out: Tensor | None = None,
 ) -> Tensor:
-    """Ones and zeros of the input's dtype: one with the probability that the input says, or `p`.
+    """Ones and zeros of the input's dtype: one with the probability given by the input, or `p`.
 
     Raises:
-        RuntimeError: a probability lies outside [0, 1].
+        RuntimeError: a probability is outside [0, 1].
     """
     need_tensor(input, "bernoulli")
     target = input if out is None else out
@@ -340,16 +340,16 @@ def multinomial(
     generator: Generator | None = None,
     out: Tensor | None = None,
 ) -> Tensor:
-    """Indices drawn with the weights that the input (or each of its rows) holds.
+    """Indices drawn with the weights in the input, or in each of its rows.
 
-    Without replacement, and for one sample, they are those of the largest ``weight / e`` with
-    exponentially distributed e; with it, each is the first index at which the cumulative weight
-    reaches a uniform number.
+    Without replacement, and for one sample, these are the indices of the largest ``weight / e``
+    with exponentially distributed e; with replacement, each is the first index at which the
+    cumulative weight reaches a uniform number.
 
     Args:
         input: weights, not negative, of shape (categories,) or (rows, categories).
         num_samples: how many indices to draw from each row.
-        replacement: whether an index may come more than once.
+        replacement: whether an index may be drawn more than once.
         generator: the stream to draw from; the default one if None.
         out: an int64 tensor to write to.
 
@@ -357,7 +357,7 @@ def multinomial(
         Output: (num_samples,) or (rows, num_samples).
 
     Raises:
-        RuntimeError: the weights or `num_samples` make no distribution.
+        RuntimeError: the weights are no distribution, or `num_samples` is not possible.
     """
     need_tensor(input, "multinomial")
     num_samples = _count(input, num_samples, replacement, out)
@@ -430,7 +430,7 @@ def _inverse(on: Any, w: Any, u: Any) -> Any:
 def uniform_(
     input: Tensor, *bounds: float, generator: Generator | None = None, **kwargs: float
 ) -> Tensor:
-    """``uniform_(from=0, to=1)``: fill with numbers evenly spread over [from, to)."""
+    """``uniform_(from=0, to=1)``: fill with numbers uniformly distributed over [from, to)."""
     low, high = _from_to("uniform_", bounds, kwargs, (0.0, 1.0))
     return fill(input, uniform_sampler(float(low), float(high), generator))
 
@@ -457,7 +457,7 @@ def random_(
 ) -> Tensor:
     """``random_(from=0, to=None)``: fill with integers from `from` to `to` - 1.
 
-    One bound is `to`. Without a bound, from 0 to all that the dtype holds exactly.
+    A single bound is `to`. Without bounds: all integers from 0 that the dtype holds exactly.
     """
     low, high = _from_to("random_", bounds, kwargs, (0, None))
     if not bounds and not kwargs:
@@ -477,7 +477,7 @@ def random_(
 
 
 def bernoulli_(input: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
-    """Fill with ones, of the probability `p` (a number or a tensor that expands), and zeros."""
+    """Fill with ones, with probability `p` (a number or a broadcastable tensor), and zeros."""
     on, strides = input._device, writable_strides(input)
     value = ones_and_zeros(p, input._data.shape, input.dtype, on, strides, generator)
     return overwrite(input, value)

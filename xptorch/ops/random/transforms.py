@@ -1,4 +1,4 @@
-"""Transforms of uniform numbers with the roundings of PyTorch's CPU kernels.
+"""Transforms of uniform numbers, rounded as in PyTorch's CPU kernels.
 
 Sources: Box & Muller 1958 (normal); Moshier's Cephes library (single-precision log, sin and cos).
 """
@@ -20,7 +20,7 @@ BLOCK = 65536  # samples per pass of a transform: its temporaries stay in the ca
 
 
 def cast(x: Array, name: str) -> Array:
-    """Convert as C++ does: to half precision by way of single precision, out-of-range wraps."""
+    """Convert as C++ does: to half precision via single precision, out-of-range wraps."""
     if x.dtype == name:
         return x
     if name in ("float16", "bfloat16") and x.dtype != f32:
@@ -36,7 +36,7 @@ def libm(function: Callable[[float], float], x: Array, exact: bool) -> Array:
     """`function` of `math` elementwise.
 
     NumPy's own loops differ from the C library, which PyTorch calls, in the last bit of some
-    results. Where that bit is not rounded away (`exact`) the C library does the work, 70 ns each.
+    results. Where that bit is not rounded away (`exact`) the C library is called, at 70 ns a value.
     """
     if exact:
         return np.fromiter(map(function, x.tolist()), f64, len(x))
@@ -44,7 +44,7 @@ def libm(function: Callable[[float], float], x: Array, exact: bool) -> Array:
 
 
 def fma64(x: Array, factor: float, term: float) -> Array:
-    """``x * factor + term`` rounded once: the errors of both operations are carried along."""
+    """``x * factor + term`` rounded once: the errors of both operations are added back."""
     if term == 0.0:
         return x * factor
     product = x * factor
@@ -60,6 +60,10 @@ def _halves(x: Any) -> tuple[Any, Any]:
     big = x * 134217729.0
     high = big - (big - x)
     return high, x - high
+
+
+# ---- Box-Muller in single precision, as vector units with fused multiply-add compute it: an array
+# of doubles holds the single-precision values, and `_r` rounds after each fused operation.
 
 
 def _r(x: Array) -> Array:
@@ -117,7 +121,7 @@ def _sincos32(angle: Array) -> tuple[Array, Array]:
 
 
 def box_muller32(uniform: Array, mean: float, std: float) -> Array:
-    """Blocks of 8 + 8 uniform numbers, each pair of halves to 16 normal ones."""
+    """16 normal numbers from each block of 8 + 8 uniform ones."""
     mean, std = singles(mean, std)
     out = np.empty_like(uniform).reshape(-1, 2, 8)
     for start in range(0, len(out), BLOCK // 16):

@@ -1,6 +1,6 @@
-"""Random numbers whose distribution each element of a tensor sets: counts and gamma variates.
+"""Random numbers with a parameter per element of a tensor: counts, gamma and Dirichlet variates.
 
-How many numbers of the stream one takes depends on the numbers, so parameters are read on the host.
+How many uniform numbers a sample consumes depends on their values: parameters are read on the host.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 __all__ = ["_sample_dirichlet", "_standard_gamma", "binomial", "poisson"]
 
 
-def _delivered(input: Tensor, flat: Any, shape: tuple[int, ...]) -> Any:
-    """Host numbers as an array beside the input's, in its dtype."""
+def _to_device(input: Tensor, flat: Any, shape: tuple[int, ...]) -> Any:
+    """Host values as an array on the input's device, in its dtype."""
     on = input._device
     return on.backend.from_host(flat.reshape(shape).astype(input.dtype.name), on.index)
 
 
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
-    """Poisson-distributed counts of the rates that the input holds, in its dtype.
+    """Poisson-distributed counts with the rates in the input, in its dtype.
 
     Raises:
         RuntimeError: a rate is negative.
@@ -42,12 +42,12 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     if not bool(on.xp.all(input._data >= 0)):
         raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
     counts = stream_of(generator).poisson(on.backend.to_host(input._data))
-    value = _delivered(input, counts, input._data.shape)
+    value = _to_device(input, counts, input._data.shape)
     return drawn(input, value=value) if input._requires_grad else graph.wrap(value, on)
 
 
 def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
-    """How many of `count` trials succeed, each with the probability `prob`, in their dtype.
+    """The number of successes in `count` trials with probability `prob`, in their dtype.
 
     Shape: the two broadcast.
 
@@ -69,7 +69,7 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
         raise refused("binomial_cpu", count.dtype)
     on, shape = count._device, broadcast(count._data.shape, prob._data.shape)
     both = [on.backend.to_host(on.xp.broadcast_to(t._data, shape)) for t in (count, prob)]
-    value = _delivered(count, stream_of(generator).binomial(*both), shape)
+    value = _to_device(count, stream_of(generator).binomial(*both), shape)
     if count._requires_grad or prob._requires_grad:
         return drawn(count * prob, value=value)
     return graph.wrap(value, on)
@@ -79,11 +79,11 @@ def _gamma_forward(xp: Any, a: Any, *, value: Any) -> Any:
     return value
 
 
-def _gamma_slope(xp: Any, g: Any, a: Any, y: Any) -> Any:
-    """How a gamma variate moves with its shape while its share of the distribution stays.
+def _gamma_vjp(xp: Any, g: Any, a: Any, y: Any) -> Any:
+    """The VJP by a: how a gamma variate changes with its shape a at a fixed quantile.
 
-    That is −(∂P/∂a)/p with the distribution function P(a, y) = p · y · Σ tₙ, where
-    tₙ = yⁿ Γ(a)/Γ(a + n + 1), and ∂tₙ/∂a holds the digamma function.
+    ∂y/∂a = −(∂P/∂a)/p with the distribution function P(a, y) = p · y · Σ tₙ, where
+    tₙ = yⁿ Γ(a)/Γ(a + n + 1), and ∂tₙ/∂a contains the digamma function.
     """
     shape, x = xp.astype(a, xp.float64), xp.astype(y, xp.float64)
     if not x.size:
@@ -98,29 +98,29 @@ def _gamma_slope(xp: Any, g: Any, a: Any, y: Any) -> Any:
     return g * xp.astype(x * (weighed - total * xp.log(x)), g.dtype)
 
 
-_gamma = op("standard_gamma", _gamma_forward, a=_gamma_slope)
+_gamma = op("standard_gamma", _gamma_forward, a=_gamma_vjp)
 
 
 def _standard_gamma(self: Tensor, generator: Generator | None = None) -> Tensor:
     """Gamma-distributed numbers of scale 1; the input holds their shapes.
 
-    The gradient is that of the reparametrised number.
+    The gradient is that of the reparametrised sample.
     """
     need_tensor(self, "_standard_gamma")
     if self.dtype.name not in ("float32", "float64"):
         raise refused("gamma_cpu", self.dtype)
     on = self._device
     numbers = stream_of(generator).standard_gamma(on.backend.to_host(self._data))
-    value = _delivered(self, numbers, self._data.shape)
+    value = _to_device(self, numbers, self._data.shape)
     value = on.xp.clip(value, on.xp.finfo(value.dtype).smallest_normal, None)
     return _gamma(self, value=value)
 
 
-def _beta_slope(xp: Any, x: Any, a: Any, b: Any) -> Any:
-    """How a beta variate moves with `a` while its share of the distribution stays, over 1 − x.
+def _beta_derivative(xp: Any, x: Any, a: Any, b: Any) -> Any:
+    """How a beta variate x changes with `a` at a fixed quantile, divided by 1 − x.
 
-    That is −(∂I/∂a)/p with the distribution function I(a, b) = p x (1 − x)/a · Σ tₙ, where
-    tₙ = (a + b)ₙ/(a + 1)ₙ xⁿ; above the middle its mirror image converges sooner.
+    ∂x/∂a = −(∂I/∂a)/p with the distribution function I(a, b) = p x (1 − x)/a · Σ tₙ, where
+    tₙ = (a + b)ₙ/(a + 1)ₙ xⁿ; above the mean, the series of the reflected 1 − x converges faster.
     """
     low = x <= (a + 1) / (a + b + 2)
     z, c = xp.where(low, x, 1 - x), xp.where(low, a, b)
@@ -139,27 +139,27 @@ def _beta_slope(xp: Any, x: Any, a: Any, b: Any) -> Any:
     return x * total
 
 
-def _dirichlet_slope(xp: Any, g: Any, a: Any, y: Any) -> Any:
+def _dirichlet_vjp(xp: Any, g: Any, a: Any, y: Any) -> Any:
     wide, x = xp.astype(a, xp.float64), xp.astype(y, xp.float64)
     rest = xp.sum(wide, axis=-1, keepdims=True) - wide
     inward = g - xp.sum(g * y, axis=-1, keepdims=True)
-    return xp.astype(_beta_slope(xp, x, wide, rest), g.dtype) * inward
+    return xp.astype(_beta_derivative(xp, x, wide, rest), g.dtype) * inward
 
 
-_dirichlet = op("dirichlet", _gamma_forward, a=_dirichlet_slope)
+_dirichlet = op("dirichlet", _gamma_forward, a=_dirichlet_vjp)
 
 
 def _sample_dirichlet(self: Tensor, generator: Generator | None = None) -> Tensor:
-    """Shares of one along the last axis, Dirichlet-distributed; the input holds concentrations.
+    """Dirichlet-distributed samples along the last axis; the input holds the concentrations.
 
-    The gradient is that of the reparametrised shares.
+    The gradient is that of the reparametrised sample.
     """
     need_tensor(self, "_sample_dirichlet")
     if self.dtype.name not in ("float32", "float64"):
         raise refused("dirichlet", self.dtype)
     on, wide = self._device, self.detach().to(float64)
     numbers = stream_of(generator).standard_gamma(on.backend.to_host(wide._data))
-    parts = _delivered(wide, numbers, self._data.shape)
+    parts = _to_device(wide, numbers, self._data.shape)
     parts = graph.wrap(parts, on).clamp(min=on.xp.finfo(parts.dtype).smallest_normal)
     shares = (parts / reduce.sum(parts, -1, keepdim=True)).to(self.dtype)
     limits = on.xp.finfo(shares._data.dtype)

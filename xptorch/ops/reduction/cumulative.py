@@ -1,4 +1,4 @@
-"""Along an axis: running sums, products and extremes, differences, areas under curves."""
+"""Along an axis: running sums, products and extremes, differences, integrals of curves."""
 
 from __future__ import annotations
 
@@ -125,8 +125,8 @@ _logcumsumexp = op(
 )
 
 
-def _places_forward(xp: Any, a: Any, *, axis: int, largest: bool) -> Any:
-    """Where each running extreme stands: the last of equals, the first NaN for good."""
+def _extreme_indices_forward(xp: Any, a: Any, *, axis: int, largest: bool) -> Any:
+    """The index of each running extreme: the last of equals, the last NaN once there is one."""
     n = a.shape[axis]
     shape = tuple(n if i == axis else 1 for i in range(len(a.shape)))
     places = xp.reshape(xp.arange(n, dtype=xp.int64, device=a.device), shape)
@@ -144,7 +144,7 @@ def _places_forward(xp: Any, a: Any, *, axis: int, largest: bool) -> Any:
     return places
 
 
-_places = op("cumulative_extreme", _places_forward)
+_extreme_indices = op("cumulative_extreme", _extreme_indices_forward)
 
 
 def _running(name: str, largest: bool, doc: str) -> Callable[..., Any]:
@@ -155,7 +155,7 @@ def _running(name: str, largest: bool, doc: str) -> Callable[..., Any]:
         axis = wrap_dim(dim, input.ndim)
         if input.ndim:
             source = to_dtype(input, dtypes.uint8) if input.dtype is dtypes.bool_ else input
-            indices = _places(source, axis=axis, largest=largest)
+            indices = _extreme_indices(source, axis=axis, largest=largest)
             values = gather(input, axis, indices)
         else:
             values, indices = input.clone(), creation.zeros_like(input, dtype=dtypes.int64)
@@ -238,7 +238,7 @@ def diff(
 
 
 def _steps(y: Tensor, x: Tensor | None, dx: Any, axis: int) -> Any:
-    """The widths between the points of a curve, shaped to go with its pairs of neighbours."""
+    """The distances between a curve's points, shaped to broadcast with pairs of neighbours."""
     if x is None:
         return dx
     if x.ndim == 1:
@@ -284,10 +284,10 @@ def cumulative_trapezoid(
 def gradient(
     input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order: int = 1
 ) -> tuple[Tensor, ...]:
-    """Derivatives along axes, from neighbours on both sides and at the edges from one.
+    """Derivatives along axes by central differences, one-sided at the edges.
 
     Args:
-        spacing: the distance of neighbours: a number, one for each axis, or coordinates.
+        spacing: the distance between neighbours: a number, one for each axis, or coordinates.
         edge_order: 1 or 2, the order of the estimate at the edges.
     """
     need_tensor(input, "gradient")
@@ -328,12 +328,12 @@ def _slope(x: Tensor, axis: int, spacing: Any, edge_order: int) -> Tensor:
     middle = (low * right + high * left) / (left + right)
     first, last = slopes.narrow(axis, 0, 1), slopes.narrow(axis, n - 2, 1)
     if edge_order == 2:
-        # The line through the two nearest slopes, at the edge.
-        first = first + (first - slopes.narrow(axis, 1, 1)) * _reach(gaps, 0, 1)
-        last = last + (last - slopes.narrow(axis, n - 3, 1)) * _reach(gaps, n - 2, n - 3)
+        # The two nearest slopes, extrapolated linearly to the edge.
+        first = first + (first - slopes.narrow(axis, 1, 1)) * _edge_weight(gaps, 0, 1)
+        last = last + (last - slopes.narrow(axis, n - 3, 1)) * _edge_weight(gaps, n - 2, n - 3)
     return cat([first, middle, last], axis)
 
 
-def _reach(gaps: Tensor, edge: int, inner: int) -> Tensor:
+def _edge_weight(gaps: Tensor, edge: int, inner: int) -> Tensor:
     a, b = gaps.narrow(0, edge, 1), gaps.narrow(0, inner, 1)
     return a / (a + b)

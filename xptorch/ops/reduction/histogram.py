@@ -1,4 +1,4 @@
-"""Histograms over one axis or several."""
+"""Histograms in one dimension or several."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def histogram(
     density: bool = False,
     out: Any = None,
 ) -> Any:
-    """(hist, bin_edges) of all elements; the last bin holds its upper edge, too.
+    """(hist, bin_edges) of all elements; the last bin includes its upper edge.
 
     Args:
-        bins: how many of equal width, or their edges in ascending order.
+        bins: the number of bins of equal width, or their edges in ascending order.
         range: the lowest and the highest edge; those of the elements if None.
-        weight: what each element counts; 1 if None.
+        weight: the weight of each element; 1 if None.
         density: divide by the total and by the widths, so that the integral is 1.
     """
     need_tensor(input, "histogram")
@@ -50,7 +50,7 @@ def histogram(
         raise _wrong_weight((*input._data.shape, 1), weight)
     flat = _flat(weight, input)
     bins = bins.clone() if is_tensor(bins) else bins
-    hist, edges = _counted(input.reshape(-1, 1), [bins], range, flat, density)
+    hist, edges = _histogram(input.reshape(-1, 1), [bins], range, flat, density)
     return returned("histogram", out, hist=hist, bin_edges=edges[0])
 
 
@@ -61,10 +61,10 @@ def histogramdd(
     weight: Tensor | None = None,
     density: bool = False,
 ) -> Any:
-    """(hist, bin_edges) of points, whose coordinates lie along the last axis.
+    """(hist, bin_edges) of points whose coordinates are along the last axis.
 
     Args:
-        bins: how many along each coordinate, or along all of them, or the edges along each.
+        bins: the number along each coordinate, or one for all of them, or the edges along each.
         range: the lowest and highest edge along each coordinate, one after the other.
         weight, density: as in `histogram`.
     """
@@ -80,7 +80,7 @@ def histogramdd(
     if weight is not None and weight._data.shape != input._data.shape[:-1]:
         raise _wrong_weight(input._data.shape, weight)
     points = input.reshape(-1, axes) if input.numel() else input.reshape(0, axes)
-    hist, edges = _counted(points, every, range, _flat(weight, input), density)
+    hist, edges = _histogram(points, every, range, _flat(weight, input), density)
     return Returned("histogramdd", hist=hist, bin_edges=tuple(edges))
 
 
@@ -104,7 +104,7 @@ def _wrong_weight(shape: Any, weight: Tensor) -> RuntimeError:
     )
 
 
-def _counted(
+def _histogram(
     points: Tensor, bins: list[Any], limits: Any, weight: Tensor | None, density: bool
 ) -> tuple[Tensor, list[Tensor]]:
     """The histogram of points (n, d), and the edges along each coordinate."""

@@ -1,4 +1,4 @@
-"""Reductions along axes: sums, means, moments, extremes, truths."""
+"""Reductions along axes: sums, means, variances, products, extremes, all and any."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _mean_back(xp: Any, g: Any, a_shape: Axes, axis: Axes, keepdims: bool) -> An
 
 
 def _average(xp: Any, a: Any, axis: Axes, keepdims: bool) -> Any:
-    # The libraries' own mean is this and a good deal of dispatch.
+    # The libraries' own mean computes the same with much more dispatch overhead.
     return xp.sum(a, axis=axis, keepdims=keepdims, dtype=a.dtype) / _count(a.shape, axis)
 
 
@@ -78,7 +78,7 @@ def _var_back(
 def _extreme_back(
     xp: Any, g: Any, a: Any, y: Any, a_shape: Axes, axis: Axes, keepdims: bool
 ) -> Any:
-    """To all elements that equal the extreme, in equal parts."""
+    """The gradient, divided equally among all elements that equal the extreme."""
     hit = a == spread(xp, y, a_shape, axis, keepdims)
     share = xp.sum(xp.astype(hit, dtype=g.dtype), axis=axis, keepdims=True)
     if not keepdims:
@@ -113,7 +113,7 @@ _any = op("any", lambda xp, a, *, axis, keepdims: xp.any(a, axis=axis, keepdims=
 
 
 def widened(input: Tensor, dtype: dtype | None, out: Tensor | None, name: str) -> Tensor:
-    """The input of a sum or product in the dtype of its result: integers in int64."""
+    """The input of a sum or product in the dtype of its result: int64 for integers."""
     need_tensor(input, name)
     if dtype is None and out is not None:
         dtype = out.dtype
@@ -193,7 +193,7 @@ def nanmean(
     dtype: Any = None,
     out: Tensor | None = None,
 ) -> Tensor:
-    """The mean of what is not NaN."""
+    """The mean of the elements that are not NaN."""
     need_tensor(input, "nanmean")
     if input.dtype.category < FLOAT:
         raise RuntimeError(
@@ -214,7 +214,7 @@ def var(
     correction: float | None = None,
     out: Tensor | None = None,
 ) -> Tensor:
-    """The variance; the divisor is the count less `correction` (1)."""
+    """The variance; the divisor is the count minus `correction` (default 1)."""
     need_tensor(input, "var")
     if isinstance(dim, bool):  # var(input, unbiased)
         dim, unbiased = None, dim
@@ -245,7 +245,7 @@ def std(
     correction: float | None = None,
     out: Tensor | None = None,
 ) -> Tensor:
-    """The standard deviation: the root of `var`."""
+    """The standard deviation: the square root of `var`."""
     need_tensor(input, "std")
 
     def root(x: Tensor) -> Tensor:
@@ -254,7 +254,7 @@ def std(
     return deliver(in_float32(root, input), out, "std")
 
 
-# A constant input has no direction to grow in: slope 0, not infinite.
+# A constant input has the smallest variance, 0: its gradient is 0, not infinite.
 _root = op(
     "root_of_variance",
     lambda xp, a: xp.sqrt(a),
@@ -427,7 +427,7 @@ def _max_or_min(name: str, doc: str) -> Callable[..., Any]:
 def along(
     input: Tensor, indices: Tensor, dim: int, keepdim: bool, name: str, out: Any = None
 ) -> Any:
-    """(values, indices) for indices along an axis that is kept in them."""
+    """(values, indices): the values at `indices`, which have all axes of the input."""
     if input.ndim:
         axis = wrap_dim(dim, input.ndim)
         values = OPS["take_along_axis"](input, indices, axis=axis)
@@ -446,7 +446,7 @@ min = _max_or_min(
 )
 
 
-# ---- truths
+# ---- all and any
 
 
 def _truth(core: Callable[..., Tensor], name: str, doc: str) -> Callable[..., Tensor]:

@@ -1,4 +1,4 @@
-"""Statistics of order and of samples: medians, modes, quantiles, histograms, covariances."""
+"""Order and sample statistics: medians, modes, quantiles, histograms, covariances."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-# ---- one of the values
+# ---- statistics that select an element
 
 
 @numpy_names
@@ -66,7 +66,7 @@ def median(input: Tensor, dim: int = _NO_DIM, keepdim: bool = False, *, out: Any
 
 @numpy_names
 def nanmedian(input: Tensor, dim: int = _NO_DIM, keepdim: bool = False, *, out: Any = None) -> Any:
-    """The lower median of what is not NaN."""
+    """The lower median of the elements that are not NaN."""
     return _median(input, dim, keepdim, out, "nanmedian")
 
 
@@ -101,7 +101,7 @@ def _median(input: Tensor, dim: int, keepdim: bool, out: Any, name: str) -> Any:
 
 @numpy_names
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
-    """(value, last index) of the most frequent value along an axis, the smallest of several."""
+    """(value, last index) of the most frequent value along an axis, the smallest in a tie."""
     need_tensor(input, "mode")
     axis = wrap_dim(dim, input.ndim)
     if not input.ndim:
@@ -114,13 +114,13 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False, *, out: Any = None
     place = place.reshape((-1,) + (1,) * (input.ndim - 1 - axis))
     new = ordered.narrow(axis, 1, n - 1) != ordered.narrow(axis, 0, n - 1)
     begins = cat([creation.ones_like(ordered.narrow(axis, 0, 1), dtype=dtypes.bool_), new], axis)
-    length = place - cummax(begins * place, axis)[0]  # of the run of equals so far
+    length = place - cummax(begins * place, axis)[0]  # of the current run of equals
     value = ordered.gather(axis, length.argmax(axis, True))
     last = ((input.detach() == value) * (place + 1)).argmax(axis, True)
     return along(input, last, axis, keepdim, "mode", out)
 
 
-# ---- between the values
+# ---- interpolated statistics
 
 
 @numpy_names
@@ -149,7 +149,7 @@ def nanquantile(
     interpolation: str = "linear",
     out: Any = None,
 ) -> Tensor:
-    """Quantiles of what is not NaN."""
+    """Quantiles of the elements that are not NaN."""
     result = _quantile("nanquantile", input, q, dim, keepdim, interpolation)
     return deliver(result, out, "nanquantile", True)
 
@@ -178,7 +178,7 @@ def _quantile(
 
 
 def _checked_q(name: str, input: Tensor, q: Any, interpolation: str) -> Tensor:
-    """q as a tensor, after a look at all arguments."""
+    """q as a tensor, after checking all arguments."""
     need_tensor(input, name)
     known = ("linear", "lower", "higher", "midpoint", "nearest")
     if interpolation not in known:
@@ -206,7 +206,7 @@ def _checked_q(name: str, input: Tensor, q: Any, interpolation: str) -> Tensor:
 
 
 def _at_ranks(ordered: Tensor, ranks: Tensor, interpolation: str) -> Tensor:
-    """The values at fractional places in their order."""
+    """The sorted values at fractional ranks."""
     rounding = {"lower": ranks.floor, "higher": ranks.ceil, "nearest": ranks.round}
     if interpolation in rounding:
         return ordered.gather(-1, to_dtype(rounding[interpolation](), dtypes.int64))
@@ -221,7 +221,7 @@ def _at_ranks(ordered: Tensor, ranks: Tensor, interpolation: str) -> Tensor:
 def histc(
     input: Tensor, bins: int = 100, min: Any = 0, max: Any = 0, *, out: Tensor | None = None
 ) -> Tensor:
-    """How many elements fall into each of `bins` equal parts of [min, max] (or of their range)."""
+    """How many elements are in each of `bins` equal intervals of [min, max] (or of their range)."""
     need_tensor(input, "histc")
     refuse("histogram_cpu", input, BOOL, INTEGER, COMPLEX)
     if bins <= 0:

@@ -1,4 +1,4 @@
-"""Arrangements: flips, rolls, repeats, rows and columns stacked and split, grids."""
+"""Rearrangements: flip, roll, repeat, stacking and splitting by rows and columns, meshgrid."""
 
 from __future__ import annotations
 
@@ -52,27 +52,27 @@ _roll = op(
 
 
 def flip(input: Tensor, *dims: Any, **named: Any) -> Tensor:
-    """The order along some axes turned round."""
+    """The elements in reverse order along some axes."""
     axes = wrap_dims(sizes_of(dims, named, "dims", "flip"), input.ndim)
     return _flip(input, axis=axes) if axes else clone(input)
 
 
 def fliplr(input: Tensor) -> Tensor:
-    """Columns turned round."""
+    """The columns in reverse order."""
     if input.ndim < 2:
         raise RuntimeError("Input must be >= 2-d.")
     return flip(input, 1)
 
 
 def flipud(input: Tensor) -> Tensor:
-    """Rows turned round."""
+    """The rows in reverse order."""
     if input.ndim < 1:
         raise RuntimeError("Input must be >= 1-d.")
     return flip(input, 0)
 
 
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
-    """Elements moved along axes, those that fall off coming back at the other end."""
+    """Elements shifted along axes; those shifted past one end reappear at the other."""
     shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
     if dims is None or dims == ():
         if len(shifts) != 1:
@@ -88,7 +88,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
 
 
 def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
-    """Turned by k quarters in the plane of two axes."""
+    """Rotated by k · 90° in the plane of two axes."""
     if len(dims) != 2:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
     if input.ndim < 2:
@@ -106,7 +106,7 @@ def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
 
 
 def repeat(self: Tensor, *repeats: Any, **named: Any) -> Tensor:
-    """The whole tensor repeated along its axes, new axes in front where more are given."""
+    """The whole tensor repeated along its axes; additional counts add leading axes."""
     counts = sizes_of(repeats, named, "repeats", "repeat")
     n = len(counts)
     if n < self.ndim:
@@ -191,7 +191,7 @@ def column_stack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Ten
 
 @numpy_names
 def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """Views of parts: so many of about equal size, or cut at given indices."""
+    """Views of parts: a number of parts of nearly equal size, or split at given indices."""
     if input.ndim == 0:
         raise RuntimeError(
             "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"

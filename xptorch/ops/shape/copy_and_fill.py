@@ -1,4 +1,4 @@
-"""Changes of a tensor's memory: copies into it, fills, and new sizes."""
+"""Changes of a tensor's memory: copies into it, fills, resizing; constant padding."""
 
 from __future__ import annotations
 
@@ -63,21 +63,21 @@ def fill_(self: Tensor, value: Any) -> Tensor:
             )
         return copy_(self, value)
     inplace.check_writable(self)
-    if self._base is not None and (once := _each_place_once(self)) is not None:
+    if self._base is not None and (once := _unexpanded(self)) is not None:
         fill_(once, value)
         return self
     return write(self, _fill(self, value=fitting(value, self.dtype)))
 
 
-def _each_place_once(t: Tensor) -> Any:
-    """The part of an expanded tensor that shows each place in memory once; None of others."""
+def _unexpanded(t: Tensor) -> Any:
+    """The slice of an expanded tensor with each memory location once; None if not expanded."""
     steps = zip(t._data.shape, t._device.xp.strides(t._data), strict=True)
     once = [n > 1 and not step for n, step in steps]
     return t[tuple(slice(0, 1) if o else slice(None) for o in once)] if any(once) else None
 
 
 def fill(input: Tensor, value: Any) -> Tensor:
-    """One value in the shape and dtype of the input."""
+    """A tensor of the input's shape and dtype, filled with one value."""
     need_tensor(input, "fill")
     return fill_(input.clone(), value)
 
@@ -88,7 +88,7 @@ def zero_(self: Tensor) -> Tensor:
 
 
 def resize_(self: Tensor, *size: Any, memory_format: Any = None) -> Tensor:
-    """Give the tensor another shape; elements are kept in order, new ones mean nothing."""
+    """Give the tensor another shape; elements keep their order, new ones are unspecified."""
     if local.mode.enabled and self.requires_grad:
         raise RuntimeError("cannot resize variables that require grad")
     shape = as_shape(size)
@@ -111,7 +111,7 @@ def resize_as_(self: Tensor, the_template: Tensor) -> Tensor:
 
 
 def show(self: Tensor, source: Tensor) -> Tensor:
-    """Make a tensor show another's memory."""
+    """Make a tensor alias another's memory."""
     self._data, self._device = source._data, source._device
     return self
 
@@ -126,7 +126,7 @@ _pad = op(
 
 
 def constant_pad(input: Tensor, widths: tuple[tuple[int, int], ...], value: float) -> Tensor:
-    """`value` around the tensor, (before, after) along each axis; negative widths cut off."""
+    """The tensor padded with `value`, (before, after) along each axis; negative widths crop."""
     cut = tuple(
         slice(max(-a, 0), s - max(-b, 0))
         for s, (a, b) in zip(input._data.shape, widths, strict=True)

@@ -1,4 +1,4 @@
-"""New tensors: from data, of one value, ranges, and like another tensor."""
+"""New tensors: from data, filled with one value, ranges, and like another tensor."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _SHARED = {"layout", "pin_memory", "memory_format", "names"}
 
 
 def options(kwargs: dict[str, Any], function: str) -> dict[str, Any]:
-    """What is left of the keyword arguments that all creation functions share."""
+    """Check the keyword arguments that all creation functions share, and return them."""
     layout = kwargs.get("layout")
     if layout is not None and str(layout).rpartition(".")[2] != "strided":
         raise NotImplementedError(f"{function}: layout {layout} is not supported, only strided")
@@ -53,7 +53,7 @@ def options(kwargs: dict[str, Any], function: str) -> dict[str, Any]:
 
 
 def leaf(t: Tensor, requires_grad: bool) -> Tensor:
-    """The new tensor, requiring gradients if it should."""
+    """The new tensor, with `requires_grad` set if requested."""
     return t.requires_grad_() if requires_grad else t
 
 
@@ -102,10 +102,10 @@ def asarray(
     copy: bool | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """`obj` as a tensor: with `copy` always one of its own, without it never, else as needed.
+    """`obj` as a tensor: always copied if `copy` is True, never if False, if needed for None.
 
     Raises:
-        ValueError: a copy was needed that was forbidden.
+        ValueError: a copy was needed but forbidden.
     """
     if copy:
         made = tensor(obj, dtype=dtype, device=device)
@@ -132,8 +132,8 @@ def frombuffer(
 
     Args:
         dtype: how to read the bytes.
-        count: how many elements; as many as there are if −1.
-        offset: how many bytes to skip.
+        count: the number of elements; all of them if −1.
+        offset: the number of bytes to skip.
 
     Raises:
         ValueError: the buffer is too short, or does not hold whole elements.
@@ -161,7 +161,7 @@ def frombuffer(
 
 
 def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
-    """A tensor of an array of any library that speaks DLPack, sharing its memory if possible."""
+    """A tensor from an array of any library that supports DLPack, sharing memory if possible."""
     if is_tensor(ext_tensor):
         shared = ext_tensor.detach()
     else:
@@ -211,7 +211,7 @@ def from_numpy(ndarray: Any) -> Tensor:
     """A CPU tensor that shares the NumPy array's memory.
 
     Raises:
-        TypeError: not a NumPy array, or of a dtype that tensors lack.
+        TypeError: not a NumPy array, or of an unsupported dtype.
         ValueError: an array with negative strides.
     """
     if not hasattr(ndarray, "__array_interface__") or not hasattr(ndarray, "strides"):
@@ -236,13 +236,13 @@ def scalar_tensor(
     requires_grad: bool = False,
     **kwargs: Any,
 ) -> Tensor:
-    """A number as a tensor of no dimensions, of the default dtype."""
+    """A number as a 0-dimensional tensor, of the default dtype."""
     options(kwargs, "scalar_tensor")
     dtype = dtype or dtypes.get_default_dtype()
     return _filled(s, (), dtype, device, requires_grad, None, "scalar_tensor")
 
 
-# ---- of one value
+# ---- filled with one value
 
 
 def _filled(
@@ -255,10 +255,10 @@ def _filled(
     function: str,
     order: Sequence[int] = (),
 ) -> Tensor:
-    """A tensor of one value.
+    """A tensor filled with one value.
 
     Args:
-        order: of the axes in memory, the outermost first; as they come if empty.
+        order: the axes in memory order, the outermost first; contiguous if empty.
     """
     if any(s < 0 for s in size):
         raise RuntimeError(
@@ -272,14 +272,14 @@ def _filled(
         raise TypeError(f"{function}(): argument 'dtype' must be a dtype, not {kind}") from None
     if value != 0 and value != 1:
         value = fitting(value, dtype)
-    turned = list(order) != sorted(order)
-    size = tuple([size[axis] for axis in order]) if turned else size
+    permuted = list(order) != sorted(order)
+    size = tuple([size[axis] for axis in order]) if permuted else size
     if value == 0 and not isinstance(value, complex):
         data = on.xp.zeros(size, dtype=raw, device=on.raw)
     else:
         data = on.xp.full(size, value, dtype=raw, device=on.raw)
     made = graph.wrap(data, on)
-    if turned:  # a view, which tells this order from one that an op chose
+    if permuted:  # a view, which distinguishes this order from one that an op chose
         made = OPS["permute_dims"](made, axes=inverse(order))
     return leaf(deliver(made, out, function), requires_grad)
 
@@ -316,7 +316,7 @@ def empty(
     requires_grad: bool = False,
     **kwargs: Any,
 ) -> Tensor:
-    """A tensor of that shape whose values mean nothing yet (they are zeros here)."""
+    """A tensor of that shape with unspecified values (they are zeros here)."""
     return _constant(0, size, out, dtype, device, requires_grad, kwargs, "empty")
 
 
@@ -368,22 +368,22 @@ def full(
 
 
 def zeros_like(input: Tensor, **kwargs: Any) -> Tensor:
-    """Zeros of the input's shape, dtype and device, unless told otherwise."""
+    """Zeros of the input's shape, by default of its dtype and on its device."""
     return _like(input, 0, kwargs, "zeros_like")
 
 
 def ones_like(input: Tensor, **kwargs: Any) -> Tensor:
-    """Ones of the input's shape, dtype and device, unless told otherwise."""
+    """Ones of the input's shape, by default of its dtype and on its device."""
     return _like(input, 1, kwargs, "ones_like")
 
 
 def empty_like(input: Tensor, **kwargs: Any) -> Tensor:
-    """A tensor of the input's shape whose values mean nothing yet."""
+    """A tensor of the input's shape with unspecified values."""
     return _like(input, 0, kwargs, "empty_like")
 
 
 def full_like(input: Tensor, fill_value: Any, **kwargs: Any) -> Tensor:
-    """One value in the input's shape, dtype and on its device, unless told otherwise."""
+    """One value in the input's shape, by default of its dtype and on its device."""
     value = fill_value.item() if is_tensor(fill_value) else fill_value
     return _like(input, value, kwargs, "full_like")
 
@@ -413,7 +413,7 @@ def arange(
     """Values from start (0) to end, end excluded, in steps of step (1).
 
     Raises:
-        RuntimeError: step is 0 or leads away from end.
+        RuntimeError: step is 0 or has the wrong sign.
     """
     start, end, step = _bounds(bounds, kwargs)
     options(kwargs, "arange")
@@ -427,14 +427,14 @@ def arange(
 
 
 def _stepped(start: Any, step: Any, count: int, dtype: Dtype, on: Any) -> Tensor:
-    """start + i·step, in the widest type first: it must not gather rounding errors."""
+    """start + i·step, computed in float64 or int64 so that rounding errors do not accumulate."""
     wide = on.raw_dtype(dtypes.float64 if dtype.is_floating_point else dtypes.int64)
     steps = on.xp.arange(count, dtype=wide, device=on.raw)
     return graph.wrap(local.mode.run(on.xp.astype, start + steps * step, on.raw_dtype(dtype)), on)
 
 
 def _progression(start: Any, end: Any, step: Any, dtype: Dtype) -> tuple[int, Any, Any]:
-    """How many values there are, the first, and their distance, in numbers of the dtype's kind."""
+    """The number of values, the first, and the step, as numbers of the dtype's kind."""
     refuse_dtype("arange_cpu", dtype, dtypes.BOOL, dtypes.COMPLEX)
     if step == 0:
         raise RuntimeError("step must be nonzero")
@@ -477,7 +477,7 @@ def linspace(
     requires_grad: bool = False,
     **kwargs: Any,
 ) -> Tensor:
-    """`steps` values from start to end, both included, at equal distances."""
+    """`steps` evenly spaced values from start to end, both included."""
     options(kwargs, "linspace")
     start, end = _ends(start, end, steps, "linspace")
     dtype = dtype or (out.dtype if out is not None else dtypes.get_default_dtype())
@@ -488,7 +488,7 @@ def linspace(
 
 
 def _ends(start: Any, end: Any, steps: Any, name: str) -> tuple[Any, Any]:
-    """Both ends as numbers, after a look at the arguments."""
+    """Both ends as Python numbers, after checking the arguments."""
     if isinstance(steps, bool) or not hasattr(steps, "__index__"):
         raise TypeError(f"{name}() received an invalid combination of arguments")
     if steps < 0:
@@ -503,7 +503,7 @@ def _ends(start: Any, end: Any, steps: Any, name: str) -> tuple[Any, Any]:
 
 
 def _even(start: Any, end: Any, steps: int, dtype: Dtype, on: Any) -> Any:
-    """Values at equal distances, from both ends, rounded as PyTorch rounds them."""
+    """Evenly spaced values, computed from both ends and rounded as in PyTorch."""
     if dtype.is_complex:
         ends = [complex(x) for x in (start, end)]
         parts = ([e.real for e in ends], [e.imag for e in ends])
@@ -514,11 +514,11 @@ def _even(start: Any, end: Any, steps: int, dtype: Dtype, on: Any) -> Any:
     narrow = dtype if dtype.is_floating_point else dtypes.float64
     start, end = _rounded(start, narrow), _rounded(end, narrow)
     gap = _rounded((end - start) / max(steps - 1, 1), narrow)
-    half = dtype is dtypes.float16  # here the products are rounded, too
+    half = dtype is dtypes.float16  # for which the products are rounded, too
     raw = on.raw_dtype(dtype if half else dtypes.float64)
     index = on.xp.arange(steps, dtype=raw, device=on.raw)
     left = steps - 1 - index
-    # In two parts whose products are exact: each value is rounded once.
+    # The gap in two parts whose products are exact: each value is rounded once.
     high = 0.0 if half else _rounded(gap, dtypes.float32)
     low = gap - high
     return on.xp.where(
@@ -529,7 +529,7 @@ def _even(start: Any, end: Any, steps: int, dtype: Dtype, on: Any) -> Any:
 
 
 def _rounded(value: float, dtype: Dtype) -> float:
-    """A number as the floating-point dtype holds it."""
+    """A number rounded to a floating-point dtype."""
     code = {2: "e", 4: "f", 8: "d"}[dtype.itemsize]
     try:
         return struct.unpack(code, struct.pack(code, value))[0]
@@ -549,7 +549,7 @@ def logspace(
     requires_grad: bool = False,
     **kwargs: Any,
 ) -> Tensor:
-    """base to the powers that `linspace` gives."""
+    """base raised to the values of `linspace`."""
     options(kwargs, "logspace")
     start, end = _ends(start, end, steps, "logspace")
     dtype = dtype or (out.dtype if out is not None else dtypes.get_default_dtype())

@@ -1,4 +1,4 @@
-"""Joining tensors along an axis: cat and stack. (hstack and its kind: arrangement.py.)"""
+"""Joining tensors along an axis: cat and stack. (hstack and related functions: arrangement.py.)"""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ _stack = op(
 
 @numpy_names
 def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
-    """Tensors joined along an axis that they have."""
+    """Tensors joined along an existing axis."""
     items = _sequence(tensors, "cat")
     if not items:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     if any(t.ndim == 0 for t in items):
         raise RuntimeError("zero-dimensional tensor cannot be concatenated")
     items = common_dtype(items)
-    kept = [t for t in items if t._data.shape != (0,)] or items[:1]  # PyTorch's legacy
+    kept = [t for t in items if t._data.shape != (0,)] or items[:1]  # PyTorch skips (0,)
     axis = wrap_dim(dim, kept[0].ndim)
     for i, t in enumerate(kept[1:], 1):
         if t.ndim != kept[0].ndim:
@@ -87,7 +87,7 @@ def _sequence(tensors: Any, function: str) -> list[Tensor]:
 
 
 def some_tensors(tensors: Any, function: str) -> list[Tensor]:
-    """The tensors of a sequence, of which there must be one."""
+    """The tensors of a sequence, which must not be empty."""
     items = _sequence(tensors, function)
     if not items:
         raise RuntimeError(f"{function} expects a non-empty TensorList")

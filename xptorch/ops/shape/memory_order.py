@@ -1,4 +1,4 @@
-"""In which order a tensor's elements lie in memory, and in which they would in PyTorch."""
+"""The order in which a tensor's elements are stored in memory, here and in PyTorch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def lies_in(t: Tensor, axes: Sequence[int]) -> bool:
-    """Whether the memory is dense and lies in that order of the axes."""
+    """Whether the memory is dense, with the axes in that order."""
     return dense_in_order(t._data.shape, t._device.xp.strides(t._data), axes)
 
 
@@ -28,7 +28,7 @@ def dense_in_order(sizes: Sequence[int], strides: Sequence[int], axes: Sequence[
 
 
 def axes_of(memory_format: Any, ndim: int) -> tuple[int, ...]:
-    """The order of axes in memory that a memory format stands for."""
+    """The order of axes in memory that a memory format specifies."""
     name = str(memory_format or "contiguous_format").rpartition(".")[2]
     if name == "contiguous_format":
         return tuple(range(ndim))
@@ -41,23 +41,23 @@ def axes_of(memory_format: Any, ndim: int) -> tuple[int, ...]:
 
 
 def inverse(axes: Sequence[int]) -> tuple[int, ...]:
-    """The permutation that undoes one."""
+    """The inverse of a permutation."""
     return tuple(sorted(range(len(axes)), key=axes.__getitem__))
 
 
 def preserves(memory_format: Any) -> bool:
-    """Whether a memory format leaves the order as it is."""
+    """Whether a memory format keeps the order as it is."""
     return memory_format is None or str(memory_format).endswith("preserve_format")
 
 
 def axis_order(sizes: Sequence[int], steps: Sequence[int]) -> list[int]:
-    """The axes of a memory with these strides, the outermost first."""
+    """The axes in memory order for these sizes and strides, the outermost first."""
     order = list(range(len(sizes)))
-    for i in range(1, len(sizes)):  # each axis moves outwards past those it lies outside of
+    for i in range(1, len(sizes)):  # insertion sort: the largest stride outermost
         here = i
         for place in range(i - 1, -1, -1):
             a, b = order[place], order[here]
-            if steps[a] and steps[b]:  # a repeated axis stays where it is
+            if steps[a] and steps[b]:  # an expanded axis stays where it is
                 if (steps[a], sizes[a]) >= (steps[b], sizes[b]):
                     break
                 order[place], order[here] = b, a
@@ -75,7 +75,7 @@ def like_order(t: Tensor, memory_format: Any) -> tuple[int, ...]:
 
 
 def like_strides(t: Tensor, memory_format: Any = None) -> list[int]:
-    """The strides of a new tensor like this one, which has no gaps."""
+    """The strides of a new, dense tensor like this one."""
     shape, step = t._data.shape, 1
     strides = [1] * len(shape)
     for axis in reversed(like_order(t, memory_format)):
@@ -83,14 +83,14 @@ def like_strides(t: Tensor, memory_format: Any = None) -> list[int]:
     return strides
 
 
-# ---- what ops left in another order than PyTorch's
+# ---- results of ops in another memory order than PyTorch's
 
 
 def _left_out_of_order(t: Tensor) -> bool:
-    """Whether an op left a tensor's channels last, where PyTorch's leaves memory in order.
+    """Whether an op returned a channels-last result where PyTorch's is contiguous.
 
-    What the user asked for in that order is a view or a parameter; sums of such views pass for
-    results of convolutions.
+    A channels-last tensor that the user requested is a view or a parameter; sums of such views
+    are taken for results of convolutions.
     """
     return (
         t.ndim in (3, 4, 5)
@@ -102,13 +102,13 @@ def _left_out_of_order(t: Tensor) -> bool:
 
 
 def memory_strides(t: Tensor) -> tuple[int, ...]:
-    """The strides that the tensor has in PyTorch, whatever order an op left its memory in."""
+    """The strides that the tensor has in PyTorch, whatever memory order an op chose for it."""
     base: Tensor = t if t._base is None else t._base
     return view_in_order(t).stride() if _left_out_of_order(base) else t.stride()
 
 
 def view_in_order(t: Tensor) -> Tensor:
-    """A tensor of other values that lies as this one would, had an op left its base in order."""
+    """A tensor of other values, with the strides this one would have over a contiguous base."""
     base: Tensor = t if t._base is None else t._base
     on, x = base._device, base._data
     blank = graph.wrap(on.xp.empty(x.shape, dtype=x.dtype, device=on.raw), on)

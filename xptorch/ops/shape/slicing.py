@@ -40,7 +40,7 @@ _triu = op("triu", lambda xp, a, *, k: xp.triu(a, k=k), a=lambda xp, g, k: xp.tr
 
 
 def _step_key(rows: int, cols: int, offset: int, count: int) -> tuple[Any, ...]:
-    """Where in the flattened matrix the diagonal lies: a step is a row and a column."""
+    """The diagonal's key in the flattened matrix: a step is a row and a column."""
     start = offset if offset >= 0 else -offset * cols
     return (
         ...,
@@ -247,7 +247,7 @@ def repeat_interleave(
 
 
 def _repeated(n: int, repeats: Any, axis: int, input: Tensor) -> Tensor:
-    """Every place along an axis of size n, as often as `repeats` says."""
+    """Every index along an axis of size n, repeated as `repeats` specifies."""
     if not is_tensor(repeats):
         if repeats < 0:
             raise RuntimeError("Repeats must be non-negative")
@@ -267,11 +267,11 @@ def _repeated(n: int, repeats: Any, axis: int, input: Tensor) -> Tensor:
     return searchsorted(ends, creation.arange(total, device=input._device), right=True)
 
 
-# ---- a part replaced
+# ---- copies with a part replaced
 
 
 def replaced(input: Tensor, src: Tensor, part: Any) -> Tensor:
-    """A copy of the input in which the view that `part` makes holds `src`."""
+    """A copy of the input with `src` stored in the view that `part` returns."""
     out = input.clone()
     target = part(out)
     if target._data.shape != src._data.shape:
@@ -309,7 +309,7 @@ def diagonal_scatter(
 
 
 def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
-    """Set the main diagonal to one value; with `wrap`, tall matrices start anew below it."""
+    """Set the main diagonal to one value; with `wrap`, it restarts below in tall matrices."""
     if self.ndim < 2:
         raise RuntimeError("dimensions must larger than 1")
     if self.ndim > 2:
@@ -326,7 +326,7 @@ def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
     return self
 
 
-# ---- built from several
+# ---- built from several tensors
 
 
 def block_diag(*tensors: Tensor) -> Tensor:
@@ -346,7 +346,7 @@ def block_diag(*tensors: Tensor) -> Tensor:
 
 
 def cartesian_prod(*tensors: Tensor) -> Tensor:
-    """Every combination of the vectors' elements, one a row."""
+    """Every combination of the vectors' elements, one per row."""
     if any(t.ndim != 1 for t in tensors):
         raise RuntimeError("Expect a 1D vector, but got shape " + shape_text(tensors[0].shape))
     if len(tensors) == 1:
@@ -355,7 +355,7 @@ def cartesian_prod(*tensors: Tensor) -> Tensor:
 
 
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
-    """Every choice of r elements of a vector, one a row, in the order of their places."""
+    """Every choice of r elements of a vector, one per row, in the order of their indices."""
     if input.ndim != 1:
         raise RuntimeError(f"Expect a 1D vector, but got shape {shape_text(input.shape)}")
     if r < 0:

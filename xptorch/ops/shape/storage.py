@@ -1,4 +1,4 @@
-"""The memory behind tensors, and tensors made to show other memory."""
+"""The memory behind tensors, and methods that make a tensor use other memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["TypedStorage", "UntypedStorage", "is_storage"]
 
 
 class UntypedStorage:
-    """The bytes in which a tensor and all its views lie."""
+    """The bytes in which a tensor and all its views are stored."""
 
     def __init__(self, tensor: Tensor) -> None:
         self._whole = tensor if tensor._base is None else tensor._base
@@ -47,7 +47,7 @@ class UntypedStorage:
         """The first bytes of a file, read into memory.
 
         Raises:
-            NotImplementedError: `shared` is asked for: changes would have to reach the file.
+            NotImplementedError: `shared` is set: changes would have to reach the file.
         """
         if shared:
             raise NotImplementedError("UntypedStorage.from_file(shared=True) is not supported")
@@ -68,11 +68,11 @@ class UntypedStorage:
         return self._bytes().astype(dtype or "uint8", copy=bool(copy))
 
     def tolist(self) -> list[int]:
-        """The bytes."""
+        """The bytes as a list."""
         return list(self._flat()._host().tobytes())
 
     def _flat(self) -> Any:
-        """All elements as they lie in memory, in one axis."""
+        """All elements in memory order, along one axis."""
         whole = self._whole
         xp, n = whole._device.xp, whole.numel()
         return graph.wrap(xp.as_strided(whole._data, (n,), (1,), 0), whole._device)
@@ -91,7 +91,7 @@ class UntypedStorage:
 
 
 class TypedStorage:
-    """The elements, of one dtype, in which a tensor and all its views lie."""
+    """The elements, of one dtype, in which a tensor and all its views are stored."""
 
     def __init__(self, tensor: Tensor) -> None:
         self._untyped = UntypedStorage(tensor)
@@ -148,7 +148,7 @@ class TypedStorage:
 
 
 def is_storage(obj: Any) -> bool:
-    """Whether it is the memory of a tensor."""
+    """Whether an object is a storage."""
     return isinstance(obj, (TypedStorage, UntypedStorage))
 
 
@@ -158,17 +158,17 @@ def storage_type(self: Tensor) -> type[TypedStorage]:
 
 
 def untyped_storage(self: Tensor) -> UntypedStorage:
-    """The bytes in which it lies."""
+    """The tensor's memory as bytes."""
     return UntypedStorage(self)
 
 
 def storage(self: Tensor) -> TypedStorage:
-    """The elements in which it lies."""
+    """The tensor's memory as elements of its dtype."""
     return TypedStorage(self)
 
 
 def new(self: Tensor, *args: Any, device: Any = None) -> Tensor:
-    """A tensor of this dtype: of given sizes (its values mean nothing yet), or of given data."""
+    """A tensor of this dtype: of given sizes (with unspecified values), or of given data."""
     options = self._like({"device": device})
     if not args:
         return creation.empty(0, **options)
@@ -185,7 +185,7 @@ def new(self: Tensor, *args: Any, device: Any = None) -> Tensor:
 
 
 def resize(self: Tensor, *size: Any) -> Tensor:
-    """The elements in another shape of as many, as PyTorch's old `resize` of variables gives."""
+    """The elements in another shape of the same size, as by PyTorch's deprecated `resize`."""
     return self.reshape(as_shape(size))
 
 
@@ -201,7 +201,7 @@ def set_(
     size: Any = None,
     stride: Any = None,
 ) -> Tensor:
-    """Show another tensor's memory: all of a tensor, or of its storage with sizes and strides."""
+    """Use another tensor's memory: all of a tensor, or its storage with sizes and strides."""
     if source is None:
         source = self.new_empty(0)
     whole, kind = source, getattr(source, "dtype", self.dtype)

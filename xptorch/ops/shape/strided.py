@@ -23,16 +23,16 @@ Ints = tuple[int, ...]
 
 
 def _extent(shape: Ints, strides: Ints) -> int:
-    """How many elements of memory lie between the first and the last, both included."""
+    """The number of memory elements from the first to the last, both included."""
     if 0 in shape:
         return 0
     return 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
 
 
-def _places(g: Any, xp: Any, shape: Ints, strides: Ints, offset: int) -> Any:
-    """Where the elements lie in memory, as an array or a Tensor, whichever `g` is."""
+def _positions(g: Any, xp: Any, shape: Ints, strides: Ints, offset: int) -> Any:
+    """The elements' positions in memory, as an array or a Tensor, whichever `g` is."""
     if is_tensor(g):
-        return graph.wrap(_places(g._data, g._device.xp, shape, strides, offset), g._device)
+        return graph.wrap(_positions(g._data, g._device.xp, shape, strides, offset), g._device)
     return element_positions(xp, shape, strides, offset, g.device)
 
 
@@ -55,16 +55,16 @@ def _as_strided_back(
     home: Ints,
     part: Any,
 ) -> Any:
-    """Gradients added up in memory, then read as the input's elements lie there."""
+    """Gradients accumulated in memory, then read at the positions of the input's elements."""
     count = _extent(a_shape, home)
-    taken = _places(g, xp, shape, strides, offset)
+    taken = _positions(g, xp, shape, strides, offset)
     memory = xp.segment_sum(xp.reshape(g, shape=(math.prod(shape),)), taken, count=count)
-    whole = xp.take(memory, _places(g, xp, a_shape, home, 0), axis=0)
-    if part is not None:  # what lies outside the view that was restrided is no function of it
-        inside = _places(g, xp, *part)
+    whole = xp.take(memory, _positions(g, xp, a_shape, home, 0), axis=0)
+    if part is not None:  # memory outside the restrided view does not depend on it
+        inside = _positions(g, xp, *part)
         kept = xp.take(memory, inside, axis=0)
         memory = xp.index_put(xp.zeros_like(memory), inside, kept)
-        whole = xp.take(memory, _places(g, xp, a_shape, home, 0), axis=0)
+        whole = xp.take(memory, _positions(g, xp, a_shape, home, 0), axis=0)
     return xp.reshape(whole, shape=a_shape)
 
 
@@ -75,10 +75,10 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     """A view of a tensor's memory with those sizes and strides (in elements).
 
     Args:
-        storage_offset: where in the memory it starts; where the input starts if None.
+        storage_offset: where in the memory the view starts; where the input starts if None.
 
     Raises:
-        RuntimeError: it would reach beyond the memory, or a stride is negative.
+        RuntimeError: the view would exceed the memory, or a stride is negative.
     """
     need_tensor(input, "as_strided")
     shape, strides = as_shape((size,)), as_shape((stride,))
@@ -124,13 +124,13 @@ def as_strided_copy(
 def as_strided_scatter(
     input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: int | None = None
 ) -> Tensor:
-    """The input with `src` in place of what `as_strided` shows of it."""
+    """The input with `src` in place of the elements that `as_strided` selects."""
     need_tensor(src, "as_strided_scatter", "src", 2)
     return slicing.replaced(input, src, lambda t: as_strided(t, size, stride, storage_offset))
 
 
 def empty_strided(size: Any, stride: Any, **kwargs: Any) -> Tensor:
-    """A tensor with those strides whose values mean nothing yet."""
+    """A tensor with those strides and unspecified values."""
     shape, strides = as_shape((size,)), as_shape((stride,))
     if len(shape) != len(strides):
         raise RuntimeError(
@@ -159,7 +159,7 @@ def new_empty_strided(self: Tensor, size: Any, stride: Any, **kwargs: Any) -> Te
 
 
 def empty_permuted(size: Any, physical_layout: Any, **kwargs: Any) -> Tensor:
-    """A dense tensor whose axes lie in memory in that order; its values mean nothing yet."""
+    """A dense tensor with the axes in that order in memory, and unspecified values."""
     shape, order = as_shape((size,)), as_shape((physical_layout,))
     if len(shape) != len(order):
         raise RuntimeError(

@@ -1,4 +1,4 @@
-"""The functions that give views, as functions that give copies: `transpose_copy` and its kin."""
+"""Copying variants of the functions that return views: `transpose_copy`, `view_copy`, …"""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
 
 
 def in_order(t: Tensor) -> Tensor:
-    """A copy of a view, its memory in the order of its axes."""
+    """A contiguous copy of a view."""
     return views.clone(t) if t.is_contiguous() else views.contiguous(t)
 
 

@@ -93,12 +93,12 @@ _unbind = op(
 )
 
 
-# ---- one tensor
+# ---- reshaping, reordering, expanding
 
 
 def _infer(shape: tuple[int, ...], count: int) -> tuple[int, ...]:
-    """The shape with its one −1 worked out."""
-    if math.prod(shape) == count and min(shape, default=0) >= 0:  # as most are
+    """The shape with its one −1 inferred."""
+    if math.prod(shape) == count and min(shape, default=0) >= 0:  # the usual case
         return shape
     known = math.prod(s for s in shape if s != -1)
     if shape.count(-1) > 1:
@@ -122,7 +122,7 @@ def _infer(shape: tuple[int, ...], count: int) -> tuple[int, ...]:
 
 
 def reshape(input: Tensor, *shape: Any, **named: Any) -> Tensor:
-    """The elements in another shape, a view where the memory allows one; −1 is worked out."""
+    """The elements in another shape, a view where the memory allows one; −1 is inferred."""
     need_tensor(input, "reshape")
     size = _infer(sizes_of(shape, named, "shape", "reshape"), input.numel())
     return _reshape(input, shape=size)
@@ -131,8 +131,9 @@ def reshape(input: Tensor, *shape: Any, **named: Any) -> Tensor:
 def view(self: Tensor, *shape: Any, **named: Any) -> Tensor:
     """The elements in another shape, never a copy; with a dtype, the bytes read as that dtype.
 
-    A result that was left in another order of memory (convolutions' have their channels last) is
-    put in order first; where its memory is shared already, the view is a copy to read only.
+    A result that an op returned in another memory order than PyTorch's (convolutions' are
+    channels-last) is made contiguous first; if its memory is already shared, the view is a
+    read-only copy.
 
     Raises:
         RuntimeError: the tensor's strides do not allow it.
@@ -169,7 +170,7 @@ def reshape_as(self: Tensor, other: Tensor) -> Tensor:
 
 
 def _viewed_in_order(t: Tensor, size: tuple[int, ...]) -> bool:
-    """Whether the view were possible if the op that made this memory had left it in order."""
+    """Whether the view would be possible if the op that made this memory had it contiguous."""
     base: Tensor = t if t._base is None else t._base
     if base.ndim < 3 or base.is_contiguous():
         return False
@@ -177,7 +178,7 @@ def _viewed_in_order(t: Tensor, size: tuple[int, ...]) -> bool:
 
 
 def is_contiguous(self: Tensor, memory_format: Any = None) -> bool:
-    """Whether its elements lie in memory in the order of its axes, or in that of a format."""
+    """Whether its elements are stored in the order of its axes, or in that of a memory format."""
     if memory_format is None:
         return lies_in(self, range(self.ndim))
     if str(memory_format).endswith(("last", "3d")) and self.ndim not in (4, 5):
@@ -189,7 +190,7 @@ def is_contiguous(self: Tensor, memory_format: Any = None) -> bool:
 
 
 def view_dtype(t: Tensor, dt: dtype) -> Tensor:
-    """The same bytes read as another dtype; the last axis grows or shrinks with its size."""
+    """The same bytes read as another dtype; the last axis grows or shrinks accordingly."""
     old, new = t.dtype.itemsize, dt.itemsize
     if old != new and not t.ndim:
         raise RuntimeError(
@@ -248,7 +249,7 @@ def t(input: Tensor) -> Tensor:
 
 
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
-    """Axes moved to other places, the rest in their order."""
+    """Axes moved to other positions, the rest in their order."""
     source, destination = ((d,) if isinstance(d, int) else tuple(d) for d in (source, destination))
     if len(source) != len(destination):
         raise RuntimeError(
@@ -274,7 +275,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
 
 @numpy_names
 def squeeze(input: Tensor, dim: Dim = None) -> Tensor:
-    """Axes of size 1 taken out: all of them, or those named."""
+    """Axes of size 1 removed: all of them, or those named."""
     need_tensor(input, "squeeze")
     axes = wrap_dims(dim, input.ndim)
     axes = tuple(a for a in axes if input._data.shape[a] == 1)
@@ -384,7 +385,7 @@ def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
 
 
 def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
-    """The tensor itself if its memory is in order (in that of a format), else a copy in order."""
+    """The tensor itself if contiguous (in the memory format, if given), else a contiguous copy."""
     if not preserves(memory_format):
         in_order = lies_in(self, axes_of(memory_format, self.ndim))
         return self if in_order else _in_format(self, memory_format)
@@ -392,7 +393,7 @@ def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
 
 
 def _in_format(t: Tensor, memory_format: Any) -> Tensor:
-    """A copy whose memory lies in the order of a format."""
+    """A copy whose memory is in the order of a format."""
     axes = axes_of(memory_format, t.ndim)
     return _permute(_reordered(_permute(t, axes=axes)), axes=inverse(axes))
 
@@ -408,10 +409,7 @@ _reordered = op(
 )
 
 
-# ---- several tensors
-
-
-# ---- into parts
+# ---- splitting
 
 
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
@@ -472,7 +470,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 def detach(input: Tensor) -> Tensor:
-    """The same memory outside the graph."""
+    """The same memory, detached from the graph."""
     return _same_memory(input, input._data)
 
 

@@ -1,6 +1,6 @@
 """Discrete Fourier transforms: three ops, and PyTorch's `torch.fft` over them.
 
-y_k = c Σ_j x_j exp(∓2πi jk / n); the factor c is 1, 1/√n or 1/n, as `norm` and the direction say.
+y_k = c Σ_j x_j exp(∓2πi jk / n); the factor c is 1, 1/√n or 1/n, by `norm` and direction.
 """
 
 from __future__ import annotations
@@ -42,15 +42,16 @@ def _fftn_forward(xp: Any, a: Any, *, axes: Any, norm: str, inverse: bool) -> An
 
 
 def _fftn_back(xp: Any, g: Any, axes: Any, norm: str, inverse: bool) -> Any:
-    return _fftn_either(xp, g, axes=axes, norm=norm, inverse=inverse)  # its matrix is symmetric
+    # The transform's matrix is symmetric.
+    return _fftn_either(xp, g, axes=axes, norm=norm, inverse=inverse)
 
 
 _fftn = op("fftn", _fftn_forward, a=_fftn_back)
 _fftn_either = polymorphic(_fftn)
 
 
-def _inner_times(xp: Any, x: Any, axis: int, n: int, factor: float) -> Any:
-    """Half a spectrum with those of its numbers that stand for two of the whole one scaled."""
+def _scale_paired(xp: Any, x: Any, axis: int, n: int, factor: float) -> Any:
+    """Half a spectrum, scaling the coefficients that represent two of the full spectrum."""
     count = x.shape[axis]
     end = count - 1 if n % 2 == 0 else count
     parts = [(0, 1), (1, end), (end, count)]
@@ -60,12 +61,12 @@ def _inner_times(xp: Any, x: Any, axis: int, n: int, factor: float) -> Any:
 
 def _rfft_back(xp: Any, g: Any, a_shape: Any, axis: int, norm: str) -> Any:
     n = a_shape[axis]
-    halved = _inner_times(xp, g, axis, n, 0.5)
+    halved = _scale_paired(xp, g, axis, n, 0.5)
     return _irfft_either(xp, halved, axis=axis, norm=_SWAPPED[norm], n=n)
 
 
 def _irfft_back(xp: Any, g: Any, axis: int, norm: str, n: int) -> Any:
-    return _inner_times(xp, _rfft_either(xp, g, axis=axis, norm=_SWAPPED[norm]), axis, n, 2.0)
+    return _scale_paired(xp, _rfft_either(xp, g, axis=axis, norm=_SWAPPED[norm]), axis, n, 2.0)
 
 
 _rfft = op(
@@ -93,7 +94,7 @@ def _norm(norm: str | None) -> str:
 
 
 def _ready(input: Any, name: str) -> Tensor:
-    """The input as floating-point or complex numbers of single or double precision."""
+    """The input as a floating-point or complex tensor of single or double precision."""
     need_tensor(input, f"fft_{name}")
     x = floating(input)
     if x.dtype is dtypes.float16:
@@ -106,7 +107,7 @@ def _as_complex(x: Tensor) -> Tensor:
 
 
 def _sized(x: Tensor, axes: Sequence[int], sizes: Sequence[int]) -> Tensor:
-    """Cut off, or filled with zeros, at the end of each axis."""
+    """x cropped, or padded with zeros, at the end of each axis."""
     now = x._data.shape
     if all(now[a] == n for a, n in zip(axes, sizes, strict=True)):
         return x
@@ -123,7 +124,7 @@ def _points(n: int) -> int:
 
 
 def _axes(x: Tensor, s: Any, dim: Any, half: bool = False) -> tuple[list[int], list[int]]:
-    """Axes and sizes of a transform over several; of half spectra the size of the whole one."""
+    """Axes and sizes of a transform; for a half spectrum (`half`) the size of the full one."""
     s = (s,) if isinstance(s, int) else s
     dim = (dim,) if isinstance(dim, int) else dim
     if dim is not None:
@@ -145,11 +146,11 @@ def _axes(x: Tensor, s: Any, dim: Any, half: bool = False) -> tuple[list[int], l
     return axes, [_points(n) for n in sizes]
 
 
-# ---- the four kinds; of several axes the last is the one whose spectrum is halved
+# ---- complex to complex, real to half, half to real; of several axes the last one is halved
 
 
 def _whole(input: Tensor, s: Any, dim: Any, norm: str, name: str) -> Tensor:
-    """Complex numbers to complex numbers."""
+    """Complex to complex."""
     x = _as_complex(_ready(input, name))
     axes, sizes = _axes(x, s, dim)
     x = _sized(x, axes, sizes)
@@ -157,7 +158,7 @@ def _whole(input: Tensor, s: Any, dim: Any, norm: str, name: str) -> Tensor:
 
 
 def _to_half(input: Tensor, s: Any, dim: Any, norm: str, name: str) -> Tensor:
-    """Half the spectrum of real numbers: the rest is its conjugate."""
+    """Real to half the spectrum: the rest is its conjugate."""
     x = _ready(input, name)
     inverse = name[0] == "i"
     if x.dtype.is_complex:
@@ -178,7 +179,7 @@ def _to_half(input: Tensor, s: Any, dim: Any, norm: str, name: str) -> Tensor:
 
 
 def _from_half(input: Tensor, s: Any, dim: Any, norm: str, name: str) -> Tensor:
-    """Real numbers from half of their spectrum."""
+    """Half the spectrum to real."""
     x = _as_complex(_ready(input, name))
     inverse = name[0] == "i"
     axes, sizes = _axes(x, s, dim, half=True)

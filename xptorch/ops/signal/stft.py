@@ -27,8 +27,8 @@ __all__ = [
 _NO_WINDOW = "A window was not provided. A rectangular window will be applied."
 
 
-def _placed(window: Tensor | None, win_length: int, n_fft: int, like: Tensor) -> Tensor | None:
-    """The window in the middle of a frame; None for one of ones all over it."""
+def _centered(window: Tensor | None, win_length: int, n_fft: int, like: Tensor) -> Tensor | None:
+    """The window centered in a frame of n_fft; None for a full frame of ones."""
     if window is None:
         if win_length == n_fft:
             return None
@@ -57,14 +57,14 @@ def stft(
     Args:
         input: one signal, or a batch of them.
         n_fft: the size of a transform.
-        hop_length: from one window to the next; a quarter of `n_fft` by default.
+        hop_length: the step between windows; a quarter of `n_fft` by default.
         win_length: the window's size; `n_fft` by default.
-        window: what each piece is multiplied with; ones by default.
-        center: pad the signal, in `pad_mode`, so that window t has its middle at t · hop_length.
+        window: each frame is multiplied with it; ones by default.
+        center: pad the signal, in `pad_mode`, so that window t is centered at t · hop_length.
         normalized: divide by √n_fft.
-        onesided: only half of the spectrum, by default of a real signal with a real window.
-        return_complex: complex numbers; otherwise pairs of real ones (deprecated).
-        align_to_window: without `center`: whether windows or transforms lie side by side.
+        onesided: only half of the spectrum; the default for a real signal and a real window.
+        return_complex: return complex numbers, not pairs of real ones (deprecated).
+        align_to_window: False, without `center`: zero-pad so that the first window starts at 0.
 
     Shape:
         (…, length) to (…, frequencies, windows).
@@ -101,7 +101,7 @@ def stft(
     if onesided and is_complex:
         raise RuntimeError("Cannot have onesided output if window or input is complex")
     frames = x.unfold(-1, n_fft, hop)
-    placed = _placed(window, size, n_fft, x)
+    placed = _centered(window, size, n_fft, x)
     frames = frames if placed is None else frames * placed
     transform = fourier.rfft if onesided else fourier.fft
     result = transform(frames, norm="ortho" if normalized else None).transpose(-1, -2)
@@ -145,9 +145,9 @@ def istft(
     length: int | None = None,
     return_complex: bool = False,
 ) -> Tensor:
-    """The signal of which `stft` gave the transforms: windows added up where they overlap.
+    """The signal whose `stft` is the input: frames are summed where they overlap.
 
-    The arguments are those of `stft`; `length` cuts or fills the result.
+    The arguments are those of `stft`; `length` crops or zero-pads the result.
 
     Raises:
         RuntimeError: the input is not complex, the sizes do not fit, or the windows leave gaps.
@@ -189,17 +189,17 @@ def istft(
         frames = fourier.irfft(x, n=n_fft, norm=norm)
     else:
         frames = fourier.irfft(x[..., : n_fft // 2 + 1], n=n_fft, norm=norm)
-    placed = _placed(window, size, n_fft, x)
+    placed = _centered(window, size, n_fft, x)
     if placed is None:
         placed = creation.ones(n_fft, dtype=x.dtype.to_real(), device=x._device)
-    y = _overlapped(frames * placed, hop)
-    weight = _overlapped((placed * placed).expand(frames._data.shape[1:]).unsqueeze(0), hop)
+    y = _overlap_add(frames * placed, hop)
+    weight = _overlap_add((placed * placed).expand(frames._data.shape[1:]).unsqueeze(0), hop)
     result = _cut(y, weight, n_fft // 2 if center else 0, length, n_fft if center else 0)
     return result if input.ndim == 3 else result.squeeze(0)
 
 
-def _overlapped(frames: Tensor, hop: int) -> Tensor:
-    """Frames (batch, count, size) added up, each `hop` further than the one before."""
+def _overlap_add(frames: Tensor, hop: int) -> Tensor:
+    """Frames (batch, count, size) summed, each `hop` samples after the one before."""
     batch, count, size = frames._data.shape
     total = size + hop * (count - 1)
     on = frames._device
@@ -228,14 +228,14 @@ def _cut(y: Tensor, weight: Tensor, start: int, length: int | None, padding: int
     return y
 
 
-# ---- tapers
+# ---- window functions
 
 
 def _taper(name: str, length: int, periodic: bool, options: dict[str, Any], shape: Any) -> Tensor:
-    """`shape` of the places from 0 to 1 along the window, a period of it or all.
+    """`shape` evaluated at points from 0 to 1 along the window (1 excluded if `periodic`).
 
     Args:
-        options: dtype, device and what all creation functions take.
+        options: dtype, device and the other options of creation functions.
     """
     dt: dtype = options.pop("dtype", None) or dtypes.get_default_dtype()
     device, requires_grad = options.pop("device", None), options.pop("requires_grad", False)
@@ -250,8 +250,8 @@ def _taper(name: str, length: int, periodic: bool, options: dict[str, Any], shap
         window = creation.ones(length, dtype=dtypes.float64, device=device)
     else:
         steps = length if periodic else length - 1
-        places = creation.arange(length, dtype=dtypes.float64, device=device)
-        window = shape(places / steps)
+        points = creation.arange(length, dtype=dtypes.float64, device=device)
+        window = shape(points / steps)
     return creation.leaf(to_dtype(window, dt), requires_grad)
 
 

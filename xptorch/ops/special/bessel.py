@@ -1,6 +1,6 @@
-"""Bessel functions of orders 0 and 1, modified and not, and kin; the Airy function.
+"""Bessel functions of orders 0 and 1, plain, modified and scaled; the Airy function.
 
-Only the modified ones of the first kind have derivatives, in PyTorch as here. All are worked out in
+Only the modified ones of the first kind have derivatives, in PyTorch as here. All are computed in
 float64.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["i0"]
 
 
-_NEAR = 20.0  # up to here the power series, of positive terms only; beyond it the asymptotic one
+_NEAR = 20.0  # up to here the power series (all terms positive), beyond it the asymptotic one
 
 
 def _scaled(xp: Any, x: Any, order: int) -> Any:
@@ -46,7 +46,7 @@ def _signed(xp: Any, x: Any) -> Any:
 
 
 def first_modified(order: int) -> Any:
-    """I of an order, over float64 arrays."""
+    """I of that order, over float64 arrays."""
     scaled = _signed if order else lambda xp, x: _scaled(xp, x, 0)
     return lambda xp, x: scaled(xp, x) * xp.exp(xp.abs(x))
 
@@ -90,8 +90,8 @@ i1e = unary(_i1e, "exp(−|x|) I₁(x).", real=True)
 
 
 _EULER = 0.5772156649015329
-_FAR = 25.0  # from here on the asymptotic series
-_TINY = 1e-4  # below it two terms of the power series
+_FAR = 25.0  # from here on the asymptotic series is used
+_TINY = 1e-4  # below it two terms of the power series suffice
 _TOP = 80  # the order at which the recurrence starts
 
 
@@ -99,7 +99,7 @@ _TOP = 80  # the order at which the recurrence starts
 
 
 def _recurrence(xp: Any, x: Any) -> tuple[Any, Any, Any, Any]:
-    """J₀, J₁ and Neumann's sums for Y₀ and Y₁: orders downward, where errors die out."""
+    """J₀, J₁ and Neumann's sums for Y₀ and Y₁: by downward recurrence, which is stable."""
     above, here = xp.zeros_like(x), xp.full_like(x, 1e-290)
     norm, even, odd = xp.zeros_like(x), xp.zeros_like(x), xp.zeros_like(x)
     for n in range(_TOP, 0, -1):
@@ -177,7 +177,7 @@ def _positive_only(xp: Any, x: Any, y: Any, at_zero: float) -> Any:
 def _integral(xp: Any, x: Any, order: float) -> Any:
     """exp(x) K(x) = ∫₀^∞ exp(−x (cosh t − 1)) cosh(order t) dt for x ≥ 1.
 
-    The integrand decays doubly exponentially, so that the trapezoidal rule is exact to rounding.
+    The integrand decays doubly exponentially, so the trapezoidal rule is accurate to rounding.
     """
     step = 2 * xp.asinh(xp.sqrt(20 / x)) / 40
     total = 0.5 * xp.ones_like(x)
@@ -220,12 +220,13 @@ def _modified(order: int, scaled: bool) -> Callable[[Any, Any], Any]:
 
 # ---- Airy
 
-_STEP, _LOW, _HIGH = 0.5, -22, 3  # pieces of the Taylor series: their middles in steps
+# The Taylor series are centered at multiples of _STEP, the _LOW-th to the _HIGH-th.
+_STEP, _LOW, _HIGH = 0.5, -22, 3
 
 
 @functools.cache
 def _pieces() -> list[list[float]]:
-    """Taylor coefficients of Ai around each middle, by its equation y″ = x y."""
+    """Taylor coefficients of Ai around each center, from its equation y″ = x y."""
 
     def series(c: float, y: float, slope: float) -> list[float]:
         a = [y, slope, c * y / 2]
@@ -253,7 +254,7 @@ def _airy(xp: Any, x: Any) -> Any:
     for row in reversed(list(zip(*_pieces(), strict=True))):
         table = xp.asarray(list(row), dtype=x.dtype, device=x.device)
         value = value * gap + xp.reshape(xp.take(table, index, axis=0), x.shape)
-    right = xp.clip(x, 1.5, 200.0)  # where it vanishes
+    right = xp.clip(x, 1.5, 200.0)  # where Ai decays
     zeta = 2 / 3 * right * xp.sqrt(right)
     decay = xp.sqrt(right / 3) / math.pi * xp.exp(-zeta) * _integral(xp, zeta, 1 / 3)
     value = xp.where(x > 1.5, decay, value)

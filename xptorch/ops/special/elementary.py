@@ -1,4 +1,4 @@
-"""Special functions that are made of logarithms, exponentials and sines."""
+"""Special functions composed of logarithms, exponentials and sines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Around the normal distribution: inverse and scaled error functions, its integral."""
+"""Inverse and scaled error functions, and the normal distribution's integral and quantiles."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SQRT2 = math.sqrt(2)
 
 
 def _erfc_inverse(xp: Any, q: Any) -> Any:
-    """x ≥ 0 with erfc(x) = q for 0 < q ≤ 1: Winitzki's estimate, refined by Halley's steps."""
+    """x ≥ 0 with erfc(x) = q for 0 < q ≤ 1: Winitzki's estimate, refined by Halley steps."""
     logs, c = xp.log(q * (2 - q)), 2 / (math.pi * 0.147)
     half = c + logs / 2
     x = xp.sqrt(xp.maximum(xp.sqrt(half * half - logs / 0.147) - half, xp.zeros_like(q)))
@@ -36,7 +36,7 @@ def _erfinv_forward(xp: Any, y: Any) -> Any:
     inner = size < 1
     x = _erfc_inverse(xp, xp.where(inner, 1 - size, xp.ones_like(y)))
     edge = xp.where(size == 1, xp.full_like(y, math.inf), xp.full_like(y, math.nan))
-    # Newton's step with erf itself: near 0, erfc has lost the last digits.
+    # A Newton step with erf itself: near 0, erfc has lost the last digits.
     small = size < 0.5
     x = xp.where(small, x - (xp.erf(x) - size) * _HALF_SQRT_PI * xp.exp(x * x), x)
     return xp.copysign(xp.where(inner, x, edge), y)

@@ -1,4 +1,4 @@
-"""The gamma function's kin: log Γ, its derivatives, incomplete ones, the Hurwitz zeta function."""
+"""log Γ and its derivatives, incomplete gamma functions, the Hurwitz zeta function."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["digamma", "igamma", "igammac", "lgamma", "mvlgamma", "polygamma"]
 
 
 BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
-_SHIFT = 10  # the asymptotic series are good to the last digit from here on
+_SHIFT = 10  # from here on the asymptotic series are accurate to the last digit
 
 
 def _series(xp: Any, square: Any, factors: list[float]) -> Any:
@@ -38,7 +38,7 @@ def _series(xp: Any, square: Any, factors: list[float]) -> Any:
 
 
 def _shifted(xp: Any, x: Any) -> Any:
-    """x, or where it is too small for the series x + 10."""
+    """x, or x + 10 where x is too small for the series."""
     return xp.where(x < _SHIFT, x + _SHIFT, x)
 
 
@@ -115,10 +115,10 @@ def _polygamma_forward(xp: Any, a: Any, *, n: int) -> Any:
 _polygamma = op(
     "polygamma",
     _polygamma_forward,
-    a=lambda xp, g, a, n: g * _slope(xp, a, n=n + 1),
+    a=lambda xp, g, a, n: g * _polygamma_either(xp, a, n=n + 1),
 )
-_lgamma = op("lgamma", in_double(log_gamma), a=lambda xp, g, a: g * _slope(xp, a, n=0))
-_slope: Any = polymorphic(_polygamma)
+_lgamma = op("lgamma", in_double(log_gamma), a=lambda xp, g, a: g * _polygamma_either(xp, a, n=0))
+_polygamma_either: Any = polymorphic(_polygamma)
 lgamma_either: Any = polymorphic(_lgamma)
 
 
@@ -152,8 +152,8 @@ def mvlgamma(input: Tensor, p: int, *, out: Tensor | None = None) -> Tensor:
     return deliver(to_dtype(result + constant, x.dtype), out, "mvlgamma")
 
 
-_LARGE = 100.0  # from this a on the integral, which is then short, is added up by points
-_TERMS = 250  # of the series and the fraction: enough below _LARGE
+_LARGE = 100.0  # from this a on, the then narrow integral is computed by quadrature
+_TERMS = 250  # of the series and the continued fraction: enough below _LARGE
 
 
 def _power_series(xp: Any, a: Any, x: Any) -> Any:
@@ -183,8 +183,8 @@ def _fraction(xp: Any, a: Any, x: Any) -> Any:
 
 
 @functools.cache
-def _points(n: int) -> list[tuple[float, float]]:
-    """Nodes and weights on [0, 1] of Gauss's quadrature with n points."""
+def _gauss_legendre(n: int) -> list[tuple[float, float]]:
+    """Nodes and weights on [0, 1] of Gauss-Legendre quadrature with n points."""
     found = []
     for i in range(n):
         z = math.cos(math.pi * (i + 0.75) / (n + 0.5))
@@ -198,8 +198,8 @@ def _points(n: int) -> list[tuple[float, float]]:
     return found
 
 
-def _by_points(xp: Any, a: Any, x: Any) -> tuple[Any, Any]:
-    """The integral of the density from x to where it is negligible, and on which side that is."""
+def _by_quadrature(xp: Any, a: Any, x: Any) -> tuple[Any, Any]:
+    """The integral of the density from x to where it is negligible; whether that is above x."""
     peak = a - 1
     width = xp.sqrt(peak)
     above = x > peak
@@ -209,8 +209,8 @@ def _by_points(xp: Any, a: Any, x: Any) -> tuple[Any, Any]:
         xp.maximum(xp.minimum(peak - 8 * width, x - 6 * width), xp.zeros_like(x)),
     )
     log_peak, total = xp.log(peak), xp.zeros_like(x)
-    for place, weight in _points(48):
-        t = x + (far - x) * place
+    for node, weight in _gauss_legendre(48):
+        t = x + (far - x) * node
         total = total + weight * xp.exp(peak - t + peak * (xp.log(t) - log_peak))
     scale = xp.exp(peak * (log_peak - 1) - log_gamma(xp, a))
     return xp.abs(total * (far - x) * scale), above
@@ -227,14 +227,14 @@ def _gamma_parts(xp: Any, a: Any, x: Any) -> tuple[Any, Any]:
     lower = density * _power_series(xp, b, xp.where(left, y, one))
     upper = density * _fraction(xp, b, xp.where(left, b + 1, y))
     lower, upper = xp.where(left, lower, 1 - upper), xp.where(left, 1 - lower, upper)
-    tail, above = _by_points(xp, xp.where(large, a, one * _LARGE), xp.where(large, x, one))
+    tail, above = _by_quadrature(xp, xp.where(large, a, one * _LARGE), xp.where(large, x, one))
     lower = xp.where(large, xp.where(above, 1 - tail, tail), lower)
     upper = xp.where(large, xp.where(above, tail, 1 - tail), upper)
     return _at_the_ends(xp, a, x, lower, 0.0), _at_the_ends(xp, a, x, upper, 1.0)
 
 
 def _at_the_ends(xp: Any, a: Any, x: Any, value: Any, none: float) -> Any:
-    """The value, or what it is where a or x is 0 or infinite; `none` where all lies above x."""
+    """The value, or its limit where a or x is 0 or infinite; `none` if all mass is above x."""
     every, none_ = xp.full_like(x, 1 - none), xp.full_like(x, none)
     nan = xp.full_like(x, math.nan)
     ends = xp.where(a == 0, xp.where(x > 0, every, nan), value)
@@ -289,7 +289,7 @@ def igamma(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
     """The regularised lower incomplete gamma function: ∫₀ˣ tᵃ⁻¹ e⁻ᵗ dt / Γ(a).
 
     Args:
-        input: a, at least 0; no derivative by it.
+        input: a, at least 0; it gets no gradient.
         other: x, at least 0.
     """
     return _incomplete(_igamma, "igamma", input, other, out)
@@ -325,7 +325,7 @@ _zeta_either: Any = polymorphic(_zeta)
 
 
 def zeta(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
-    """The Hurwitz zeta function Σ (other + k)^−input over k ≥ 0; no derivative by `input`."""
+    """The Hurwitz zeta function Σ (other + k)^−input over k ≥ 0; `input` gets no gradient."""
     a, b = promote(input, other, FLOAT, function="special_zeta")
     a = a if is_tensor(a) else b.new_tensor(a)
     b = b if is_tensor(b) else a.new_tensor(b)

@@ -14,12 +14,12 @@ from xptorch.ops._factories import named, need_wide
 if TYPE_CHECKING:
     from xptorch._tensor.tensor import Tensor
 
-# The next polynomial from x, the order k it will have, the last and the one before.
+# The polynomial of order k from x, k and those of orders k − 1 and k − 2.
 Step = Callable[[Any, int, Any, Any], Any]
 
 
 def _recurrence(xp: Any, x: Any, n: Any, first: Any, step: Step) -> Any:
-    """The polynomial of order n (whole parts count; negative ones give 0) at x.
+    """The polynomial of order n (truncated to an integer; 0 for negative n) at x.
 
     Args:
         first: the polynomial of order 1.

@@ -1,4 +1,4 @@
-"""Samples into batches: what a DataLoader does with the samples it has fetched."""
+"""Collate functions: make batches of the samples that a DataLoader has fetched."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _is_named_tuple(data: Any) -> bool:
 
 
 def _like_mapping(model: Any, items: dict[Any, Any]) -> Any:
-    """`items` as a mapping of the model's type where that can be made, else as a dict."""
+    """`items` as a mapping of the model's type if one can be constructed, else as a dict."""
     try:
         if isinstance(model, MutableMapping):
             same = copy.copy(model)
@@ -33,7 +33,7 @@ def _like_mapping(model: Any, items: dict[Any, Any]) -> Any:
 
 
 def _like_sequence(model: Any, items: list[Any]) -> Any:
-    """`items` as a sequence of the model's type where that can be made, else as a list."""
+    """`items` as a sequence of the model's type if one can be constructed, else as a list."""
     try:
         if isinstance(model, MutableSequence):
             same = copy.copy(model)
@@ -46,7 +46,7 @@ def _like_sequence(model: Any, items: list[Any]) -> Any:
 
 
 def default_convert(data: Any) -> Any:
-    """NumPy arrays in a nest of containers turned into tensors; everything else as it is.
+    """Convert NumPy arrays in nested containers to tensors; leave everything else unchanged.
 
     Tuples become lists. This is a DataLoader's collate function when batching is off.
     """
@@ -66,14 +66,14 @@ def default_convert(data: Any) -> Any:
 
 
 def default_collate(batch: Any) -> Any:
-    """A list of samples as one sample with a batch dimension in front.
+    """Combine a list of samples into one batch, with a leading batch dimension.
 
     Tensors are stacked; NumPy arrays, ints, floats (float64) and bools become tensors; strings and
     bytes stay lists; mappings, named tuples, tuples (as lists) and sequences are collated item by
     item.
 
     Raises:
-        TypeError: the samples are of another type.
+        TypeError: the samples are of an unsupported type.
         RuntimeError: the samples are sequences or tensors of different sizes.
 
     Example:

@@ -1,4 +1,4 @@
-"""DataLoader: batches of a dataset, fetched here or by worker processes."""
+"""DataLoader: batches of a dataset, fetched in the main process or by worker processes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "per
 
 
 class _InfiniteConstantSampler(Sampler[Any]):
-    """None, for ever: what a stream is asked for."""
+    """Yields None forever: an iterable dataset has no keys."""
 
     def __iter__(self) -> Iterator[Any]:
         return itertools.repeat(None)
@@ -67,32 +67,32 @@ class _InfiniteConstantSampler(Sampler[Any]):
 class DataLoader(Generic[T_co]):
     """Iterates over a dataset in batches.
 
-    The order is drawn as PyTorch draws it: the same seed gives the same batches.
+    The order is drawn as in PyTorch: the same seed gives the same batches.
 
     Args:
         dataset: map-style (``__getitem__`` and ``__len__``) or an `IterableDataset`.
         batch_size: samples per batch; None switches batching off.
-        shuffle: take the samples in a new random order each time.
-        sampler: iterable of keys, in place of `shuffle`.
-        batch_sampler: iterable of lists of keys, in place of `batch_size`, `shuffle`, `sampler` and
-            `drop_last`.
-        num_workers: how many processes fetch; 0 means that this one does.
+        shuffle: draw a new random order in each iteration.
+        sampler: an iterable of keys, used instead of `shuffle`.
+        batch_sampler: an iterable of lists of keys, used instead of `batch_size`, `shuffle`,
+            `sampler` and `drop_last`.
+        num_workers: the number of worker processes; with 0 the main process fetches.
         collate_fn: makes a batch of a list of samples; `default_collate` (`default_convert` without
             batching) if None.
         pin_memory: accepted; host arrays need no pinning here.
-        drop_last: leave out a last batch that is not full.
-        timeout: seconds to wait for a worker's batch; 0 means for ever.
+        drop_last: drop a last batch that is not full.
+        timeout: seconds to wait for a worker's batch; 0 means no limit.
         worker_init_fn: called in each worker with its id, before it starts.
         multiprocessing_context: how workers are started: ``"fork"``, ``"spawn"``, ``"forkserver"``
             or a context.
         generator: the source of the random order and of the workers' base seed.
-        prefetch_factor: batches that each worker fetches ahead; 2 if None.
-        persistent_workers: keep the workers from one iteration to the next.
+        prefetch_factor: the number of batches that each worker prefetches; 2 if None.
+        persistent_workers: keep the workers alive between iterations.
         pin_memory_device: accepted, like `pin_memory`.
-        in_order: give the batches in order; else as they come.
+        in_order: yield the batches in order; else in the order of completion.
 
     Raises:
-        ValueError: options that are out of range or exclude each other.
+        ValueError: options are out of range or exclude each other.
 
     Example:
         >>> data = torch.utils.data.TensorDataset(torch.arange(5))
@@ -176,7 +176,7 @@ class DataLoader(Generic[T_co]):
         )
         self.persistent_workers = persistent_workers
         self._iterator = None
-        self._counted: int | None = None  # the length that len() promised of a stream
+        self._counted: int | None = None  # what len() returned for an iterable dataset
         self.__initialized = True
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -227,7 +227,7 @@ class DataLoader(Generic[T_co]):
 
 
 class _BaseDataLoaderIter:
-    """One pass over a loader's batches."""
+    """One iteration over a loader's batches."""
 
     def __init__(self, loader: DataLoader[Any]) -> None:
         self._loader = loader
@@ -279,7 +279,7 @@ class _SingleProcessDataLoaderIter(_BaseDataLoaderIter):
 
 
 class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
-    """Hands keys to the workers in turn, and gives their batches in the order of the keys."""
+    """Sends keys to the workers in turn, and yields their batches in the order of the keys."""
 
     def __init__(self, loader: DataLoader[Any]) -> None:
         super().__init__(loader)
@@ -306,13 +306,13 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
 
     def _start(self) -> None:
         self._active = list(self._pool.workers)
-        self._turn = itertools.cycle(self._pool.workers)
-        self._asked: deque[Worker] = deque()  # for each batch on its way, who fetches it
+        self._worker_cycle = itertools.cycle(self._pool.workers)
+        self._pending: deque[Worker] = deque()  # the worker of each requested batch
         for _ in range((self._loader.prefetch_factor or 0) * self._loader.num_workers):
-            self._ask()
+            self._request_next()
 
-    def _ask(self) -> None:
-        """Give the next keys to the next worker whose stream goes on."""
+    def _request_next(self) -> None:
+        """Send the next keys to the next worker whose dataset is not exhausted."""
         if not self._active:
             return
         try:
@@ -320,23 +320,23 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         except StopIteration:
             return
         worker = self._next_worker()
-        self._asked.append(worker)
+        self._pending.append(worker)
         self._pool.send(worker, (self._epoch, keys))
 
     def _next_worker(self) -> Worker:
         if self._loader.in_order:
-            return next(w for w in self._turn if w in self._active)
-        return min(self._active, key=self._asked.count)
+            return next(w for w in self._worker_cycle if w in self._active)
+        return min(self._active, key=self._pending.count)
 
     def _next_data(self) -> Any:
-        while self._asked:
+        while self._pending:
             worker, kind, value = self._next_answer()
             if kind == END:
                 if worker in self._active:
                     self._active.remove(worker)
-                    self._ask()
+                    self._request_next()
                 continue
-            self._ask()
+            self._request_next()
             if kind != BATCH:
                 value.reraise()
             return value
@@ -345,14 +345,14 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         raise StopIteration
 
     def _next_answer(self) -> tuple[Worker, int, Any]:
-        """The answer whose turn it is; without order, any."""
+        """The next answer: the oldest requested one, or without `in_order` any."""
         while True:
-            candidates = [self._asked[0]] if self._loader.in_order else list(self._asked)
+            candidates = [self._pending[0]] if self._loader.in_order else list(self._pending)
             for worker in candidates:
                 while worker.received:
                     epoch, kind, value = worker.received.popleft()
-                    if epoch == self._epoch:  # else it is left over from an earlier iteration
-                        self._asked.remove(worker)
+                    if epoch == self._epoch:  # else it belongs to an earlier iteration
+                        self._pending.remove(worker)
                         return worker, kind, value
             self._pool.receive(self._loader.timeout or None)
 
@@ -396,7 +396,7 @@ def _check_stream(shuffle: Any, sampler: Any, batch_sampler: Any) -> None:
 
 
 def _checked_context(context: Any, num_workers: int) -> Any:
-    """A multiprocessing context from a context, the name of a start method, or None."""
+    """A multiprocessing context, from a context or the name of a start method; None for None."""
     if context is None:
         return None
     if num_workers == 0:

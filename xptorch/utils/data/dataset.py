@@ -1,4 +1,4 @@
-"""Datasets: something with a length and items, or an iterable, and ways to combine them."""
+"""Datasets: map-style (with keys and a length) and iterable ones, and ways to combine them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Dataset(Generic[T_co]):
-    """Samples under integer (or other) keys. Subclasses define ``__getitem__`` and ``__len__``.
+    """Maps integer (or other) keys to samples. Subclasses define ``__getitem__``, ``__len__``.
 
     A subclass may also define ``__getitems__(indices)`` that returns the samples of a whole batch;
     `DataLoader` then calls it.
@@ -35,7 +35,7 @@ class Dataset(Generic[T_co]):
 class IterableDataset(Dataset[T_co], Iterable[T_co]):
     """A stream of samples. Subclasses define ``__iter__``.
 
-    With worker processes each worker iterates over a copy of its own: use `get_worker_info` in
+    Each worker process iterates over its own copy of the dataset: use `get_worker_info` in
     ``__iter__`` to give each a different part.
     """
 
@@ -50,7 +50,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
     """Sample `i` is the tuple of the tensors' rows `i`.
 
     Args:
-        *tensors: tensors with the same size of the first dimension.
+        *tensors: tensors whose first dimensions have the same size.
 
     Raises:
         AssertionError: the first dimensions differ.
@@ -75,7 +75,7 @@ class StackDataset(Dataset[Any]):
 
     Args:
         *args: datasets of the same length, whose samples form a tuple.
-        **kwargs: or named ones, whose samples form a dict.
+        **kwargs: alternatively, named datasets, whose samples form a dict.
 
     Raises:
         ValueError: none or both kinds are given, or the lengths differ.
@@ -123,18 +123,18 @@ class StackDataset(Dataset[Any]):
 
 
 def _items(dataset: Any, indices: Sequence[Any]) -> Sequence[Any]:
-    """The samples under `indices`, at once where the dataset can."""
+    """The samples at `indices`, in one call if the dataset supports it."""
     if callable(getattr(dataset, "__getitems__", None)):
         return dataset.__getitems__(indices)
     return [dataset[i] for i in indices]
 
 
 class ConcatDataset(Dataset[T_co]):
-    """Datasets one behind the other.
+    """The concatenation of datasets.
 
     Attributes:
-        datasets: their list.
-        cumulative_sizes: where each of them ends.
+        datasets: a list of the datasets.
+        cumulative_sizes: the end index of each of them.
 
     Raises:
         AssertionError: there is none, or one of them is an `IterableDataset`.
@@ -153,7 +153,7 @@ class ConcatDataset(Dataset[T_co]):
 
     @staticmethod
     def cumsum(sequence: Iterable[Any]) -> list[int]:
-        """Where each member of a sequence of sequences ends in their concatenation."""
+        """The end index of each member of a sequence of sequences in their concatenation."""
         return list(itertools.accumulate(len(s) for s in sequence))
 
     def __len__(self) -> int:
@@ -170,7 +170,7 @@ class ConcatDataset(Dataset[T_co]):
 
     @property
     def cummulative_sizes(self) -> list[int]:
-        """An old misspelling of `cumulative_sizes`."""
+        """A former misspelling of `cumulative_sizes`."""
         warnings.warn(
             "`cummulative_sizes` attribute is renamed to `cumulative_sizes`",
             FutureWarning,
@@ -180,10 +180,10 @@ class ConcatDataset(Dataset[T_co]):
 
 
 class ChainDataset(IterableDataset[Any]):
-    """Streams one behind the other.
+    """The concatenation of iterable datasets.
 
     Args:
-        datasets: an iterable of `IterableDataset`; it is run through as the samples are asked for.
+        datasets: an iterable of `IterableDataset`; it is consumed lazily.
     """
 
     def __init__(self, datasets: Iterable[Dataset[Any]]) -> None:
@@ -205,11 +205,11 @@ class ChainDataset(IterableDataset[Any]):
 
 
 class Subset(Dataset[T_co]):
-    """The samples of a dataset under some of its keys.
+    """The samples of a dataset at some of its keys.
 
     Args:
-        dataset: the whole.
-        indices: the keys, in the order wanted.
+        dataset: the full dataset.
+        indices: the keys, in the desired order.
     """
 
     dataset: Dataset[T_co]
@@ -239,9 +239,9 @@ def random_split(
     """Split a dataset at random into parts of the given lengths.
 
     Args:
-        dataset: what to split.
-        lengths: numbers of samples, or fractions that sum to 1 (what rounding leaves over goes to
-            the first parts, one each).
+        dataset: the dataset to split.
+        lengths: numbers of samples, or fractions that sum to 1 (samples that remain after rounding
+            down go to the first parts, one each).
         generator: the source of the permutation; the default one if None.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The sampler of data-parallel training: each process sees its own share of the dataset."""
+"""The sampler of data-parallel training: each process samples its own part of the dataset."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xptorch.utils.data.sampler import Sampler
 
 
 def _process_group() -> Any:
-    """The module that knows this process's rank."""
+    """The module that provides this process's rank."""
     try:
         distributed = importlib.import_module("xptorch.distributed")
     except ModuleNotFoundError:
@@ -28,17 +28,17 @@ def _process_group() -> Any:
 
 
 class DistributedSampler(Sampler[Any]):
-    """Every `num_replicas`-th index from `rank` on, of an order that all processes agree on.
+    """Every `num_replicas`-th index from `rank` on, of an order that is the same in all processes.
 
     Call `set_epoch` before each epoch, or every epoch has the same order.
 
     Args:
-        dataset: the dataset that is shared out.
-        num_replicas: how many processes share it; from the process group if None.
-        rank: which of them this is; from the process group if None.
-        shuffle: permute the indices, from `seed` and the epoch.
-        seed: the same in all processes.
-        drop_last: leave samples out so that all shares are equal, rather than repeat some.
+        dataset: the dataset that is divided among the processes.
+        num_replicas: the number of processes; from the process group if None.
+        rank: the rank of this process; from the process group if None.
+        shuffle: permute the indices, depending on `seed` and the epoch.
+        seed: the seed, which must be the same in all processes.
+        drop_last: drop samples so that all parts have the same size, rather than repeat some.
 
     Raises:
         RuntimeError: `num_replicas` or `rank` is missing and there is no process group.
@@ -87,5 +87,5 @@ class DistributedSampler(Sampler[Any]):
         return self.num_samples
 
     def set_epoch(self, epoch: int) -> None:
-        """Make the next iteration shuffle in the way that belongs to `epoch`."""
+        """Set the epoch, on which the order of the next iteration depends."""
         self.epoch = epoch

@@ -1,4 +1,4 @@
-"""Fetching: a batch of keys into a batch of samples, in the main process or in a worker."""
+"""Fetching: from a batch of keys to a batch of samples, in the main process or in a worker."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Fetch = Callable[[Any], Any]
 def fetcher(
     dataset: Any, iterable: bool, batched: bool, collate_fn: Collate, drop_last: bool
 ) -> Fetch:
-    """The function from what the index sampler gives to what the loader gives.
+    """A function from what the index sampler yields to what the loader yields.
 
     Args:
         dataset: the dataset.
-        iterable: whether it is a stream, that keys only ask for more of.
-        batched: whether the function gets a list of keys, or one key.
-        collate_fn: makes the batch of the samples.
-        drop_last: for streams: a last batch that is too short is left out.
+        iterable: whether it is iterable; a key then only requests the next sample.
+        batched: whether the function is called with a list of keys, or one key.
+        collate_fn: makes a batch of the samples.
+        drop_last: for iterable datasets: drop a last batch that is too short.
     """
     if iterable:
         return _stream_fetcher(iter(dataset), batched, collate_fn, drop_last)
@@ -69,11 +69,11 @@ def _stream_fetcher(samples: Any, batched: bool, collate_fn: Collate, drop_last:
 
 
 def whole_batch(dataset: Any, keys: Sequence[Any]) -> list[Tensor] | None:
-    """What `default_collate` makes of a TensorDataset's samples, taken with one index a tensor.
+    """`default_collate` of a TensorDataset's samples, by indexing each tensor only once.
 
     Returns:
-        the batch, or None where it has to be made sample by sample (another kind of dataset, other
-        keys than ints in range, tensors that record).
+        the batch, or None if it has to be made sample by sample (another kind of dataset, keys
+        other than ints in range, tensors that require gradients).
     """
     if type(dataset) is Subset:
         try:

@@ -1,4 +1,4 @@
-"""Samplers: the order in which a DataLoader asks a dataset for its samples."""
+"""Samplers: the order in which a DataLoader requests a dataset's samples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CHUNK = 32  # RandomSampler draws this many indices at a time when it samples w
 
 
 def draw_seed(generator: Generator | None = None) -> int:
-    """A seed drawn from a generator (the default one if None), as all parts of the loader do it."""
+    """A seed drawn from a generator (the default one if None); used by all parts of the loader."""
     seed = creation.empty((), dtype=dtypes.int64, device="cpu").random_(generator=generator)
     return int(seed.item())
 
@@ -54,12 +54,12 @@ class RandomSampler(Sampler[int]):
         data_source: the dataset.
         replacement: draw each index independently of the others.
         num_samples: how many to draw; the length of the dataset if None. More than that without
-            replacement means several permutations one behind the other.
+            replacement means several consecutive permutations.
         generator: the source of randomness; if None each iteration is seeded from the default one.
 
     Raises:
-        TypeError: `replacement` is no bool.
-        ValueError: `num_samples` is no positive integer.
+        TypeError: `replacement` is not a bool.
+        ValueError: `num_samples` is not a positive integer.
     """
 
     data_source: Sized
@@ -88,7 +88,7 @@ class RandomSampler(Sampler[int]):
 
     @property
     def num_samples(self) -> int:
-        """How many indices one iteration gives."""
+        """The number of indices in one iteration."""
         return len(self.data_source) if self._num_samples is None else self._num_samples
 
     def __iter__(self) -> Iterator[int]:
@@ -109,8 +109,8 @@ class RandomSampler(Sampler[int]):
         whole, rest = divmod(self.num_samples, n)
         for _ in range(whole):
             yield from randperm(n, generator=generator, device="cpu").tolist()
-        # PyTorch draws one more even where nothing of it is used: the next numbers of the user's
-        # generator depend on it. Ours has no next ones.
+        # PyTorch draws one more permutation even if none of it is used: the next numbers of the
+        # user's generator depend on it. A generator created here is not used again.
         if rest or generator is self.generator:
             yield from randperm(n, generator=generator, device="cpu").tolist()[:rest]
 
@@ -151,7 +151,8 @@ class WeightedRandomSampler(Sampler[int]):
         generator: the source of randomness; the default one if None.
 
     Raises:
-        ValueError: `num_samples` is no positive integer, `replacement` no bool, `weights` not 1-D.
+        ValueError: `num_samples` is not a positive integer, `replacement` is not a bool, or
+            `weights` is not 1-D.
     """
 
     num_samples: int
@@ -197,11 +198,11 @@ class BatchSampler(Sampler[list[int]]):
 
     Args:
         sampler: any iterable of indices.
-        batch_size: how many to a list.
-        drop_last: leave out a last list that is shorter.
+        batch_size: the number of indices per list.
+        drop_last: drop a last list that is shorter.
 
     Raises:
-        ValueError: `batch_size` is no positive integer or `drop_last` no bool.
+        ValueError: `batch_size` is not a positive integer or `drop_last` not a bool.
 
     Example:
         >>> list(torch.utils.data.BatchSampler(range(5), batch_size=2, drop_last=False))

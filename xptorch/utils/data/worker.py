@@ -1,9 +1,9 @@
-"""Worker processes of a DataLoader, and the pool by which the main process talks to them.
+"""Worker processes of a DataLoader, and the pool by which the main process uses them.
 
-A worker has two pipes: tasks come in by one, answers go out by the other, in the tasks' order.
-Inside the worker a thread reads and a thread writes, so that neither process ever waits for the
-other to take something in. Tensors cross as NumPy arrays and arrive on the main process's default
-device.
+A worker has two pipes: it receives tasks from one and sends answers, in the tasks' order, to the
+other. In the worker one thread reads and another one writes, so that neither process ever blocks
+because the other does not read. Tensors are sent as NumPy arrays and are created on the main
+process's default device.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from xptorch.ops.shape import creation
 from xptorch.random import manual_seed
 from xptorch.utils.data.fetch import fetcher
 
-_PATIENCE = 5.0  # seconds that a worker has to finish what it is doing when the loader closes
+_PATIENCE = 5.0  # seconds that a worker has to finish its current task when the loader closes
 
-BATCH, ERROR, END = range(3)  # kinds of answers; END: the worker's stream has no more
+BATCH, ERROR, END = range(3)  # kinds of answers; END: the worker's iterable dataset is exhausted
 
 
 @dataclass(frozen=True)
 class WorkerInfo:
-    """What a worker process knows about itself; see `get_worker_info`."""
+    """Information about the current worker process; see `get_worker_info`."""
 
     id: int
     num_workers: int
@@ -51,13 +51,13 @@ _info: WorkerInfo | None = None
 
 
 def get_worker_info() -> WorkerInfo | None:
-    """In a DataLoader's worker its id, num_workers, seed and copy of the dataset; else None."""
+    """In a DataLoader's worker, its id, num_workers, seed and copy of the dataset; else None."""
     return _info
 
 
 @dataclass
 class Job:
-    """What a worker needs to know to start."""
+    """The settings with which the workers are started."""
 
     dataset: Any
     iterable: bool
@@ -67,7 +67,7 @@ class Job:
     base_seed: int
     num_workers: int
     init_fn: Callable[[int], None] | None
-    on_host: bool  # the main process computes on a GPU, which a worker must leave alone
+    on_host: bool  # the main process uses a GPU, which a worker must not use
 
     def fetcher(self) -> Callable[[Any], Any]:
         return fetcher(self.dataset, self.iterable, self.batched, self.collate_fn, self.drop_last)
@@ -78,7 +78,7 @@ class Job:
 
 @dataclass
 class WorkerError:
-    """An exception that goes from a worker to the main process."""
+    """An exception that is sent from a worker to the main process."""
 
     kind: type[BaseException]
     text: str
@@ -89,7 +89,7 @@ class WorkerError:
         return WorkerError(type(error), "".join(traceback.format_exception(error)), where)
 
     def reraise(self) -> None:
-        """Raise the exception in its own type, where that takes one message."""
+        """Raise the exception with its own type, if that can be made of a single message."""
         text = f"Caught {self.kind.__name__} {self.where}.\nOriginal {self.text}"
         if issubclass(self.kind, KeyError):
             raise self.kind(_Verbatim(text))
@@ -101,7 +101,7 @@ class WorkerError:
 
 
 class _Verbatim(str):
-    """KeyError shows its argument's repr: this one keeps its line breaks."""
+    """A string whose repr, which KeyError displays, has the original line breaks."""
 
     __slots__ = ()
 
@@ -109,7 +109,7 @@ class _Verbatim(str):
         return str(self)
 
 
-# ---- what crosses
+# ---- pickling of answers
 
 
 class _Packer(ForkingPickler):
@@ -119,7 +119,7 @@ class _Packer(ForkingPickler):
         on = obj._device
         host = on.backend.to_host(obj._data)
         if not host.flags.writeable:
-            host = host.copy()  # it would arrive as an array that nobody may write into
+            host = host.copy()  # else the received array would be read-only
         place = None if on is devices.resolve() else str(on)
         return _unpack, (host, place, obj.requires_grad)
 
@@ -144,13 +144,13 @@ def _dumps_error(epoch: int, error: WorkerError) -> Any:
 
 
 def _work(worker_id: int, job: Job, tasks: Connection, answers: Connection) -> None:
-    """A worker's life: answer (epoch, key) tasks until None comes or the main process is gone."""
+    """A worker's main loop: answer (epoch, key) tasks until None or the main process's exit."""
     global _info
     seed = job.base_seed + worker_id
     random.seed(seed)
     manual_seed(seed)
     words = np.random.SeedSequence([worker_id, job.base_seed]).generate_state(4)
-    np.random.seed(words)  # noqa: NPY002  # the global state that datasets may draw from
+    np.random.seed(words)  # noqa: NPY002  # the global generator, which datasets may use
     _info = WorkerInfo(worker_id, job.num_workers, seed, job.dataset)
     place = devices.device("cpu") if job.on_host else contextlib.nullcontext()
     inbox = _Inbox(tasks)
@@ -162,7 +162,7 @@ def _work(worker_id: int, job: Job, tasks: Connection, answers: Connection) -> N
 
 
 def _answers(worker_id: int, job: Job, inbox: _Inbox) -> Iterator[Any]:
-    """The pickled answer to each task, an error included."""
+    """The pickled answer to each task; an exception is an answer, too."""
     where = f"in DataLoader worker process {worker_id}"
     epoch, fetch, broken = -1, None, None
     try:
@@ -187,7 +187,7 @@ def _answers(worker_id: int, job: Job, inbox: _Inbox) -> Iterator[Any]:
 
 
 class _Inbox:
-    """The tasks of a worker, read from the pipe by a thread of its own."""
+    """The tasks of a worker, read from the pipe by a separate thread."""
 
     def __init__(self, tasks: Connection) -> None:
         self.queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -196,7 +196,7 @@ class _Inbox:
 
     def _read_all(self, tasks: Connection) -> None:
         try:
-            with contextlib.suppress(EOFError, OSError):  # then the main process is gone
+            with contextlib.suppress(EOFError, OSError):  # then the main process has exited
                 while (task := tasks.recv()) is not None:
                     self.queue.put(task)
         finally:
@@ -209,7 +209,7 @@ class _Inbox:
 
 
 def _send_all(outbox: queue.SimpleQueue[Any], answers: Connection) -> None:
-    with contextlib.suppress(OSError):  # then the main process is gone
+    with contextlib.suppress(OSError):  # then the main process has exited
         while True:
             answers.send_bytes(outbox.get())
 
@@ -219,7 +219,7 @@ def _send_all(outbox: queue.SimpleQueue[Any], answers: Connection) -> None:
 
 @dataclass(eq=False)
 class Worker:
-    """A worker process as the main process sees it."""
+    """The main process's handle of a worker process."""
 
     process: Any
     tasks: Connection
@@ -228,13 +228,13 @@ class Worker:
     dead: bool = False
 
     def handles(self) -> tuple[Any, ...]:
-        """What becomes ready when an answer comes, or the process dies."""
+        """The objects that become ready when an answer arrives or the process dies."""
         return self.answers, self.process.sentinel
 
     def read(self) -> None:
-        """Take in the answers that are there, and note whether more can come."""
+        """Receive the available answers, and record whether more can arrive."""
         try:
-            dead = not self.process.is_alive()  # before reading: what is read then is all
+            dead = not self.process.is_alive()  # checked first: what is then read is complete
             while self.answers.poll():
                 self.received.append(pickle.loads(self.answers.recv_bytes()))
             self.dead = dead
@@ -243,7 +243,7 @@ class Worker:
 
 
 class Pool:
-    """The workers of a loader; `close` ends them, and never hangs."""
+    """The workers of a loader; `close` terminates them, and never hangs."""
 
     def __init__(self, job: Job, context: Any) -> None:
         context = context or multiprocessing.get_context()
@@ -257,17 +257,17 @@ class Pool:
             raise
 
     def send(self, worker: Worker, task: Any) -> None:
-        """Give a worker something to do."""
+        """Send a task to a worker."""
         try:
             worker.tasks.send(task)
         except OSError:
             self._fail([worker])
 
     def receive(self, timeout: float | None) -> None:
-        """Wait until an answer has come and take it in, with all others that are there.
+        """Wait for an answer and receive it, with all others that are available.
 
         Raises:
-            RuntimeError: a worker died, or nothing came for `timeout` seconds.
+            RuntimeError: a worker died, or no answer arrived for `timeout` seconds.
         """
         lost = [w for w in self.workers if w.dead and not w.received]
         if lost:
@@ -287,8 +287,8 @@ class Pool:
         raise RuntimeError(f"DataLoader worker (pid(s) {pids}) exited unexpectedly: {codes}")
 
     def close(self) -> None:
-        """Ask all workers to end, and end those that do not within a few seconds."""
-        if os.getpid() != self.owner:  # a copy of us in a forked process
+        """Ask all workers to exit, and kill those that do not within a few seconds."""
+        if os.getpid() != self.owner:  # a copy of this pool in a forked process
             return
         workers, self.workers = self.workers, []
         for w in workers:
@@ -314,7 +314,7 @@ def _start(worker_id: int, job: Job, context: Any) -> Worker:
     args = (worker_id, job, task_reader, answer_writer)
     process = context.Process(target=_work, args=args, daemon=True)
     process.start()
-    # Only the worker may hold these ends: then a dead worker's pipes break at once.
+    # Only the worker may hold these ends: then the pipes of a dead worker break at once.
     task_reader.close()
     answer_writer.close()
     return Worker(process, task_writer, answer_reader)
