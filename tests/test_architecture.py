@@ -44,7 +44,7 @@ UPWARD = {
 # Import cycles at run time, and why.
 CIRCLES = {
     ("backends.mkldnn", "backends.numpy.onednn.library"): (
-        "the library heeds PyTorch's flag; the flag's file loads the library to say if it is there"
+        "the library reads PyTorch's flag; the flag's file loads the library to see if it works"
     ),
 }
 # the few that deal with data on the host
@@ -147,17 +147,17 @@ def test_backends_know_only_the_core(name: str) -> None:
 
 
 @pytest.mark.parametrize("path", BACKENDS, ids=lambda p: p.parent.name)
-def test_a_backend_overrides_the_seam_and_adds_nothing(path: Path) -> None:
+def test_a_backend_overrides_the_interface_and_adds_nothing(path: Path) -> None:
     backend = importlib.import_module(f"xptorch.backends.{path.parent.name}.backend").BACKEND
     assert backend.name == path.parent.name
     for name, value in vars(backend).items():
         if inspect.isfunction(value) and not name.startswith("_"):
             base = getattr(_backend.Backend, name, None)
-            assert base is not None, f"{name} is not part of the seam"
+            assert base is not None, f"{name} is not part of the backend interface"
             assert inspect.signature(value) == inspect.signature(base), name
 
 
-def test_the_seam_is_thin() -> None:
+def test_the_backend_interface_is_small() -> None:
     methods = [n for n, v in vars(_backend.Backend).items() if inspect.isfunction(v)]
     assert len([n for n in methods if not n.startswith("_")]) <= 40
 

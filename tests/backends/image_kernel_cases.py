@@ -159,7 +159,7 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
         yield (x,), {"how": how, "lowest": -np.inf}
 
 
-@cases("spread_max")
+@cases("max_pool_backward")
 def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
     for x, how in pools(rng, dtype):
         maxima, y = [], x.transpose(0, *range(2, x.ndim), 1)
@@ -193,7 +193,7 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
         yield (x,), {"how": how, "divide": divide}
 
 
-@cases("spread_avg")
+@cases("avg_pool_backward")
 def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
     for x, how, divide in means(rng, dtype):
         g = images(rng, dtype, *x.shape[:2], *how.counts)

@@ -34,7 +34,7 @@ PRIVATE_TO_ONEDNN = {
 }
 IN_PLACE = {"adam_update", "momentum_update"}  # the only ones that may modify their inputs
 # These need what oneDNN's forward saved, or inputs without NaN: test_onednn.py tests them.
-ELSEWHERE = {"gelu_vjp", "gelu_tanh_vjp", "silu_vjp", "max_pool", "spread_max", "lstm_vjp"}
+ELSEWHERE = {"gelu_vjp", "gelu_tanh_vjp", "silu_vjp", "max_pool", "max_pool_backward", "lstm_vjp"}
 
 Case = image_kernel_cases.Case
 CASES = dict(image_kernel_cases.CASES)
@@ -84,10 +84,10 @@ def activation_cases(forward: str, backward: str, saves: str = "aux") -> None:
 activation_cases("gelu_forward", "gelu_vjp")
 activation_cases("gelu_tanh_forward", "gelu_tanh_vjp")
 activation_cases("silu_forward", "silu_vjp", "y+aux")
-activation_cases("sigmoid_forward", "sigmoid_slope", "y")
+activation_cases("sigmoid_forward", "sigmoid_backward", "y")
 
 
-@cases("tanh_slope")
+@cases("tanh_backward")
 def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
     for x, g in layouts(rng, dtype):
         yield (g, np.tanh(x)), {}
@@ -99,7 +99,7 @@ def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
         yield (10 * x, np.clip(y, 0, 1)), {}
 
 
-@cases("bce_slope")
+@cases("bce_backward")
 def _(rng: np.random.Generator, dtype: Any) -> Iterator[Case]:
     for x, y in layouts(rng, dtype):
         for g in (y, np.asarray(0.7, dtype), y[..., :1]):
@@ -210,8 +210,8 @@ def softmax_cases(forward: str, backward: str) -> None:
                 yield (g, KERNEL_POINTS[forward](PLAIN, x, axis=axis), axis), {}
 
 
-softmax_cases("softmax_forward", "softmax_slope")
-softmax_cases("log_softmax_forward", "log_softmax_slope")
+softmax_cases("softmax_forward", "softmax_backward")
+softmax_cases("log_softmax_forward", "log_softmax_backward")
 
 
 def classified(rng: np.random.Generator, dtype: Any) -> Iterator[tuple[Any, ...]]:

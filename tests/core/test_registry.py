@@ -57,12 +57,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wheel, info = folder / "plain_backend-1.0-py3-none-any.whl", "plain_backend-1.0.dist-info"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("plain_backend.py", PACKAGE)
-        archive.writestr(
-            f"{info}/METADATA", "Metadata-Version: 2.1\nName: plain-backend\nVersion: 1.0\n"
-        )
-        archive.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
+        archive.writestr(f"{info}/METADATA", METADATA)
+        archive.writestr(f"{info}/WHEEL", WHEEL)
         archive.writestr(f"{info}/entry_points.txt", ENTRY_POINTS)
         archive.writestr(f"{info}/RECORD", "")
     target = folder / "site"

@@ -14,7 +14,7 @@ from xptorch._engine.op import OPS, op
 
 
 @pytest.mark.parametrize("source", [codegen.forward_source, codegen.backward_source])
-def test_every_op_can_be_written(source: object) -> None:
+def test_every_op_can_be_generated(source: object) -> None:
     assert len(OPS) > 200
     for name, call in OPS.items():
         if source is codegen.backward_source or not call.op.variadic:  # type: ignore[attr-defined]

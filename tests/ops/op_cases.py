@@ -555,11 +555,11 @@ WINDOW = [
         call=backward_of(lambda torch, b, x, w: torch.nn.functional.conv1d(x, w, b)),
     ),
     case("max_pool", distinct(2, 3, 7, 8), call="nn.functional.max_pool2d", **_POOL),
-    case("spread_max", distinct(2, 3, 7), call=backward_of(_max_pool)),
+    case("max_pool_backward", distinct(2, 3, 7), call=backward_of(_max_pool)),
     case("pick_max", distinct(2, 3, 7), call=backward_of(backward_of(_max_pool))),
     case("avg_pool", real(2, 3, 7, 8), call="nn.functional.avg_pool2d", **_POOL),
     case("avg_pool", real(2, 3, 7), call="nn.functional.avg_pool1d", note="1d", kernel_size=3),
-    case("spread_avg", real(2, 3, 7), call=backward_of(_avg_pool)),
+    case("avg_pool_backward", real(2, 3, 7), call=backward_of(_avg_pool)),
     case("resample", real(2, 3, 5), call=_linear),
 ]
 

@@ -80,7 +80,7 @@ def differentiate(
                 if within:
                     continue
             if hooks is not None:
-                g = hooks.arrived(node, g, create_graph)
+                g = hooks.run_tensor_hooks(node, g, create_graph)
             if useful is not None and not any(e in useful for e in edges if e is not None):
                 if captured:  # PyTorch returns a hooked gradient only at the end of a path
                     found[node] = g

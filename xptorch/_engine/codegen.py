@@ -85,7 +85,7 @@ def _several(ys: Sequence[Any], on: device) -> tuple[Any, ...]:
     return tuple([wrap(on.xp.asarray(y), on) for y in ys])
 
 
-def _give_places(outs: Sequence[Any], node: Node) -> None:
+def _set_output_edges(outs: Sequence[Any], node: Node) -> None:
     """Set the gradient edge of each of several outputs to its output slot of the node."""
     node.outputs = [(t._data.shape, t._data.dtype) for t in outs]
     for i, t in enumerate(outs):
@@ -127,7 +127,7 @@ _NAMES = {
     "_constant": [0],  # the version counter of Python numbers
     "_numbers": {bool, complex, float, int},
     "_several": _several,
-    "_give_places": _give_places,
+    "_set_output_edges": _set_output_edges,
     "_unbroadcast": _unbroadcast,
 }
 
@@ -267,12 +267,12 @@ def _record(op: Op) -> Iterator[str]:
         yield f"        if {' or '.join(unlike)}:"
         yield f'            _saved["shapes"] = ({", ".join(shapes)},)'
     if op.multiple:
-        yield "        _give_places(_out, _node)"
+        yield "        _set_output_edges(_out, _node)"
     else:
         yield "        _out._node = _node"
         yield "        _out._requires_grad = True"
-    yield "        if _setup.traced is not None:"
-    yield "            _setup.traced(_node)"
+    yield "        if _setup.on_new_node is not None:"
+    yield "            _setup.on_new_node(_node)"
 
 
 def _save(name: str, kind: str, source: str) -> Iterator[str]:

@@ -36,7 +36,8 @@ class _Setup:
     complex: bool = False  # whether gradients may be complex; if not, no dtype is checked
 
     def __init__(self) -> None:
-        self.traced: Callable[[Node], None] | None = None  # gets each new node under detect_anomaly
+        # called with each new node under detect_anomaly
+        self.on_new_node: Callable[[Node], None] | None = None
 
 
 setup = _Setup()
@@ -338,7 +339,7 @@ def apply_view_ops(x: Any, steps: Sequence[Callable[[Any], Any]]) -> Any:
 def set_gradient_edge(t: Any, node: Any, needs: bool) -> None:
     """Set the new gradient edge of a tensor that was changed in place."""
     if t._retains_grad and t._node is not None and node is not None:
-        t._node.hooks.handed_on(node)
+        t._node.hooks.move_retained(node)
     t._node, t._requires_grad = node, needs
 
 

@@ -107,11 +107,11 @@ class NodeHooks:
         self.retaining: Any = None  # a weak reference to the tensor whose `.grad` to fill
         self.metadata: dict[Any, Any] = {}
 
-    def handed_on(self, node: Node) -> None:
+    def move_retained(self, node: Node) -> None:
         """Move the retaining tensor, which was changed in place, to its new `node`."""
         of(node).retaining, self.retaining = self.retaining, None
 
-    def arrived(self, node: Node, g: Any, create_graph: bool) -> Any:
+    def run_tensor_hooks(self, node: Node, g: Any, create_graph: bool) -> Any:
         """The gradient after the tensor's hooks; it is also retained if requested."""
         if self.of_tensor:
             g = backward.run_hooks(self.of_tensor.values(), g, node.device, create_graph)

@@ -205,8 +205,8 @@ def _variadic_call(o: Op) -> Callable[..., Any]:
             node.edges = tuple([t._node or t if t._requires_grad else None for t in inputs])
             node.saved = {**static, "shapes": [x.shape for x in arrays]}
             node.versions, node.hooks, node.outputs = [], None, None
-            if setup.traced is not None:
-                setup.traced(node)
+            if setup.on_new_node is not None:
+                setup.on_new_node(node)
         return out
 
     return call

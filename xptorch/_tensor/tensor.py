@@ -17,7 +17,7 @@ from xptorch._core.formats import strided
 from xptorch._engine import graph, hooks
 from xptorch._tensor import interop
 from xptorch._tensor.size import Size
-from xptorch._tensor.transfer import by_type_name, destination, moved
+from xptorch._tensor.transfer import by_type_name, copy_to_device, destination
 from xptorch.ops._common import to_dtype, type_name
 from xptorch.ops._namespace import Namespace
 from xptorch.ops.shape import creation, views
@@ -457,7 +457,7 @@ class Tensor:
         if where is not None:
             on = resolve(where)
             if on is not t._device:
-                t = moved(t, on)
+                t = copy_to_device(t, on)
         if dt is not None and dt is not t.dtype:
             t = to_dtype(t, dt)
         t = t.clone() if copy and t is self else t

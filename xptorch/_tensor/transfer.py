@@ -47,11 +47,11 @@ class _Moved(graph.Node):
         self.origin = source.device
 
     def gradients(self, g: Any, create_graph: bool) -> Any:
-        back = moved(g if create_graph else graph.wrap(g, self.device), self.origin)
+        back = copy_to_device(g if create_graph else graph.wrap(g, self.device), self.origin)
         return (back,) if create_graph else (back._data,)
 
 
-def moved(t: Tensor, on: Device) -> Tensor:
+def copy_to_device(t: Tensor, on: Device) -> Tensor:
     """A copy of the tensor on a device."""
     on.raw_dtype(t.dtype)
     copy = graph.wrap(on.backend.from_host(t._host(), on.index), on)

@@ -19,7 +19,7 @@ def set_detect_anomaly_state(mode: bool, check_nan: bool) -> None:
     global _check_nan
     _check_nan = check_nan
     backward.anomaly = _checked if mode else None
-    graph.setup.traced = note if mode else None
+    graph.setup.on_new_node = note if mode else None
 
 
 def note(node: Node) -> None:

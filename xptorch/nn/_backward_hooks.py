@@ -18,7 +18,7 @@ Hook = Callable[..., Any]
 Gradients = tuple[Any, ...]
 
 
-class BackwardWatch:
+class BackwardHookRunner:
     """Passes the gradients of one call's inputs and outputs to a module's backward hooks.
 
     Inputs and outputs each go through a `_GradientHook`. In the backward pass that of the outputs
@@ -28,12 +28,12 @@ class BackwardWatch:
     def __init__(self, module: Module, hooks: list[Hook], pre_hooks: list[Hook]) -> None:
         self.module, self.hooks, self.pre_hooks = module, hooks, pre_hooks
         self.input_count = 0
-        self.sees_inputs = False
+        self.hooks_inputs = False
         self.grad_output: Gradients | None = None
 
     def inputs(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         self.input_count = len(args)
-        args, self.sees_inputs = _hooked(args, self.see_grad_input, fill=True)
+        args, self.hooks_inputs = _hooked(args, self.on_grad_input, fill=True)
         return args
 
     def outputs(self, result: Any) -> Any:
@@ -44,16 +44,16 @@ class BackwardWatch:
                 stacklevel=5,
             )
         if isinstance(result, tuple):
-            hooked, _ = _hooked(result, self.see_grad_output)
+            hooked, _ = _hooked(result, self.on_grad_output)
             # A named tuple keeps its type.
             return type(result)(*hooked) if hasattr(result, "_fields") else hooked
-        return _hooked((result,), self.see_grad_output)[0][0]
+        return _hooked((result,), self.on_grad_output)[0][0]
 
-    def see_grad_output(self, grads: Gradients) -> Gradients:
+    def on_grad_output(self, grads: Gradients) -> Gradients:
         for hook in self.pre_hooks:
             grads = _replaced(grads, hook(self.module, grads), "Backward pre hook", "grad_output")
         self.grad_output = grads
-        if not self.sees_inputs:
+        if not self.hooks_inputs:
             self._call_without_inputs()
         return grads
 
@@ -75,7 +75,7 @@ class BackwardWatch:
                 )
         self.grad_output = None
 
-    def see_grad_input(self, grads: Gradients) -> Gradients:
+    def on_grad_input(self, grads: Gradients) -> Gradients:
         if self.grad_output is None:
             return grads
         for hook in self.hooks:
@@ -125,7 +125,7 @@ def _hooked(values: tuple[Any, ...], see: Hook, fill: bool = False) -> tuple[tup
 
     hooked = list(values)
     for i, out in zip(
-        indices, _GradientHook.apply(exchange, *map(tensors.get, indices)), strict=True
+        indices, BackwardHookFunction.apply(exchange, *map(tensors.get, indices)), strict=True
     ):
         hooked[i] = out
     return tuple(hooked), True
@@ -138,7 +138,7 @@ def _or_zeros(g: Any, like: tuple[Any, Any, Any] | None) -> Any:
     return creation.zeros(shape, dtype=dtype, device=device)
 
 
-class _GradientHook(autograd.Function):
+class BackwardHookFunction(autograd.Function):
     """The identity on some tensors; in the backward pass their gradients go through `exchange`."""
 
     @staticmethod

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from xptorch.nn._backward_hooks import BackwardWatch
+from xptorch.nn._backward_hooks import BackwardHookRunner
 from xptorch.utils.hooks import RemovableHandle
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ def _call(
     hooks = [*_backward.values(), *module._backward_hooks.values()]
     pre_hooks = [*_backward_pre.values(), *module._backward_pre_hooks.values()]
     if hooks or pre_hooks:
-        watch = BackwardWatch(module, hooks, pre_hooks)
+        watch = BackwardHookRunner(module, hooks, pre_hooks)
         args = watch.inputs(args)
     progress.result = module.forward(*args, **kwargs)
     for i, hook, with_kwargs in _forward_hooks_of(module):

@@ -368,11 +368,11 @@ def returned(function: str, out: Any, **results: Tensor) -> Returned:
     """Named results as `Returned`, stored in the tensors of `out` if given."""
     if out is not None:
         pairs = zip(results.items(), out, strict=True)
-        results = {name: deliver(t, target, function, True) for (name, t), target in pairs}
+        results = {name: store_out(t, target, function, True) for (name, t), target in pairs}
     return Returned(function, **results)
 
 
-def deliver(result: Tensor, out: Tensor | None, function: str, exact: bool = False) -> Tensor:
+def store_out(result: Tensor, out: Tensor | None, function: str, exact: bool = False) -> Tensor:
     """The result, stored in `out` if given.
 
     Args:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from xptorch.ops._common import deliver, floating, need_tensor, promote, type_name
+from xptorch.ops._common import floating, need_tensor, promote, store_out, type_name
 from xptorch.ops._numerics import in_float32
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def unary(
         except AttributeError:
             need_tensor(input, label)
         result = compute(input if ready else floating(input))
-        return result if out is None else deliver(result, out, label)
+        return result if out is None else store_out(result, out, label)
 
     return named(function, label, doc)
 
@@ -95,6 +95,6 @@ def binary(
         if not ready:
             input, other = promote(input, other, least, tensors, label)
         result = core(input, other)
-        return result if out is None else deliver(result, out, label)
+        return result if out is None else store_out(result, out, label)
 
     return named(function, label, doc)

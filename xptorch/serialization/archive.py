@@ -133,7 +133,7 @@ def read_exactly(file: IO[bytes], count: int, label: str) -> bytearray:
 
 
 @contextlib.contextmanager
-def replaced(path: str) -> Iterator[IO[bytes]]:
+def atomic_write(path: str) -> Iterator[IO[bytes]]:
     """A file to write, which replaces `path` when all of it is written and synced to disk.
 
     If anything fails, `path` is left unchanged.

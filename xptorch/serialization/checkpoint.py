@@ -20,7 +20,13 @@ import numpy as np
 
 from xptorch._core import device as devices
 from xptorch._core.device import device
-from xptorch.serialization.archive import CheckpointError, Reader, Writer, read_exactly, replaced
+from xptorch.serialization.archive import (
+    CheckpointError,
+    Reader,
+    Writer,
+    atomic_write,
+    read_exactly,
+)
 from xptorch.serialization.pickler import Pickler, torch_names
 from xptorch.serialization.storage import STORAGE_CLASSES, Name, Storage, StorageLayout, itemsize
 from xptorch.serialization.unpickler import AllowedGlobal, RestrictedUnpickler, UnpicklingError
@@ -173,7 +179,7 @@ def save(
         path = os.fspath(f)  # type: ignore[arg-type]
         stem = os.path.splitext(os.path.basename(path))[0]
         prefix = stem if stem.isascii() and stem else "archive"
-        with replaced(path) as file:
+        with atomic_write(path) as file:
             _write(file, prefix, data, storages, _disable_byteorder_record)
         return
     file = f  # type: ignore[assignment]

@@ -125,7 +125,7 @@ def _sigmoid(s: Array, x: Array) -> None:
     np.divide(1, s, out=s)  # reciprocal takes twice as long
 
 
-def sigmoid_slope(g: Array, y: Array) -> Any:
+def sigmoid_backward(g: Array, y: Array) -> Any:
     if not is_eligible(y) or g.dtype != y.dtype:
         return NotImplemented
 
@@ -137,7 +137,7 @@ def sigmoid_slope(g: Array, y: Array) -> Any:
     return _elementwise(work, 3, 1, y, g)[0]
 
 
-def tanh_slope(g: Array, y: Array) -> Any:
+def tanh_backward(g: Array, y: Array) -> Any:
     if not is_eligible(y) or g.dtype != y.dtype:
         return NotImplemented
 
@@ -191,7 +191,7 @@ def bce_losses(a: Array, target: Array) -> Any:
     return _elementwise(work, 20, 1, a, target)[0]
 
 
-def bce_slope(g: Array, a: Array, target: Array) -> Any:
+def bce_backward(g: Array, a: Array, target: Array) -> Any:
     alike = all(x.shape == a.shape and x.dtype == a.dtype for x in (target, g if g.ndim else a))
     if not is_eligible(a) or not alike or g.dtype != a.dtype:
         return NotImplemented

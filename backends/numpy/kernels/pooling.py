@@ -78,7 +78,9 @@ def max_pool(x: Array, *, how: Geometry, lowest: float) -> Any:
     return maxima[-1].transpose(FIRST[x.ndim]), maxima[:-1]
 
 
-def spread_max(g: Array, x: Array, *, maxima: list[Array], how: Geometry, lowest: float) -> Any:
+def max_pool_backward(
+    g: Array, x: Array, *, maxima: list[Array], how: Geometry, lowest: float
+) -> Any:
     if _declined(x, how) or g.dtype != x.dtype:
         return NotImplemented
     n, c = x.shape[:2]

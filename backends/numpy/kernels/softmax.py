@@ -58,7 +58,7 @@ def softmax_forward(a: Array, *, axis: int) -> Any:
     return result
 
 
-def softmax_slope(g: Array, y: Array, axis: int) -> Any:
+def softmax_backward(g: Array, y: Array, axis: int) -> Any:
     if not _handles(axis, y, g):
         return NotImplemented
     result = np.empty(y.shape, y.dtype)
@@ -91,7 +91,7 @@ def log_softmax_forward(a: Array, *, axis: int) -> Any:
     return result
 
 
-def log_softmax_slope(g: Array, y: Array, axis: int) -> Any:
+def log_softmax_backward(g: Array, y: Array, axis: int) -> Any:
     if not _handles(axis, y, g):
         return NotImplemented
     result = np.empty(y.shape, y.dtype)

@@ -94,11 +94,11 @@ def sigmoid_forward(a: Array) -> Any:
     return _forward(_LOGISTIC, a)
 
 
-def sigmoid_slope(g: Array, y: Array) -> Any:
+def sigmoid_backward(g: Array, y: Array) -> Any:
     handled = dnn.handles(y.size >= _PAYS_FROM, y, g)
     return _backward(_LOGISTIC_OF_RESULT, g, y) if handled else NotImplemented
 
 
-def tanh_slope(g: Array, y: Array) -> Any:
+def tanh_backward(g: Array, y: Array) -> Any:
     handled = dnn.handles(y.size >= _PAYS_FROM, y, g)
     return _backward(_TANH_OF_RESULT, g, y) if handled else NotImplemented

@@ -79,7 +79,7 @@ def max_pool(x: Array, *, how: Geometry, lowest: float) -> Any:
     return _through(built[0], x, how.counts, places), _Maxima(x, how, lowest, places)
 
 
-def spread_max(g: Array, x: Array, *, maxima: Any, how: Geometry, lowest: float) -> Any:
+def max_pool_backward(g: Array, x: Array, *, maxima: Any, how: Geometry, lowest: float) -> Any:
     if not isinstance(maxima, _Maxima) or not dnn.handles(True, g):
         return NotImplemented
     built = _built(_MAX, how, *x.shape[:2], dnn.threads(x.size))
@@ -103,7 +103,7 @@ def avg_pool(x: Array, *, how: Geometry, divide: Any) -> Any:
     return _through(built[0], x, how.counts)
 
 
-def spread_avg(g: Array, *, how: Geometry, divide: Any) -> Any:
+def avg_pool_backward(g: Array, *, how: Geometry, divide: Any) -> Any:
     if (built := _mean(g, how, divide)) is None:
         return NotImplemented
     return _through(built[1], g, how.size)

@@ -52,11 +52,11 @@ def softmax_forward(a: Array, *, axis: int) -> Any:
     return _rows(_SOFTMAX, 0, axis, a) if dnn.finite(a, _PAYS_FROM) else NotImplemented
 
 
-def softmax_slope(g: Array, y: Array, axis: int) -> Any:
+def softmax_backward(g: Array, y: Array, axis: int) -> Any:
     return _rows(_SOFTMAX, 1, axis, y, g)
 
 
-def log_softmax_slope(g: Array, y: Array, axis: int) -> Any:
+def log_softmax_backward(g: Array, y: Array, axis: int) -> Any:
     return _rows(_LOG_SOFTMAX, 1, axis, y, g)
 
 

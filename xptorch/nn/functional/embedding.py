@@ -67,11 +67,11 @@ def _rows(
     if max_norm is not None and weight.ndim and weight._data.shape[0]:
         ops.check_rows(input, weight._data.shape[0])
         with no_grad():
-            shorten(weight, input, max_norm, norm_type)
-    return ops.look_up(weight, input, -1 if padding_idx is None else padding_idx, *more)
+            renorm_rows(weight, input, max_norm, norm_type)
+    return ops.lookup(weight, input, -1 if padding_idx is None else padding_idx, *more)
 
 
-def shorten(weight: Tensor, indices: Tensor, max_norm: float, p: float) -> None:
+def renorm_rows(weight: Tensor, indices: Tensor, max_norm: float, p: float) -> None:
     """Rescale the indexed rows whose norm exceeds `max_norm` to it, in place."""
     used = weight.new_zeros(weight.shape[0])
     flat = indices.reshape(-1).long()

@@ -16,7 +16,7 @@ from xptorch.nn.functional import (
     pool,
     vision,
 )
-from xptorch.nn.functional.embedding import shorten
+from xptorch.nn.functional.embedding import renorm_rows
 from xptorch.ops._common import need_tensor, shape_text, to_dtype, wrap_dim
 from xptorch.ops._factories import named
 from xptorch.ops.linalg import norms
@@ -300,5 +300,5 @@ def embedding_renorm_(input: Tensor, indices: Tensor, max_norm: float, norm_type
     """Rescale the indexed rows whose norm exceeds `max_norm` to it, in place."""
     if indices.ndim == 0:
         raise RuntimeError(f"indices of no axes for a table of {shape_text(input.shape)}")
-    shorten(input, indices, max_norm, norm_type)
+    renorm_rows(input, indices, max_norm, norm_type)
     return input

@@ -15,7 +15,7 @@ from xptorch.ops._common import need_tensor, refuse, shape_text, to_dtype, type_
 from xptorch.ops._factories import named
 from xptorch.ops._numerics import in_float32
 from xptorch.ops.elementwise import arithmetic
-from xptorch.ops.layers.pooling import avg_pool, max_places, max_pool
+from xptorch.ops.layers.pooling import avg_pool, max_indices, max_pool
 from xptorch.ops.layers.window import Axes, Geometry
 from xptorch.ops.shape import views
 
@@ -126,7 +126,7 @@ def maxima(x: Tensor, how: Geometry, with_indices: bool) -> Any:
     y = y if batched else views.squeeze(y, 0)
     if not with_indices:
         return y
-    places = local.mode.run(max_places, x._device.xp, x._data, how, lowest)
+    places = local.mode.run(max_indices, x._device.xp, x._data, how, lowest)
     indices = graph.wrap(places, x._device)
     return y, indices if batched else views.squeeze(indices, 0)
 

@@ -13,13 +13,13 @@ from xptorch._core.dtype import COMPLEX, FLOAT, INTEGER
 from xptorch._engine import graph
 from xptorch._engine.op import dispatchable, op, polymorphic
 from xptorch.ops._common import (
-    deliver,
     inplace,
     is_tensor,
     need_tensor,
     promote,
     refuse,
     result_type,
+    store_out,
     to_dtype,
     type_name,
 )
@@ -45,7 +45,7 @@ _LN2, _LN10 = math.log(2), math.log(10)
 
 
 @dispatchable
-def _tanh_slope(xp: Any, g: Any, y: Any) -> Any:
+def _tanh_backward(xp: Any, g: Any, y: Any) -> Any:
     return g * (1 - y * y)
 
 
@@ -55,7 +55,7 @@ def _sigmoid_forward(xp: Any, a: Any) -> Any:
 
 
 @dispatchable
-def _sigmoid_slope(xp: Any, g: Any, y: Any) -> Any:
+def _sigmoid_backward(xp: Any, g: Any, y: Any) -> Any:
     return g * (y * (1 - y))
 
 
@@ -95,7 +95,7 @@ _acos = op("acos", lambda xp, a: xp.acos(a), a=lambda xp, g, a: -g / xp.sqrt(1 -
 _atan = op("atan", lambda xp, a: xp.atan(a), a=lambda xp, g, a: g / (1 + a * a))
 _sinh = op("sinh", lambda xp, a: xp.sinh(a), a=lambda xp, g, a: g * xp.cosh(a))
 _cosh = op("cosh", lambda xp, a: xp.cosh(a), a=lambda xp, g, a: g * xp.sinh(a))
-_tanh = op("tanh", lambda xp, a: xp.tanh(a), a=_tanh_slope)
+_tanh = op("tanh", lambda xp, a: xp.tanh(a), a=_tanh_backward)
 _asinh = op("asinh", lambda xp, a: xp.asinh(a), a=lambda xp, g, a: g / xp.sqrt(a * a + 1))
 _acosh = op("acosh", lambda xp, a: xp.acosh(a), a=lambda xp, g, a: g / xp.sqrt(a * a - 1))
 _atanh = op("atanh", lambda xp, a: xp.atanh(a), a=lambda xp, g, a: g / (1 - a * a))
@@ -109,7 +109,7 @@ _erfc = op(
     lambda xp, a: xp.erfc(a),
     a=lambda xp, g, a: g * (-_TWO_OVER_SQRT_PI * xp.exp(-a * a)),
 )
-_sigmoid = op("sigmoid", _sigmoid_forward, a=_sigmoid_slope)
+_sigmoid = op("sigmoid", _sigmoid_forward, a=_sigmoid_backward)
 sigmoid_of = polymorphic(_sigmoid)  # for the VJPs of other ops
 where_or_zero = op(
     "where_or_zero",
@@ -151,7 +151,7 @@ def _rounding(core: Function, doc: str) -> Function:
         need_tensor(input, core.__name__)
         refuse(f"{core.__name__}_vml_cpu", input, _dtype.BOOL, COMPLEX)
         result = input.clone() if input.dtype.category == INTEGER else core(input)
-        return deliver(result, out, core.__name__)
+        return store_out(result, out, core.__name__)
 
     return named(function, core.__name__, doc)
 
@@ -168,7 +168,7 @@ def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Ten
     if input.dtype.category == INTEGER:
         if decimals:
             refuse("round_decimals_cpu", input, INTEGER)
-        return deliver(input.clone(), out, "round")
+        return store_out(input.clone(), out, "round")
     scale = 10.0 ** builtins.abs(decimals)
     if decimals > 0:
         result = _round(input * scale) / scale
@@ -176,7 +176,7 @@ def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Ten
         result = _round(input / scale) * scale
     else:
         result = _round(input)
-    return deliver(result, out, "round")
+    return store_out(result, out, "round")
 
 
 def positive(input: Tensor) -> Tensor:
@@ -194,7 +194,7 @@ def neg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
             "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to "
             "invert a mask, use the `~` or `logical_not()` operator instead."
         )
-    return deliver(_neg(input), out, "neg")
+    return store_out(_neg(input), out, "neg")
 
 
 negative = neg
@@ -205,7 +205,7 @@ def abs(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     need_tensor(input, "abs")
     refuse("abs_cpu", input, _dtype.BOOL)
     core = numbers.magnitude if input.dtype.is_complex else _abs
-    return deliver(core(input), out, "abs")
+    return store_out(core(input), out, "abs")
 
 
 absolute = abs
@@ -236,8 +236,8 @@ def sgn(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The sign of real numbers, z / |z| of complex ones."""
     need_tensor(input, "sgn")
     if input.dtype is _dtype.bool_:
-        return deliver(input.clone(), out, "sgn")
-    return deliver((numbers.sgn if input.dtype.is_complex else _sign)(input), out, "sgn")
+        return store_out(input.clone(), out, "sgn")
+    return store_out((numbers.sgn if input.dtype.is_complex else _sign)(input), out, "sgn")
 
 
 def square(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -245,13 +245,13 @@ def square(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     need_tensor(input, "square")
     if input.dtype is _dtype.bool_:
         input = to_dtype(input, _dtype.int64)
-    return deliver(_square(input), out, "square")
+    return store_out(_square(input), out, "square")
 
 
 def frac(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The fractional part, with the input's sign."""
     refuse("frac_cpu", input, _dtype.BOOL, INTEGER, COMPLEX)
-    return deliver(sub(input, trunc(input)), out, "frac")
+    return store_out(sub(input, trunc(input)), out, "frac")
 
 
 # ---- two inputs
@@ -399,7 +399,7 @@ def _of_bools(core: Function, truth: Function, doc: str) -> Function:
         if a.dtype.is_complex:
             raise RuntimeError(f"{core.__name__} not implemented for complex tensors.")
         result = truth(a, b) if a.dtype is _dtype.bool_ else core(a, b)
-        return result if out is None else deliver(result, out, core.__name__)
+        return result if out is None else store_out(result, out, core.__name__)
 
     return named(function, core.__name__, doc)
 
@@ -448,7 +448,7 @@ def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) ->
         other = _scaled(other, alpha, input)
     a, b = promote(input, other)
     result = _add(a, b)
-    return result if out is None else deliver(result, out, "add")
+    return result if out is None else store_out(result, out, "add")
 
 
 def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
@@ -459,7 +459,7 @@ def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) ->
     if is_tensor(a) and a._data.dtype == a._device.xp.bool:
         _no_bool_minus(input, other)
     result = _sub(a, b)
-    return result if out is None else deliver(result, out, "sub")
+    return result if out is None else store_out(result, out, "sub")
 
 
 subtract = sub
@@ -482,7 +482,7 @@ def div(
     if rounding_mode is None:
         a, b = promote(input, other, FLOAT)
         result = _div(a, b)
-        return result if out is None else deliver(result, out, "div")
+        return result if out is None else store_out(result, out, "div")
     if rounding_mode == "floor":
         return floor_divide(input, other, out=out)
     if rounding_mode != "trunc":
@@ -492,11 +492,11 @@ def div(
         )
     a, b = promote(input, other)
     if not _is_integral(a, b):
-        return deliver(_trunc(_div(a, b)), out, "div")
+        return store_out(_trunc(_div(a, b)), out, "div")
     _refuse_zero(b)
     whole = _floor_divide(a, b)
     short = (mul(whole, b) != a) & (whole < 0)
-    return deliver(add(whole, to_dtype(short, whole.dtype)), out, "div")
+    return store_out(add(whole, to_dtype(short, whole.dtype)), out, "div")
 
 
 divide = true_divide = div
@@ -514,7 +514,7 @@ def floor_divide(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor
     refuse("div_floor_cpu", a if is_tensor(a) else b, _dtype.BOOL, COMPLEX)
     if _is_integral(a, b):
         _refuse_zero(b)
-    return deliver(_floor_divide(a, b), out, "floor_divide")
+    return store_out(_floor_divide(a, b), out, "floor_divide")
 
 
 def remainder(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
@@ -523,7 +523,7 @@ def remainder(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
     refuse("remainder_cpu", a if is_tensor(a) else b, _dtype.BOOL)
     if _is_integral(a, b):
         _refuse_zero(b)
-    return deliver(_remainder(a, b), out, "remainder")
+    return store_out(_remainder(a, b), out, "remainder")
 
 
 def fmod(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
@@ -532,7 +532,7 @@ def fmod(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
     refuse("fmod_cpu", a, _dtype.BOOL, COMPLEX)
     if _is_integral(a, b):
         _refuse_zero(b)
-    return deliver(_fmod(a, b), out, "fmod")
+    return store_out(_fmod(a, b), out, "fmod")
 
 
 def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
@@ -540,16 +540,16 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
     a, b = promote(input, exponent)
     if not is_tensor(a):
         integral = b.dtype.category == INTEGER
-        return deliver(_integer_pow(b.new_tensor(a), b) if integral else _pow(a, b), out, "pow")
+        return store_out(_integer_pow(b.new_tensor(a), b) if integral else _pow(a, b), out, "pow")
     if is_tensor(b):
-        return deliver((_integer_pow if a.dtype.category == INTEGER else _pow)(a, b), out, "pow")
+        return store_out((_integer_pow if a.dtype.category == INTEGER else _pow)(a, b), out, "pow")
     if a.dtype.category == INTEGER and b < 0:
         raise RuntimeError("Integers to negative integer powers are not allowed.")
     if b == 2:
-        return deliver(square(a), out, "pow")
+        return store_out(square(a), out, "pow")
     if b == 0.5 and a.dtype.is_floating_point:
-        return deliver(_sqrt(a), out, "pow")
-    return deliver(_pow(a, b), out, "pow")
+        return store_out(_sqrt(a), out, "pow")
+    return store_out(_pow(a, b), out, "pow")
 
 
 def _integer_pow(a: Tensor, b: Tensor) -> Tensor:
@@ -569,7 +569,7 @@ def float_power(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tens
     wide = _dtype.complex128 if result_type(input, exponent).is_complex else _dtype.float64
     number = complex if wide.is_complex else float
     a, b = (to_dtype(x, wide) if is_tensor(x) else number(x) for x in (input, exponent))
-    return deliver(pow(a, b), out, "float_power")
+    return store_out(pow(a, b), out, "float_power")
 
 
 def float_power_(self: Tensor, exponent: Any) -> Tensor:

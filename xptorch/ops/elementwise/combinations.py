@@ -9,13 +9,13 @@ from xptorch._core import dtype as dtypes
 from xptorch._core.dtype import FLOAT
 from xptorch._engine.op import op
 from xptorch.ops._common import (
-    deliver,
     floating,
     is_tensor,
     need_tensor,
     promote,
     refuse,
     returned,
+    store_out,
     to_dtype,
 )
 from xptorch.ops._factories import binary
@@ -83,7 +83,7 @@ def nextafter(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Ten
     """The next representable number after each element towards `other`."""
     a, b = promote(input, other, 0, 2, "nextafter")
     refuse("nextafter_cpu", a, dtypes.BOOL, dtypes.INTEGER, dtypes.COMPLEX)
-    return deliver(_nextafter(a, b), out, "nextafter")
+    return store_out(_nextafter(a, b), out, "nextafter")
 
 
 def heaviside(input: Tensor, values: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -96,14 +96,14 @@ def heaviside(input: Tensor, values: Tensor, *, out: Tensor | None = None) -> Te
     if input.dtype is not values.dtype:
         raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
     step = to_dtype(input > 0, input.dtype)
-    return deliver(comparison.where(input == 0, values, step), out, "heaviside")
+    return store_out(comparison.where(input == 0, values, step), out, "heaviside")
 
 
 def ldexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """input · 2^other."""
     need_tensor(input, "ldexp")
     need_tensor(other, "ldexp", "other", 2)
-    return deliver(input * arithmetic.pow(2.0, other), out, "ldexp")
+    return store_out(input * arithmetic.pow(2.0, other), out, "ldexp")
 
 
 def _integers(name: str, input: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
@@ -114,7 +114,7 @@ def _integers(name: str, input: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
 
 def gcd(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The greatest common divisors."""
-    return deliver(_gcd(*_integers("gcd", input, other)), out, "gcd")
+    return store_out(_gcd(*_integers("gcd", input, other)), out, "gcd")
 
 
 def lcm(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -122,7 +122,7 @@ def lcm(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     a, b = _integers("lcm", input, other)
     divisor = _gcd(a, b)
     divisor = comparison.where(divisor == 0, 1, divisor)
-    return deliver(arithmetic.abs(a // divisor * b), out, "lcm")
+    return store_out(arithmetic.abs(a // divisor * b), out, "lcm")
 
 
 def frexp(input: Tensor, *, out: Any = None) -> Any:
@@ -149,12 +149,12 @@ def _scaled(x: Tensor, power: Tensor) -> Tensor:
 
 def deg2rad(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Degrees as radians."""
-    return deliver(arithmetic.mul(floating(input), math.pi / 180), out, "deg2rad")
+    return store_out(arithmetic.mul(floating(input), math.pi / 180), out, "deg2rad")
 
 
 def rad2deg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Radians as degrees."""
-    return deliver(arithmetic.mul(floating(input), 180 / math.pi), out, "rad2deg")
+    return store_out(arithmetic.mul(floating(input), 180 / math.pi), out, "rad2deg")
 
 
 def addcmul(
@@ -165,7 +165,7 @@ def addcmul(
     def compute(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
         return arithmetic.add(x, a * b, alpha=value)
 
-    return deliver(in_float32(compute, input, tensor1, tensor2), out, "addcmul")
+    return store_out(in_float32(compute, input, tensor1, tensor2), out, "addcmul")
 
 
 def addcdiv(
@@ -181,7 +181,7 @@ def addcdiv(
     def compute(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
         return arithmetic.add(x, a / b, alpha=value)
 
-    return deliver(in_float32(compute, input, tensor1, tensor2), out, "addcdiv")
+    return store_out(in_float32(compute, input, tensor1, tensor2), out, "addcdiv")
 
 
 def lerp(input: Tensor, end: Tensor, weight: Any, *, out: Tensor | None = None) -> Tensor:
@@ -196,7 +196,7 @@ def lerp(input: Tensor, end: Tensor, weight: Any, *, out: Tensor | None = None) 
             )
     kernel = "lerp_kernel_tensor" if is_tensor(weight) else "lerp_kernel_scalar"
     refuse(kernel, input, dtypes.BOOL, dtypes.INTEGER)
-    return deliver(in_float32(_lerp, input, end, weight), out, "lerp")
+    return store_out(in_float32(_lerp, input, end, weight), out, "lerp")
 
 
 def _lerp(a: Tensor, b: Tensor, weight: Any) -> Tensor:

@@ -13,12 +13,12 @@ from xptorch._core.dtype import FLOAT
 from xptorch._engine.op import op
 from xptorch.ops._common import (
     check_cast,
-    deliver,
     fitting,
     is_tensor,
     need_tensor,
     promote,
     refuse,
+    store_out,
     to_dtype,
     type_name,
 )
@@ -91,7 +91,7 @@ def _comparison(core: Function, name: str, doc: str, ordered: bool = True) -> Fu
         if ordered and a.dtype.is_complex:
             refuse(f"compare_{name}", a, dtypes.COMPLEX)
         result = core(a, b)
-        return result if out is None else deliver(result, out, name)
+        return result if out is None else store_out(result, out, name)
 
     return named(function, name, doc)
 
@@ -109,7 +109,7 @@ def _logical(core: Function, name: str, doc: str) -> Function:
         need_tensor(input, name)
         need_tensor(other, name, "other", 2)
         a, b = (x if x.dtype is dtypes.bool_ else x != 0 for x in (input, other))
-        return deliver(core(a, b), out, name)
+        return store_out(core(a, b), out, name)
 
     return named(function, name, doc)
 
@@ -123,14 +123,14 @@ def logical_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """True where the input is 0 or False."""
     need_tensor(input, "logical_not")
     result = _logical_not(input) if input.dtype is dtypes.bool_ else input == 0
-    return deliver(result, out, "logical_not")
+    return store_out(result, out, "logical_not")
 
 
 def _bitwise(core: Function, name: str, doc: str) -> Function:
     def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
         a, b = promote(input, other)
         refuse(f"{name}_cpu", a if is_tensor(a) else b, FLOAT, dtypes.COMPLEX)
-        return deliver(core(a, b), out, name)
+        return store_out(core(a, b), out, name)
 
     return named(function, name, doc)
 
@@ -146,7 +146,7 @@ def bitwise_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Every bit inverted; logical not for bools."""
     need_tensor(input, "bitwise_not")
     refuse("bitwise_not_cpu", input, FLOAT, dtypes.COMPLEX)
-    return deliver(_bitwise_not(input), out, "bitwise_not")
+    return store_out(_bitwise_not(input), out, "bitwise_not")
 
 
 def _check_float(core: Function, name: str, doc: str, exact: bool = False) -> Function:
@@ -173,20 +173,20 @@ def _need_real(input: Tensor, name: str) -> None:
 def isposinf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Whether each element is +∞."""
     _need_real(input, "isposinf")
-    return deliver(eq(input, math.inf), out, "isposinf")
+    return store_out(eq(input, math.inf), out, "isposinf")
 
 
 def isneginf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Whether each element is −∞."""
     _need_real(input, "isneginf")
-    return deliver(eq(input, -math.inf), out, "isneginf")
+    return store_out(eq(input, -math.inf), out, "isneginf")
 
 
 def signbit(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Whether each element has its sign bit set (−0.0 too)."""
     need_tensor(input, "signbit")
     result = _signbit(input) if input.dtype.category == FLOAT else input < 0
-    return deliver(result, out, "signbit")
+    return store_out(result, out, "signbit")
 
 
 def isclose(
@@ -245,7 +245,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Any =
         input = condition.new_tensor(input, dtype=dt)
     a, b = promote(input, other)
     result = _where(condition, a, b)
-    return result if out is None else deliver(result, out, "where")
+    return result if out is None else store_out(result, out, "where")
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
@@ -275,13 +275,13 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     if not is_tensor(min) and not is_tensor(max):
-        return deliver(_clamp_numbers(input, min, max), out, "clamp")
+        return store_out(_clamp_numbers(input, min, max), out, "clamp")
     refuse("clamp_cpu", input, dtypes.COMPLEX)
     result = input
     for bound, larger in ((min, True), (max, False)):
         if bound is not None:
             result = _clamp_tensor(result, bound, larger)
-    return deliver(result, out, "clamp")
+    return store_out(result, out, "clamp")
 
 
 clip = clamp
@@ -336,24 +336,24 @@ def nan_to_num(
 ) -> Tensor:
     """NaN and infinities replaced, by default with 0 and the dtype's limits."""
     if not input.dtype.is_floating_point:
-        return deliver(input.clone(), out, "nan_to_num")
+        return store_out(input.clone(), out, "nan_to_num")
     limits = dtypes.finfo(input.dtype)
     result = where(isnan(input), 0.0 if nan is None else nan, input)
     result = where(isposinf(input), limits.max if posinf is None else posinf, result)
     result = where(isneginf(input), limits.min if neginf is None else neginf, result)
-    return deliver(result, out, "nan_to_num")
+    return store_out(result, out, "nan_to_num")
 
 
 def fmax(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The larger of two; if one is NaN, the other."""
     a, b = promote(input, other, 0, 2, "fmax")
-    return deliver(_where(logical_or(a >= b, isnan(b)), a, b), out, "fmax")
+    return store_out(_where(logical_or(a >= b, isnan(b)), a, b), out, "fmax")
 
 
 def fmin(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The smaller of two; if one is NaN, the other."""
     a, b = promote(input, other, 0, 2, "fmin")
-    return deliver(_where(logical_or(a <= b, isnan(b)), a, b), out, "fmin")
+    return store_out(_where(logical_or(a <= b, isnan(b)), a, b), out, "fmin")
 
 
 _copysign = op(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from xptorch._core import dtype as dtypes
 from xptorch._engine import graph
 from xptorch._engine.op import op, polymorphic
-from xptorch.ops._common import deliver, floating, need_tensor, type_name
+from xptorch.ops._common import floating, need_tensor, store_out, type_name
 from xptorch.ops.elementwise import comparison
 from xptorch.ops.shape import creation
 from xptorch.ops.shape.views import broadcast_tensors
@@ -164,7 +164,7 @@ def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
             "second argument"
         )
     re, im = broadcast_tensors(real, imag)
-    return deliver(_complex(re, im, dtype=_complex_dtype(real)), out, "complex", exact=True)
+    return store_out(_complex(re, im, dtype=_complex_dtype(real)), out, "complex", exact=True)
 
 
 def polar(abs: Tensor, angle: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -187,7 +187,7 @@ def conj(input: Tensor) -> Tensor:
 
 def conj_physical(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The same as `conj`, which is never lazy here."""
-    return deliver(conj(input), out, "conj_physical")
+    return store_out(conj(input), out, "conj_physical")
 
 
 def resolve_conj(input: Tensor) -> Tensor:
@@ -246,7 +246,7 @@ def angle(input: Tensor, *, out: Tensor | None = None) -> Tensor:
         x = floating(input)
         angles = comparison.where(x < 0, math.pi, x * 0)
         result = comparison.where(comparison.isinf(x.detach()) & (x > 0), 0.0, angles)
-    return deliver(result, out, "angle")
+    return store_out(result, out, "angle")
 
 
 def isreal(input: Tensor) -> Tensor:

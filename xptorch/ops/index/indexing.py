@@ -17,12 +17,12 @@ from xptorch._engine import op as _engine
 from xptorch._engine.op import op
 from xptorch.ops._common import (
     common_dtype,
-    deliver,
     extremes,
     fitting,
     is_tensor,
     need_tensor,
     shape_text,
+    store_out,
     to_dtype,
     type_name,
     write,
@@ -375,7 +375,7 @@ def index_put(
 def take(input: Tensor, index: Tensor, *, out: Any = None) -> Tensor:
     """Elements by their position in the flattened tensor."""
     flat, where = _flat_positions(input, index, "take")
-    return deliver(_take(flat, where, axis=0).reshape(index._data.shape), out, "take")
+    return store_out(_take(flat, where, axis=0).reshape(index._data.shape), out, "take")
 
 
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
@@ -437,7 +437,7 @@ def masked_select(input: Tensor, mask: Tensor, *, out: Any = None) -> Tensor:
     """The elements where the mask is True, as a vector."""
     need_tensor(mask, "masked_select", "mask", 2)
     t, mask = _masked(input, mask, "masked_select: expected BoolTensor for mask")
-    return deliver(t.reshape(-1)[mask.reshape(-1)], out, "masked_select")
+    return store_out(t.reshape(-1)[mask.reshape(-1)], out, "masked_select")
 
 
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
@@ -486,8 +486,8 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Any = None) -> Any:
     if as_tuple:
         return columns
     if not input.ndim:
-        return deliver(columns[0].reshape(-1, 1)[:, :0], out, "nonzero")
-    return deliver(stack(columns, 1), out, "nonzero")
+        return store_out(columns[0].reshape(-1, 1)[:, :0], out, "nonzero")
+    return store_out(stack(columns, 1), out, "nonzero")
 
 
 def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:

@@ -11,12 +11,12 @@ from xptorch._engine.op import op
 from xptorch.ops._common import (
     at_axis,
     broadcast,
-    deliver,
     fitting,
     is_tensor,
     need_tensor,
     numpy_names,
     shape_text,
+    store_out,
     to_dtype,
     type_name,
     wrap_dim,
@@ -171,14 +171,14 @@ def gather(
         raise NotImplementedError("gather: sparse gradients")
     wrap_dim(dim, input.ndim)
     if not index.numel():
-        return deliver(input.reshape(-1)[:0].reshape(index._data.shape), out, "gather", True)
+        return store_out(input.reshape(-1)[:0].reshape(index._data.shape), out, "gather", True)
     axis, index = _check_index(input, dim, index, "gather")
     if not input.ndim or not index.ndim:
         shape, flat = index._data.shape, input.reshape(-1)
         result = _gather(flat, index.reshape(-1), axis=0).reshape(shape)
     else:
         result = _gather(_crop(input, index, axis), index, axis=axis)
-    return deliver(result, out, "gather", True)
+    return store_out(result, out, "gather", True)
 
 
 def _check_index(input: Tensor, dim: int, index: Tensor, name: str) -> tuple[int, Tensor]:
@@ -225,7 +225,7 @@ def take_along_dim(
     common = broadcast((*x[:axis], 1, *x[axis + 1 :]), (*i[:axis], 1, *i[axis + 1 :]))
     input = input.expand((*common[:axis], x[axis], *common[axis + 1 :]))
     indices = indices.expand((*common[:axis], i[axis], *common[axis + 1 :]))
-    return deliver(gather(input, axis, indices % x[axis]), out, "take_along_dim", True)
+    return store_out(gather(input, axis, indices % x[axis]), out, "take_along_dim", True)
 
 
 # ---- scatter
@@ -288,18 +288,18 @@ def scatter(
         raise RuntimeError("reduce argument must be either add or multiply.")
     if reduce is not None:
         how = "sum" if reduce == "add" else "prod"
-        return deliver(_reduced(input, dim, index, src, how, True), out, "scatter", True)
+        return store_out(_reduced(input, dim, index, src, how, True), out, "scatter", True)
 
     def store(a: Tensor, index: Tensor, values: Tensor, axis: int) -> Tensor:
         return _put_along(a, index, values, axis=axis)
 
-    return deliver(_scattering("scatter", input, dim, index, src, store), out, "scatter", True)
+    return store_out(_scattering("scatter", input, dim, index, src, store), out, "scatter", True)
 
 
 @numpy_names
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Any = None) -> Tensor:
     """`scatter` that adds to the existing values; repeated indices accumulate."""
-    return deliver(_reduced(input, dim, index, src, "sum", True), out, "scatter_add", True)
+    return store_out(_reduced(input, dim, index, src, "sum", True), out, "scatter_add", True)
 
 
 @numpy_names
@@ -323,7 +323,7 @@ def scatter_reduce(
             f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}"
         )
     result = _reduced(input, dim, index, src, reduce, include_self)
-    return deliver(result, out, "scatter_reduce", True)
+    return store_out(result, out, "scatter_reduce", True)
 
 
 def _reduced(
@@ -392,7 +392,7 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: Any = None) -> 
     axis, index = _slices(input, dim, index, "index_select")
     vector = input if input.ndim else input.reshape(1)
     result = _take(vector, index, axis=axis)
-    return deliver(result if input.ndim else result.reshape(()), out, "index_select", True)
+    return store_out(result if input.ndim else result.reshape(()), out, "index_select", True)
 
 
 def _check_source(input: Tensor, axis: int, index: Tensor, source: Tensor, name: str) -> None:
@@ -425,7 +425,7 @@ def index_add(
     _check_source(input, axis, index, source, "index_add")
     if alpha != 1:
         source = to_dtype(source * alpha, input.dtype)
-    return deliver(_stored(input, axis, index, source, True), out, "index_add", True)
+    return store_out(_stored(input, axis, index, source, True), out, "index_add", True)
 
 
 def _stored(input: Tensor, axis: int, index: Tensor, source: Tensor, accumulate: bool) -> Tensor:
@@ -465,7 +465,7 @@ def index_copy(
             f"index_copy_(): Number of indices ({index.numel()}) should be equal to "
             f"source.size(dim) ({source._data.shape[axis] if source.ndim else 1})"
         )
-    return deliver(_stored(input, axis, index, source, False), out, "index_copy", True)
+    return store_out(_stored(input, axis, index, source, False), out, "index_copy", True)
 
 
 @numpy_names
@@ -513,4 +513,4 @@ def index_reduce(
     shape = (-1,) + (1,) * (source.ndim - 1 - axis)
     places = index.reshape(shape if source.ndim else ()).expand(source._data.shape)
     result = _reduced(input, dim, places, source, reduce, include_self)
-    return deliver(result, out, "index_reduce", True)
+    return store_out(result, out, "index_reduce", True)

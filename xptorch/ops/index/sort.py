@@ -10,12 +10,12 @@ from xptorch._core.dtype import COMPLEX, FLOAT
 from xptorch._engine import graph
 from xptorch._engine.op import op
 from xptorch.ops._common import (
-    deliver,
     is_tensor,
     need_tensor,
     numpy_names,
     refuse,
     returned,
+    store_out,
     to_dtype,
     wrap_dim,
 )
@@ -68,7 +68,7 @@ def sort(
 
 def msort(input: Tensor, *, out: Any = None) -> Tensor:
     """The values sorted along the first axis."""
-    return deliver(sort(input, 0)[0], out, "msort", True)
+    return store_out(sort(input, 0)[0], out, "msort", True)
 
 
 @numpy_names
@@ -200,7 +200,7 @@ def searchsorted(
         flat = xp.reshape(values._data, (-1,))
         raw = xp.searchsorted(sorted_sequence._data, flat, side="right" if after else "left")
         found = graph.wrap(xp.reshape(raw, values._data.shape), on)
-        return deliver(to_dtype(found, target), out, "searchsorted", True)
+        return store_out(to_dtype(found, target), out, "searchsorted", True)
     if sorted_sequence._data.shape[:-1] != values._data.shape[:-1]:
         raise RuntimeError(
             "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 "
@@ -208,7 +208,7 @@ def searchsorted(
         )
     bounds, points = sorted_sequence.unsqueeze(-2), values.unsqueeze(-1)
     passed = (bounds <= points) if after else (bounds < points)
-    return deliver(to_dtype(passed.sum(-1), target), out, "searchsorted", True)
+    return store_out(to_dtype(passed.sum(-1), target), out, "searchsorted", True)
 
 
 def bucketize(

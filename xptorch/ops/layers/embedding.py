@@ -61,10 +61,10 @@ def embedding(
     sparse: bool = False,
 ) -> Tensor:
     """Rows of `weight` by index; the row `padding_idx`, if not negative, gets no gradient."""
-    return look_up(weight, indices, padding_idx, scale_grad_by_freq, sparse)
+    return lookup(weight, indices, padding_idx, scale_grad_by_freq, sparse)
 
 
-def look_up(
+def lookup(
     weight: Tensor,
     indices: Tensor,
     padding_idx: int,

@@ -238,7 +238,7 @@ def _bce_losses(xp: Any, a: Any, target: Any) -> Any:
 
 
 @dispatchable
-def _bce_slope(xp: Any, g: Any, a: Any, target: Any) -> Any:
+def _bce_backward(xp: Any, g: Any, a: Any, target: Any) -> Any:
     return (sigmoid_of(xp, a) - target) * g
 
 
@@ -270,7 +270,7 @@ def _bce_logits_vjp(
     if weight is not None:
         g = g * weight
     if pos_weight is None:
-        to_a = _bce_slope(xp, g, a, target) if needs[0] else None
+        to_a = _bce_backward(xp, g, a, target) if needs[0] else None
         to_target = -a * g if needs[1] else None
         return to_a, to_target, None, None
     scale = 1 + (pos_weight - 1) * target

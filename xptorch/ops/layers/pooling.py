@@ -2,8 +2,9 @@
 
 The maximum of a window is the maximum of its rows' maxima, and its sum the sum of their sums, so
 k1 + k2 steps do the work of k1 · k2. A maximum's gradient goes to the first element that equals
-it; that index depends on x alone, so `spread_max`, which scatters a gradient to the indices, is
-linear; it and `pick_max` are each other's derivatives, as are `avg_pool` and `spread_avg`.
+it; that index depends on x alone, so `max_pool_backward`, which scatters a gradient to the indices,
+is linear; it and `pick_max` are each other's derivatives, as are `avg_pool` and
+`avg_pool_backward`.
 """
 
 from __future__ import annotations
@@ -100,7 +101,9 @@ def _scatter_taps(xp: Any, parts: list[Any], how: Geometry, axis: int) -> Any:
 
 
 @dispatchable
-def _spread_max(xp: Any, g: Any, x: Any, *, maxima: Any, how: Geometry, lowest: float) -> Any:
+def _max_pool_backward(
+    xp: Any, g: Any, x: Any, *, maxima: Any, how: Geometry, lowest: float
+) -> Any:
     """g (n, c, counts…) scattered to the indices of the maxima of x (n, c, s…)."""
     g = xp.permute_dims(g, LAST[g.ndim])
     for axis, masks in enumerate(_argmax_masks(xp, x, maxima, how, lowest)):
@@ -126,9 +129,9 @@ max_pool = op(
     aux=True,
     x=lambda xp, g, x, aux, how, lowest: spread_max_(xp, g, x, maxima=aux, how=how, lowest=lowest),
 )
-spread_max = op(
-    "spread_max",
-    _spread_max,
+max_pool_backward = op(
+    "max_pool_backward",
+    _max_pool_backward,
     g=lambda xp, u, x, maxima, how, lowest: pick_max_(
         xp, u, x, maxima=maxima, how=how, lowest=lowest
     ),
@@ -140,11 +143,11 @@ pick_max = op(
         xp, g, x, maxima=maxima, how=how, lowest=lowest
     ),
 )
-spread_max_: Op = polymorphic(spread_max)
+spread_max_: Op = polymorphic(max_pool_backward)
 pick_max_: Op = polymorphic(pick_max)
 
 
-def max_places(xp: Any, x: Any, how: Geometry, lowest: float) -> Any:
+def max_indices(xp: Any, x: Any, how: Geometry, lowest: float) -> Any:
     """Over arrays: each window's argmax, an index into the flattened axes s… of x (n, c, s…).
 
     Of equal maxima the first, but of NaNs the last, as in PyTorch.
@@ -221,7 +224,7 @@ def _avg_pool(xp: Any, x: Any, *, how: Geometry, divide: Any) -> Any:
 
 
 @dispatchable
-def _spread_avg(xp: Any, g: Any, *, how: Geometry, divide: Any) -> Any:
+def _avg_pool_backward(xp: Any, g: Any, *, how: Geometry, divide: Any) -> Any:
     return _spread_sum(xp, g / _divisor(xp, g, divide), how=how)
 
 
@@ -230,10 +233,10 @@ avg_pool = op(
     _avg_pool,
     x=lambda xp, g, how, divide: spread_avg_(xp, g, how=how, divide=divide),
 )
-spread_avg = op(
-    "spread_avg",
-    _spread_avg,
+avg_pool_backward = op(
+    "avg_pool_backward",
+    _avg_pool_backward,
     g=lambda xp, u, how, divide: avg_pool_(xp, u, how=how, divide=divide),
 )
 avg_pool_: Op = polymorphic(avg_pool)
-spread_avg_: Op = polymorphic(spread_avg)
+spread_avg_: Op = polymorphic(avg_pool_backward)

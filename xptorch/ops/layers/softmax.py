@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from xptorch._engine.op import dispatchable, op
 from xptorch.ops._common import (
     Dim,
-    deliver,
     floating,
     need_tensor,
     numpy_names,
+    store_out,
     to_dtype,
     wrap_dim,
     wrap_dims,
@@ -33,7 +33,7 @@ def _softmax_forward(xp: Any, a: Any, *, axis: int) -> Any:
 
 
 @dispatchable
-def _softmax_slope(xp: Any, g: Any, y: Any, axis: int) -> Any:
+def _softmax_backward(xp: Any, g: Any, y: Any, axis: int) -> Any:
     if axis == y.ndim - 1:
         along = xp.reshape(xp.vecdot(g, y, axis=-1), shape=(*y.shape[:-1], 1))
         return y * (g - along)
@@ -48,7 +48,7 @@ def _log_softmax_forward(xp: Any, a: Any, *, axis: int) -> Any:
 
 
 @dispatchable
-def _log_softmax_slope(xp: Any, g: Any, y: Any, axis: int) -> Any:
+def _log_softmax_backward(xp: Any, g: Any, y: Any, axis: int) -> Any:
     return g - xp.exp(y) * xp.sum(g, axis=(axis,), keepdims=True)
 
 
@@ -60,8 +60,8 @@ _vecdot = op(
 )
 
 
-_softmax = op("softmax", _softmax_forward, a=_softmax_slope)
-_log_softmax = op("log_softmax", _log_softmax_forward, a=_log_softmax_slope)
+_softmax = op("softmax", _softmax_forward, a=_softmax_backward)
+_log_softmax = op("log_softmax", _log_softmax_forward, a=_log_softmax_backward)
 
 
 def _logsumexp_forward(xp: Any, a: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
@@ -115,7 +115,7 @@ def _along(name: str, core: Any, input: Tensor, dim: int, dt: Any, out: Any) -> 
         result = input.clone()
     else:
         result = in_float32(core, input, axis=axis)
-    return result if out is None else deliver(result, out, name, True)
+    return result if out is None else store_out(result, out, name, True)
 
 
 @numpy_names
@@ -133,4 +133,4 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False, *, out: Any = None
         result = sums if keepdim else sums.squeeze(axes)
     else:
         result = in_float32(_logsumexp, x, axis=axes, keepdims=keepdim)
-    return deliver(result, out, "logsumexp")
+    return store_out(result, out, "logsumexp")

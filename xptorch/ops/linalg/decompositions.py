@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch._core.dtype import FLOAT
 from xptorch._engine.op import op, polymorphic
-from xptorch.ops._common import broadcast, deliver, need_tensor, returned, type_name
+from xptorch.ops._common import broadcast, need_tensor, returned, store_out, type_name
 from xptorch.ops.linalg.products import matmul
 from xptorch.ops.random.sampling import randn
 from xptorch.ops.shape import creation
@@ -23,7 +23,7 @@ class LinAlgError(RuntimeError):
     """A matrix cannot be decomposed or inverted."""
 
 
-def turn(xp: Any, x: Any) -> Any:
+def matrix_transpose(xp: Any, x: Any) -> Any:
     """Matrices transposed."""
     n = len(x.shape)
     return xp.permute_dims(x, axes=(*range(n - 2), n - 1, n - 2))
@@ -37,7 +37,7 @@ def is_complex(xp: Any, x: Any) -> bool:
 
 def adjoint(xp: Any, x: Any) -> Any:
     """Matrices transposed and conjugated."""
-    transposed = turn(xp, x)
+    transposed = matrix_transpose(xp, x)
     return xp.conj(transposed) if is_complex(xp, x) else transposed
 
 
@@ -102,7 +102,7 @@ DIVERGED = "The algorithm failed to converge because the input matrix contained 
 
 
 def _inv_back(xp: Any, g: Any, y: Any) -> Any:
-    t = turn(xp, y)
+    t = matrix_transpose(xp, y)
     return -xp.matmul(xp.matmul(t, g), t)
 
 
@@ -111,8 +111,8 @@ inverse_of = polymorphic(inv_op)
 
 
 def _solve_back(xp: Any, g: Any, needs: Any, a: Any, b: Any, y: Any) -> tuple[Any, Any]:
-    back = solve_of(xp, turn(xp, a), g)
-    return (-xp.matmul(back, turn(xp, y)) if needs[0] else None), back
+    back = solve_of(xp, matrix_transpose(xp, a), g)
+    return (-xp.matmul(back, matrix_transpose(xp, y)) if needs[0] else None), back
 
 
 _solve = op("solve", lambda xp, a, b: xp.linalg.solve(a, b), vjp=_solve_back)
@@ -154,7 +154,7 @@ def solve_triangular(
         x = solved_for(part, B, left, "solve_triangular")
     except LinAlgError:
         x = _substituted(part, B, upper) if left else _substituted(part.mT, B.mT, not upper).mT
-    return deliver(x, out, "solve_triangular")
+    return store_out(x, out, "solve_triangular")
 
 
 def _substituted(A: Tensor, B: Tensor, upper: bool) -> Tensor:
@@ -192,7 +192,7 @@ def linalg_cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None
     check_matrices(A, "cholesky")
     problem = "The factorization could not be completed because the input is not positive-definite."
     lower = solved("cholesky", problem, _cholesky, A)
-    return deliver(lower.mH if upper else lower, out, "linalg_cholesky")
+    return store_out(lower.mH if upper else lower, out, "linalg_cholesky")
 
 
 def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
@@ -241,7 +241,7 @@ def cholesky_solve(
     except LinAlgError:
         half = _substituted(lower.tril(), b, upper=False)
         result = _substituted(lower.mH.triu(), half, upper=True)
-    return deliver(result, out, "cholesky_solve")
+    return store_out(result, out, "cholesky_solve")
 
 
 def cholesky_inverse(L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
@@ -250,7 +250,7 @@ def cholesky_inverse(L: Tensor, upper: bool = False, *, out: Tensor | None = Non
     eye = creation.eye(L._data.shape[-1], dtype=L.dtype, device=L._device).expand(L._data.shape)
     lower = L.mH if upper else L
     result = solved("cholesky_inverse", SINGULAR, _cholesky_solve, eye, lower)
-    return deliver(result, out, "cholesky_inverse")
+    return store_out(result, out, "cholesky_inverse")
 
 
 # ---- QR
@@ -392,7 +392,7 @@ def _check_svd(A: Tensor, driver: str | None) -> None:
 def svdvals(A: Tensor, *, driver: str | None = None, out: Tensor | None = None) -> Tensor:
     """The singular values of matrices, largest first."""
     _check_svd(A, driver)
-    return deliver(solved("svd", DIVERGED, _svdvals, A), out, "linalg_svdvals")
+    return store_out(solved("svd", DIVERGED, _svdvals, A), out, "linalg_svdvals")
 
 
 def linalg_svd(
@@ -458,7 +458,7 @@ def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Any:
 
 def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor:
     """The eigenvalues of symmetric matrices, smallest first."""
-    return deliver(_eigvalsh(_symmetric(A, UPLO)), out, "linalg_eigvalsh")
+    return store_out(_eigvalsh(_symmetric(A, UPLO)), out, "linalg_eigvalsh")
 
 
 def _basis(A: Tensor, q: int, niter: int) -> Tensor:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch._engine import graph
 from xptorch._engine.op import op, polymorphic
-from xptorch.ops._common import deliver, returned
+from xptorch.ops._common import returned, store_out
 from xptorch.ops.linalg.decompositions import (
     adjoint,
     check_matrices,
@@ -138,4 +138,4 @@ def eig(A: Tensor, *, out: Any = None) -> Any:
 def eigvals(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The eigenvalues of square matrices, complex, in no order."""
     found = _eigvals(A, dtype=_dtype_of_result(A, "linalg.eigvals"))
-    return deliver(found, out, "linalg_eigvals")
+    return store_out(found, out, "linalg_eigvals")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch._engine import op
 from xptorch._engine.graph import wrap
-from xptorch.ops._common import deliver, need_tensor, returned
+from xptorch.ops._common import need_tensor, returned, store_out
 from xptorch.ops.linalg.decompositions import adjoint, check_matrices, is_complex
 from xptorch.ops.linalg.decompositions import qr as linalg_qr
 from xptorch.ops.linalg.products import matmul
@@ -92,7 +92,7 @@ def householder_product(A: Tensor, tau: Tensor, *, out: Tensor | None = None) ->
         q = q - factor * matmul(v, matmul(v.mH, q))
     if not tau._data.shape[-1]:  # a constant, but connected to A in the graph
         q = op.OPS["fill"](A, value=0) + q
-    return deliver(q, out, "linalg_householder_product")
+    return store_out(q, out, "linalg_householder_product")
 
 
 def _same_kind(A: Tensor, tau: Tensor, name: str) -> None:
@@ -153,4 +153,4 @@ def ormqr(
     for v, factor in steps if left == transpose else reversed(steps):
         f = factor.conj() if transpose else factor
         c = c - f * (matmul(v, matmul(v.mH, c)) if left else matmul(matmul(c, v), v.mH))
-    return deliver(c.clone() if c is other else c, out, "ormqr")
+    return store_out(c.clone() if c is other else c, out, "ormqr")

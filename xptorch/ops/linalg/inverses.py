@@ -13,10 +13,10 @@ from xptorch._engine import op as _engine
 from xptorch._engine.op import op
 from xptorch.ops._common import (
     Returned,
-    deliver,
     is_tensor,
     need_tensor,
     returned,
+    store_out,
     to_dtype,
     type_name,
 )
@@ -36,10 +36,10 @@ from xptorch.ops.linalg.decompositions import (
     inverse_of,
     is_complex,
     linalg_cholesky,
+    matrix_transpose,
     solved,
     solved_for,
     svdvals,
-    turn,
 )
 from xptorch.ops.linalg.lu import lu_factor_ex
 from xptorch.ops.linalg.products import matmul
@@ -72,7 +72,9 @@ def _inverse_if(xp: Any, regular: Any, a: Any, otherwise: float) -> Any:
 _det = op(
     "det",
     lambda xp, a: xp.linalg.det(a),
-    a=lambda xp, g, a, y: _per_matrix(xp, g * y) * turn(xp, _inverse_if(xp, y != 0, a, 0.0)),
+    a=lambda xp, g, a, y: (
+        _per_matrix(xp, g * y) * matrix_transpose(xp, _inverse_if(xp, y != 0, a, 0.0))
+    ),
 )
 _logabsdet = op(
     "logabsdet",
@@ -103,7 +105,7 @@ def inv(A: Tensor, *, out: Tensor | None = None) -> Tensor:
         LinAlgError: a matrix is singular.
     """
     check_matrices(A, "inv")
-    return deliver(solved("inv", SINGULAR, inv_op, A), out, "linalg_inv")
+    return store_out(solved("inv", SINGULAR, inv_op, A), out, "linalg_inv")
 
 
 inverse = inv
@@ -112,7 +114,7 @@ inverse = inv
 def det(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The determinants of square matrices."""
     check_matrices(input, "det")
-    return deliver(_det(input), out, "linalg_det")
+    return store_out(_det(input), out, "linalg_det")
 
 
 def slogdet(A: Tensor, *, out: Any = None) -> Any:
@@ -156,7 +158,7 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True, out: Tensor | None = None)
         )
     b = B.unsqueeze(-1) if vector else B
     x = solved_for(A, b, left, "solve")
-    return deliver(x.squeeze(-1) if vector else x, out, "linalg_solve")
+    return store_out(x.squeeze(-1) if vector else x, out, "linalg_solve")
 
 
 # ---- pseudo-inverse, rank, powers
@@ -203,7 +205,7 @@ def pinv(
     """The Moore-Penrose inverses of matrices."""
     check_matrices(A, "pinv", square=hermitian)
     if not A.numel():
-        return deliver(A.mH.clone(), out, "linalg_pinv")
+        return store_out(A.mH.clone(), out, "linalg_pinv")
     atol, rtol = _tolerance(A, atol, rtol)
     if is_tensor(atol) or is_tensor(rtol) or atol:
         values = svdvals(A.detach())
@@ -211,7 +213,7 @@ def pinv(
         limit = clamp(largest * rtol, min=atol) / largest
         rtol = limit._data
     result = solved("svd", DIVERGED, _pinv, A, rtol=rtol, hermitian=hermitian)
-    return deliver(result, out, "linalg_pinv")
+    return store_out(result, out, "linalg_pinv")
 
 
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
@@ -232,10 +234,10 @@ def matrix_rank(
     atol, rtol = _tolerance(A, atol, rtol)
     values = svdvals(A.detach())
     if not values.numel():
-        return deliver(values.new_zeros(values._data.shape[:-1], dtype=dtypes.int64), out, "rank")
+        return store_out(values.new_zeros(values._data.shape[:-1], dtype=dtypes.int64), out, "rank")
     atol, rtol = (t.unsqueeze(-1) if is_tensor(t) else t for t in (atol, rtol))
     limit = clamp(values[..., :1] * rtol, min=atol)
-    return deliver((values > limit).sum(-1), out, "linalg_matrix_rank")
+    return store_out((values > limit).sum(-1), out, "linalg_matrix_rank")
 
 
 def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
@@ -252,7 +254,7 @@ def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
     if result is None:
         eye = creation.eye(A._data.shape[-1], dtype=A.dtype, device=A._device)
         result = _engine.OPS["fill"](A, value=0) + eye
-    return deliver(result, out, "linalg_matrix_power")
+    return store_out(result, out, "linalg_matrix_power")
 
 
 def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:
@@ -261,10 +263,10 @@ def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:
     if p in (None, 2, -2):
         values = svdvals(A)
         best, worst = values[..., 0], values[..., -1]
-        return deliver(worst / best if p == -2 else best / worst, out, "linalg_cond")
+        return store_out(worst / best if p == -2 else best / worst, out, "linalg_cond")
     inverse, info = inv_ex(A)
     result = norms.matrix_norm(A, p) * norms.matrix_norm(inverse, p)
-    return deliver(where(info != 0, math.inf, result), out, "linalg_cond")
+    return store_out(where(info != 0, math.inf, result), out, "linalg_cond")
 
 
 def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
@@ -278,7 +280,7 @@ def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
             "Expected self to satisfy the requirement prod(self.shape[ind:]) == "
             f"prod(self.shape[:ind]), but got {math.prod(last)} != {n}"
         )
-    return deliver(inv(A.reshape(n, n)).reshape((*last, *first)), out, "linalg_tensorinv")
+    return store_out(inv(A.reshape(n, n)).reshape((*last, *first)), out, "linalg_tensorinv")
 
 
 def tensorsolve(A: Tensor, B: Tensor, dims: Any = None, *, out: Tensor | None = None) -> Tensor:
@@ -294,7 +296,7 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Any = None, *, out: Tensor | None = 
             f"prod(self.shape[:other.ndim]), but got {n} != {B.numel()}"
         )
     x = solve(A.reshape(n, n), B.reshape(n)).reshape(shape)
-    return deliver(x, out, "linalg_tensorsolve")
+    return store_out(x, out, "linalg_tensorsolve")
 
 
 def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xptorch._core import dtype as dtypes
 from xptorch._engine.graph import wrap
 from xptorch._engine.op import op, polymorphic
-from xptorch.ops._common import broadcast, deliver, need_tensor, returned
+from xptorch.ops._common import broadcast, need_tensor, returned, store_out
 from xptorch.ops.linalg.decompositions import (
     LinAlgError,
     adjoint,
@@ -246,7 +246,7 @@ def linalg_lu_solve(
         )
     if not left:
         result = linalg_lu_solve(LU, pivots, B.mH, adjoint=not adjoint).mH
-        return deliver(result, out, "linalg_lu_solve", True)
+        return store_out(result, out, "linalg_lu_solve", True)
     permutation = _permutation(LU, pivots)
     lower, upper = _split(LU)
     if adjoint:
@@ -255,7 +255,7 @@ def linalg_lu_solve(
     else:
         half = solve_triangular(lower, matmul(permutation.mT, B), upper=False, unitriangular=True)
         x = solve_triangular(upper, half, upper=True)
-    return deliver(x, out, "linalg_lu_solve", True)
+    return store_out(x, out, "linalg_lu_solve", True)
 
 
 def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | None = None) -> Tensor:

@@ -9,9 +9,9 @@ from xptorch._core.dtype import COMPLEX, FLOAT
 from xptorch._engine.op import op
 from xptorch.ops._common import (
     Dim,
-    deliver,
     need_tensor,
     numpy_names,
+    store_out,
     to_dtype,
     type_name,
     wrap_dim,
@@ -87,7 +87,7 @@ def vector_norm(
             "operation does not have an identity"
         )
     result = in_float32(_vector_norm, x, ord=float(ord), axes=axes, keepdim=keepdim)
-    return deliver(result, out, "linalg_vector_norm", True)
+    return store_out(result, out, "linalg_vector_norm", True)
 
 
 def _vector_norm(x: Tensor, *, ord: float, axes: tuple[int, ...], keepdim: bool) -> Tensor:
@@ -145,7 +145,7 @@ def matrix_norm(
         else:
             result = sums.amax(best, True) if sums.numel() else sums.sum(best, True)
         result = result if keepdim else result.squeeze((rows, cols))
-    return deliver(result, out, "linalg_matrix_norm", True)
+    return store_out(result, out, "linalg_matrix_norm", True)
 
 
 def linalg_norm(
@@ -235,7 +235,7 @@ def renorm(
         size = vector_norm(x, p, axes, True)
         return x * where(size > maxnorm, maxnorm / (size + 1e-7), 1.0)
 
-    return deliver(in_float32(compute, input), out, "renorm", True)
+    return store_out(in_float32(compute, input), out, "renorm", True)
 
 
 # ---- distances

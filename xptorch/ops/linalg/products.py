@@ -13,12 +13,12 @@ from xptorch._engine.graph import sum_to
 from xptorch._engine.op import op
 from xptorch.ops._common import (
     broadcast,
-    deliver,
     is_tensor,
     need_tensor,
     refuse,
     result_type,
     shape_text,
+    store_out,
     to_dtype,
     wrap_dims,
 )
@@ -94,7 +94,7 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
         if len(x) == 1:
             shape = shape[: len(shape) - 1 - (len(y) > 1)] + shape[len(shape) - (len(y) > 1) :]
         result = result.reshape(shape)
-    return result if out is None else deliver(result, out, "matmul", True)
+    return result if out is None else store_out(result, out, "matmul", True)
 
 
 def _mismatch(x: tuple[int, ...], y: tuple[int, ...]) -> str:
@@ -128,7 +128,7 @@ def _exact(name: str, dims: tuple[int, int], doc: str) -> Any:
                 f"[{mat2._data.shape[0]}, {mat2._data.shape[1]}]."
             )
         result = matmul(input, mat2)
-        return result if out is None else deliver(result, out, name, True)
+        return result if out is None else store_out(result, out, name, True)
 
     return named(function, name, doc)
 
@@ -147,20 +147,20 @@ def vdot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
 def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Products summed over the last axis of both."""
     if input.ndim == 0 or other.ndim == 0:
-        return deliver(input * other, out, "inner")
+        return store_out(input * other, out, "inner")
     if input._data.shape[-1] != other._data.shape[-1]:
         raise RuntimeError(
             "inner() the last dimension must match on both input tensors but got shapes "
             f"{shape_text(input.shape)} and {shape_text(other.shape)}"
         )
-    return deliver(tensordot(input, other, ([-1], [-1])), out, "inner", True)
+    return store_out(tensordot(input, other, ([-1], [-1])), out, "inner", True)
 
 
 def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """All products of the elements of two vectors."""
     if input.ndim != 1 or vec2.ndim != 1:
         raise RuntimeError(f"outer: Expected 1-D argument self, but got {input.ndim}-D")
-    return deliver(input.unsqueeze(1) * vec2.unsqueeze(0), out, "outer")
+    return store_out(input.unsqueeze(1) * vec2.unsqueeze(0), out, "outer")
 
 
 ger = outer
@@ -188,7 +188,7 @@ def _scaled_sum(name: str, product: Any, doc: str) -> Any:
             input, a, b = local.mode.casting(input, a, b)
         _check_dtypes(input, a)
         result = in_float32(compute, input, a, b, beta=beta, alpha=alpha)
-        return deliver(result, out, name, True)
+        return store_out(result, out, name, True)
 
     return named(function, name, doc)
 
@@ -217,7 +217,7 @@ def addr(
     if dt is dtypes.bool_:
         product = outer(vec1, vec2) & bool(alpha)
         both = (input & bool(beta)) | product
-        return deliver(both if beta else product, out, "addr")
+        return store_out(both if beta else product, out, "addr")
     for which, value in (("beta", beta), ("alpha", alpha)):
         if dt.category < FLOAT and isinstance(value, float):
             raise RuntimeError(
@@ -228,7 +228,7 @@ def addr(
         scaled = outer(a, b) * alpha
         return x * beta + scaled if beta else scaled.expand(scaled._data.shape)
 
-    return deliver(in_float32(compute, input, vec1, vec2), out, "addr")
+    return store_out(in_float32(compute, input, vec1, vec2), out, "addr")
 
 
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) -> Tensor:
@@ -255,7 +255,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
     rows = a.permute(*free_a, *left).reshape(math.prod(a._data.shape[i] for i in free_a), n)
     cols = b.permute(*right, *free_b).reshape(n, math.prod(b._data.shape[i] for i in free_b))
     shape = [a._data.shape[i] for i in free_a] + [b._data.shape[i] for i in free_b]
-    return deliver(matmul(rows, cols).reshape(shape), out, "tensordot", True)
+    return store_out(matmul(rows, cols).reshape(shape), out, "tensordot", True)
 
 
 def _contracted_dims(a: Tensor, b: Tensor, dims: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -279,7 +279,7 @@ def _contracted_dims(a: Tensor, b: Tensor, dims: Any) -> tuple[tuple[int, ...], 
 def chain_matmul(*matrices: Any, out: Tensor | None = None) -> Tensor:
     """The product of several matrices, `linalg.multi_dot`."""
     result = multi_dot(matrices) if len(matrices) > 1 else matrices[0]
-    return deliver(result, out, "chain_matmul", True)
+    return store_out(result, out, "chain_matmul", True)
 
 
 def multi_dot(tensors: Any, *, out: Tensor | None = None) -> Tensor:
@@ -309,12 +309,14 @@ def multi_dot(tensors: Any, *, out: Tensor | None = None) -> Tensor:
         k = best(i, j)[1]
         return items[i] if i == j else matmul(product(i, k), product(k + 1, j))
 
-    return deliver(product(0, last), out, "linalg_multi_dot", True)
+    return store_out(product(0, last), out, "linalg_multi_dot", True)
 
 
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
     """Products of conj(x) and y summed over one axis, the others broadcast."""
-    return deliver(to_dtype((x.conj() * y).sum(dim), result_type(x, y)), out, "linalg_vecdot", True)
+    return store_out(
+        to_dtype((x.conj() * y).sum(dim), result_type(x, y)), out, "linalg_vecdot", True
+    )
 
 
 def cross(input: Tensor, other: Tensor, dim: int | None = None, *, out: Any = None) -> Tensor:
@@ -339,7 +341,7 @@ def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1, out: Any = None
         )
     a, b = broadcast_tensors(input, other)
     result = a.roll(-1, dim) * b.roll(-2, dim) - a.roll(-2, dim) * b.roll(-1, dim)
-    return deliver(result, out, "linalg_cross", True)
+    return store_out(result, out, "linalg_cross", True)
 
 
 def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -350,4 +352,4 @@ def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     left = a.reshape([k for s in a._data.shape for k in (s, 1)])
     right = b.reshape([k for s in b._data.shape for k in (1, s)])
     shape = [i * j for i, j in zip(a._data.shape, b._data.shape, strict=True)]
-    return deliver((left * right).reshape(shape), out, "kron")
+    return store_out((left * right).reshape(shape), out, "kron")

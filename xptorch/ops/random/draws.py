@@ -13,7 +13,7 @@ from xptorch._core.dtype import BOOL, COMPLEX
 from xptorch._core.dtype import dtype as Dtype
 from xptorch._engine import graph, inplace
 from xptorch._engine.op import op
-from xptorch.ops._common import deliver, need_tensor, shape_text, type_name
+from xptorch.ops._common import need_tensor, shape_text, store_out, type_name
 from xptorch.ops.random import generator as streams
 from xptorch.ops.shape import creation
 from xptorch.ops.shape.memory_order import (
@@ -92,7 +92,7 @@ def new(
     on = resolve(out.device if out is not None and device is None else device)
     on.raw_dtype(dt)
     value = on.backend.from_host(sample(sampler, size, dt), on.index)
-    return creation.leaf(deliver(graph.wrap(value, on), out, function), requires_grad)
+    return creation.leaf(store_out(graph.wrap(value, on), out, function), requires_grad)
 
 
 def _check_dtype(function: str, dt: Any) -> None:

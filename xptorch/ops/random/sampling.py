@@ -18,10 +18,10 @@ from xptorch._engine import graph
 from xptorch._engine.grad_mode import no_grad
 from xptorch.ops._common import (
     as_shape,
-    deliver,
     is_tensor,
     need_tensor,
     shape_text,
+    store_out,
     to_dtype,
     type_name,
 )
@@ -245,7 +245,7 @@ def normal(
     if tensors:
         creation.options(kwargs, "normal")
         dt = tensors[0].dtype if out is None else out.dtype
-        return deliver(_normal_of(mean, std, tensors, dt, generator), out, "normal")
+        return store_out(_normal_of(mean, std, tensors, dt, generator), out, "normal")
     dt, device = kwargs.pop("dtype", None), kwargs.pop("device", None)
     requires_grad = kwargs.pop("requires_grad", False)
     sampler = normal_sampler(float(mean), float(std), generator)
@@ -290,7 +290,7 @@ def bernoulli(
     chance: Any = input if p is None else p
     value = ones_and_zeros(chance, input._data.shape, target.dtype, target._device, None, generator)
     result = drawn(input, value=value) if input._requires_grad else graph.wrap(value, input._device)
-    return deliver(result, out, "bernoulli")
+    return store_out(result, out, "bernoulli")
 
 
 def ones_and_zeros(
@@ -377,7 +377,7 @@ def multinomial(
         u = on.backend.from_host(g.uniform(w.shape[0] * num_samples, "float64"), on.index)
         index = _inverse(on, w, xp.reshape(u, (-1, num_samples)))
     index = xp.astype(index, on.raw_dtype(dtypes.int64))
-    return deliver(graph.wrap(xp.reshape(index, shape), on), out, "multinomial")
+    return store_out(graph.wrap(xp.reshape(index, shape), on), out, "multinomial")
 
 
 def _count(input: Tensor, num_samples: Any, replacement: bool, out: Tensor | None) -> int:

@@ -11,12 +11,12 @@ from xptorch._core.dtype import COMPLEX, FLOAT
 from xptorch._engine.op import op
 from xptorch.ops._common import (
     at_axis,
-    deliver,
     need_tensor,
     numpy_names,
     refuse,
     returned,
     shape_text,
+    store_out,
     to_dtype,
     wrap_dim,
     wrap_dims,
@@ -175,7 +175,7 @@ def logcumsumexp(input: Tensor, dim: int, *, out: Tensor | None = None) -> Tenso
     refuse("logcumsumexp_out_cpu", input, dtypes.BOOL, dtypes.INTEGER, COMPLEX)
     axis = wrap_dim(dim, input.ndim)
     result = in_float32(_logcumsumexp, input, axis=axis) if input.ndim else input.clone()
-    return deliver(result, out, "logcumsumexp")
+    return store_out(result, out, "logcumsumexp")
 
 
 # ---- sums and products
@@ -189,7 +189,7 @@ def cumsum(
     input = widened(input, dtype, out, "cumsum")
     axis = wrap_dim(dim, input.ndim)
     result = in_float32(_cumsum, input, axis=axis) if input.ndim else input.clone()
-    return deliver(result, out, "cumsum")
+    return store_out(result, out, "cumsum")
 
 
 @numpy_names
@@ -200,7 +200,7 @@ def cumprod(
     input = widened(input, dtype, out, "cumprod")
     axis = wrap_dim(dim, input.ndim)
     result = in_float32(_cumprod, input, axis=axis) if input.ndim else input.clone()
-    return deliver(result, out, "cumprod")
+    return store_out(result, out, "cumprod")
 
 
 # ---- differences and areas
@@ -227,14 +227,14 @@ def diff(
         if t is not None and t.ndim != input.ndim:
             raise RuntimeError("diff expects prepend or append to be the same dimension as input")
     if not n:
-        return deliver(input.clone(), out, "diff")
+        return store_out(input.clone(), out, "diff")
     parts = [t for t in (prepend, input, append) if t is not None]
     t = cat(parts, axis) if len(parts) > 1 else input
     for _ in range(min(n, t._data.shape[axis])):
         size = t._data.shape[axis]
         a, b = t.narrow(axis, 1, size - 1), t.narrow(axis, 0, size - 1)
         t = comparison.logical_xor(a, b) if t.dtype is dtypes.bool_ else a - b
-    return deliver(t, out, "diff")
+    return store_out(t, out, "diff")
 
 
 def _steps(y: Tensor, x: Tensor | None, dx: Any, axis: int) -> Any:

@@ -13,12 +13,12 @@ from xptorch.ops._common import (
     Dim,
     Returned,
     at_axis,
-    deliver,
     is_tensor,
     need_tensor,
     numpy_names,
     refuse,
     returned,
+    store_out,
     to_dtype,
     type_name,
     wrap_dim,
@@ -135,7 +135,7 @@ def sum(
     input = widened(input, dtype, out, "sum")
     axes = wrap_dims(None if dim == () else dim, input.ndim)
     result = _sum(input, axis=axes, keepdims=keepdim)
-    return result if out is None else deliver(result, out, "sum")
+    return result if out is None else store_out(result, out, "sum")
 
 
 @numpy_names
@@ -181,7 +181,7 @@ def mean(
         result = _sum(input, axis=axes, keepdims=keepdim) / 0
     else:
         result = in_float32(_mean, input, axis=axes, keepdims=keepdim)
-    return result if out is None else deliver(result, out, "mean")
+    return result if out is None else store_out(result, out, "mean")
 
 
 @numpy_names
@@ -201,7 +201,7 @@ def nanmean(
             f"{type_name(input.dtype)}"
         )
     counts = sum(comparison.isnan(input).logical_not(), dim, keepdim)
-    return deliver(nansum(input, dim, keepdim, dtype=dtype) / counts, out, "nanmean")
+    return store_out(nansum(input, dim, keepdim, dtype=dtype) / counts, out, "nanmean")
 
 
 @numpy_names
@@ -228,11 +228,11 @@ def var(
         parts = [
             var(x, dim, correction=correction, keepdim=keepdim) for x in (input.real, input.imag)
         ]
-        return deliver(parts[0] + parts[1], out, "var")
+        return store_out(parts[0] + parts[1], out, "var")
     if n == 0:
-        return deliver(_sum(input, axis=axes, keepdims=keepdim) + math.nan, out, "var")
+        return store_out(_sum(input, axis=axes, keepdims=keepdim) + math.nan, out, "var")
     result = in_float32(_var, input, axis=axes, keepdims=keepdim, correction=correction)
-    return deliver(result, out, "var")
+    return store_out(result, out, "var")
 
 
 @numpy_names
@@ -251,7 +251,7 @@ def std(
     def root(x: Tensor) -> Tensor:
         return _root(var(x, dim, unbiased, keepdim, correction=correction))
 
-    return deliver(in_float32(root, input), out, "std")
+    return store_out(in_float32(root, input), out, "std")
 
 
 # A constant input has the smallest variance, 0: its gradient is 0, not infinite.
@@ -293,9 +293,9 @@ def prod(
     else:
         axis = wrap_dim(dim or 0, input.ndim)
     if input.ndim == 0:
-        return deliver(input.clone(), out, "prod")
+        return store_out(input.clone(), out, "prod")
     result = in_float32(_prod, input, axis=(axis,), keepdims=keepdim)
-    return deliver(result, out, "prod")
+    return store_out(result, out, "prod")
 
 
 def _prod_back(xp: Any, g: Any, a: Any, y: Any, a_shape: Axes, axis: Axes, keepdims: bool) -> Any:
@@ -347,8 +347,8 @@ def _extreme(core: Callable[..., Tensor], name: str, doc: str) -> Callable[..., 
         _check_not_empty(input, axes, name, every)
         if input.dtype is dtypes.bool_:
             wide = to_dtype(input, dtypes.uint8)
-            return deliver(core(wide, axis=axes, keepdims=keepdim) != 0, out, name, True)
-        return deliver(core(input, axis=axes, keepdims=keepdim), out, name, True)
+            return store_out(core(wide, axis=axes, keepdims=keepdim) != 0, out, name, True)
+        return store_out(core(input, axis=axes, keepdims=keepdim), out, name, True)
 
     return named(function, name, doc)
 
@@ -364,7 +364,10 @@ def aminmax(
     axis: Dim = () if dim is None else dim
     low, high = amin(input, axis, keepdim), amax(input, axis, keepdim)
     if out is not None:
-        low, high = deliver(low, out[0], "aminmax", True), deliver(high, out[1], "aminmax", True)
+        low, high = (
+            store_out(low, out[0], "aminmax", True),
+            store_out(high, out[1], "aminmax", True),
+        )
     return Returned("aminmax", min=low, max=high)
 
 
@@ -386,7 +389,7 @@ def _arg(core: Callable[..., Tensor], name: str, doc: str) -> Callable[..., Tens
             result = result.reshape((1,) * input.ndim) if keepdim else result
         else:
             result = core(input, axis=axis, keepdims=keepdim)
-        return deliver(result, out, name, True)
+        return store_out(result, out, name, True)
 
     return named(function, name, doc)
 
@@ -414,7 +417,7 @@ def _max_or_min(name: str, doc: str) -> Callable[..., Any]:
         if dim is None:
             if input.numel() == 0:
                 _check_not_empty(input, (), name, True)
-            return deliver(whole(input), out, name)
+            return store_out(whole(input), out, name)
         refuse(f"{name}_values_cpu", input, COMPLEX)
         source = to_dtype(input, dtypes.uint8) if input.dtype is dtypes.bool_ else input
         _check_not_empty(source, (wrap_dim(dim, input.ndim),)[: input.ndim], name, False)
@@ -463,7 +466,7 @@ def _truth(core: Callable[..., Tensor], name: str, doc: str) -> Callable[..., Te
             raise RuntimeError(
                 f"{name} only supports bool tensor for result, got: {type_name(out.dtype)}"
             )
-        return deliver(result, out, name)
+        return store_out(result, out, name)
 
     return named(function, name, doc)
 

@@ -9,12 +9,12 @@ from xptorch._core import dtype as dtypes
 from xptorch._core.dtype import BOOL, COMPLEX, FLOAT, INTEGER
 from xptorch.ops._common import (
     check_apart,
-    deliver,
     floating,
     is_tensor,
     need_tensor,
     numpy_names,
     refuse,
+    store_out,
     to_dtype,
     wrap_dim,
 )
@@ -76,8 +76,8 @@ def _median(input: Tensor, dim: int, keepdim: bool, out: Any, name: str) -> Any:
     if dim is _NO_DIM:
         if not input.numel():
             whole = input.is_floating_point()
-            return deliver(input.new_full((), math.nan if whole else -(2**63)), out, name)
-        return deliver(_median(input.reshape(-1), 0, False, None, name)[0], out, name)
+            return store_out(input.new_full((), math.nan if whole else -(2**63)), out, name)
+        return store_out(_median(input.reshape(-1), 0, False, None, name)[0], out, name)
     axis = wrap_dim(dim, input.ndim)
     if not input.ndim:
         place = creation.zeros_like(input, dtype=dtypes.int64)
@@ -134,7 +134,7 @@ def quantile(
     out: Any = None,
 ) -> Tensor:
     """Quantiles of all elements or along an axis; several q give a new first axis."""
-    return deliver(
+    return store_out(
         _quantile("quantile", input, q, dim, keepdim, interpolation), out, "quantile", True
     )
 
@@ -151,7 +151,7 @@ def nanquantile(
 ) -> Tensor:
     """Quantiles of the elements that are not NaN."""
     result = _quantile("nanquantile", input, q, dim, keepdim, interpolation)
-    return deliver(result, out, "nanquantile", True)
+    return store_out(result, out, "nanquantile", True)
 
 
 def _quantile(
@@ -239,7 +239,7 @@ def histc(
     flat = flat[comparison.logical_and(flat >= low, flat <= high)]
     place = to_dtype((flat - low) * (bins / (high - low)), dtypes.int64)
     counts = bincount(comparison.clamp(place, max=bins - 1), minlength=bins)
-    return deliver(to_dtype(counts, input.dtype), out, "histc", True)
+    return store_out(to_dtype(counts, input.dtype), out, "histc", True)
 
 
 def cov(

@@ -110,7 +110,7 @@ def resize_as_(self: Tensor, the_template: Tensor) -> Tensor:
     return resize_(self, the_template.shape)
 
 
-def show(self: Tensor, source: Tensor) -> Tensor:
+def alias_memory(self: Tensor, source: Tensor) -> Tensor:
     """Make a tensor alias another's memory."""
     self._data, self._device = source._data, source._device
     return self

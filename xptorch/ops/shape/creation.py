@@ -17,15 +17,15 @@ from xptorch._engine.op import OPS
 from xptorch._tensor import interop
 from xptorch.ops._common import (
     as_shape,
-    deliver,
     fitting,
     is_tensor,
     need_tensor,
     refuse_dtype,
+    store_out,
     to_dtype,
     wrapped,
 )
-from xptorch.ops.shape.memory_order import axes_of, inverse, like_order, preserves
+from xptorch.ops.shape.memory_order import axes_of, inverse, like_order, preserves_format
 
 if TYPE_CHECKING:
     from xptorch._tensor.tensor import Tensor
@@ -204,7 +204,7 @@ def range(
     if not dtype.is_floating_point:
         start, step = int(start), int(step)
     made = _stepped(start, step, count, dtype, resolve(device))
-    return leaf(deliver(made, out, "range"), requires_grad)
+    return leaf(store_out(made, out, "range"), requires_grad)
 
 
 def from_numpy(ndarray: Any) -> Tensor:
@@ -281,7 +281,7 @@ def _filled(
     made = graph.wrap(data, on)
     if permuted:  # a view, which distinguishes this order from one that an op chose
         made = OPS["permute_dims"](made, axes=inverse(order))
-    return leaf(deliver(made, out, function), requires_grad)
+    return leaf(store_out(made, out, function), requires_grad)
 
 
 def zeros(
@@ -337,7 +337,7 @@ def _constant(
     size = as_shape(size)
     options(kwargs, name)
     dtype = dtype or (out.dtype if out is not None else dtypes.get_default_dtype())
-    kept = preserves(kwargs.get("memory_format"))
+    kept = preserves_format(kwargs.get("memory_format"))
     order = () if kept else axes_of(kwargs["memory_format"], len(size))
     return _filled(value, size, dtype, device, requires_grad, out, name, order)
 
@@ -423,7 +423,7 @@ def arange(
         dtype = out.dtype if out is not None else dtype
     count, start, step = _progression(start, end, step, dtype)
     made = _stepped(start, step, count, dtype, resolve(device))
-    return leaf(deliver(made, out, "arange"), requires_grad)
+    return leaf(store_out(made, out, "arange"), requires_grad)
 
 
 def _stepped(start: Any, step: Any, count: int, dtype: Dtype, on: Any) -> Tensor:
@@ -484,7 +484,7 @@ def linspace(
     refuse_dtype("linspace_cpu", dtype, dtypes.BOOL)
     on = resolve(device)
     data = on.xp.astype(_even(start, end, steps, dtype, on), on.raw_dtype(dtype))
-    return leaf(deliver(graph.wrap(data, on), out, "linspace"), requires_grad)
+    return leaf(store_out(graph.wrap(data, on), out, "linspace"), requires_grad)
 
 
 def _ends(start: Any, end: Any, steps: Any, name: str) -> tuple[Any, Any]:
@@ -558,7 +558,7 @@ def logspace(
     wide = dtypes.complex128 if dtype.is_complex else dtypes.float64
     powers = on.xp.astype(_even(start, end, steps, dtype, on), on.raw_dtype(wide))
     data = local.mode.run(on.xp.astype, base**powers, on.raw_dtype(dtype))
-    return leaf(deliver(graph.wrap(data, on), out, "logspace"), requires_grad)
+    return leaf(store_out(graph.wrap(data, on), out, "logspace"), requires_grad)
 
 
 def eye(
@@ -580,4 +580,4 @@ def eye(
     dtype = dtype or (out.dtype if out is not None else dtypes.get_default_dtype())
     raw = on.raw_dtype(dtype)
     data = on.xp.eye(n, n if m is None else m, dtype=raw, device=on.raw)
-    return leaf(deliver(graph.wrap(data, on), out, "eye"), requires_grad)
+    return leaf(store_out(graph.wrap(data, on), out, "eye"), requires_grad)

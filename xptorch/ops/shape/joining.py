@@ -9,10 +9,10 @@ from xptorch._engine.op import op
 from xptorch.ops._common import (
     at_axis,
     common_dtype,
-    deliver,
     is_tensor,
     numpy_names,
     shape_text,
+    store_out,
     wrap_dim,
 )
 
@@ -66,7 +66,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -
                     f"Sizes of tensors must match except in dimension {axis}. Expected size {a} "
                     f"but got size {b} for tensor number {i} in the list."
                 )
-    return deliver(_concat(*kept, axis=axis), out, "cat")
+    return store_out(_concat(*kept, axis=axis), out, "cat")
 
 
 concat = concatenate = cat
@@ -105,4 +105,4 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None)
                 f"{shape_text(items[0].shape)} at entry 0 and {shape_text(t.shape)} at entry {i}"
             )
     axis = wrap_dim(dim, items[0].ndim + 1)
-    return deliver(_stack(*common_dtype(items), axis=axis), out, "stack")
+    return store_out(_stack(*common_dtype(items), axis=axis), out, "stack")

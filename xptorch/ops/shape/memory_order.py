@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from xptorch._tensor.tensor import Tensor
 
 
-def lies_in(t: Tensor, axes: Sequence[int]) -> bool:
+def is_dense_in_order(t: Tensor, axes: Sequence[int]) -> bool:
     """Whether the memory is dense, with the axes in that order."""
     return dense_in_order(t._data.shape, t._device.xp.strides(t._data), axes)
 
@@ -45,7 +45,7 @@ def inverse(axes: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(range(len(axes)), key=axes.__getitem__))
 
 
-def preserves(memory_format: Any) -> bool:
+def preserves_format(memory_format: Any) -> bool:
     """Whether a memory format keeps the order as it is."""
     return memory_format is None or str(memory_format).endswith("preserve_format")
 
@@ -67,9 +67,9 @@ def axis_order(sizes: Sequence[int], steps: Sequence[int]) -> list[int]:
 
 def like_order(t: Tensor, memory_format: Any) -> tuple[int, ...]:
     """The order of axes in memory of a new tensor like this one."""
-    if not preserves(memory_format):
+    if not preserves_format(memory_format):
         return axes_of(memory_format, t.ndim)
-    if t._base is None and lies_in(t, range(t.ndim)):
+    if t._base is None and is_dense_in_order(t, range(t.ndim)):
         return tuple(range(t.ndim))
     return tuple(axis_order(t._data.shape, memory_strides(t)))
 
@@ -96,8 +96,8 @@ def _left_out_of_order(t: Tensor) -> bool:
         t.ndim in (3, 4, 5)
         and t._base is None
         and (t._node is not None or not t._requires_grad)
-        and not lies_in(t, range(t.ndim))
-        and lies_in(t, (0, *range(2, t.ndim), 1))
+        and not is_dense_in_order(t, range(t.ndim))
+        and is_dense_in_order(t, (0, *range(2, t.ndim), 1))
     )
 
 

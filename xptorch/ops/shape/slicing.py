@@ -13,12 +13,12 @@ from xptorch._engine.op import op
 from xptorch.ops._common import (
     at_axis,
     common_dtype,
-    deliver,
     is_tensor,
     need_tensor,
     numpy_names,
     refuse,
     shape_text,
+    store_out,
     wrap_dim,
 )
 from xptorch.ops.index.sort import searchsorted
@@ -128,14 +128,14 @@ def tril(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tens
     """The lower triangle of matrices, 0 above the diagonal."""
     if input.ndim < 2:
         raise RuntimeError("tril: input tensor must have at least 2 dimensions")
-    return deliver(_tril(input, k=diagonal), out, "tril", True)
+    return store_out(_tril(input, k=diagonal), out, "tril", True)
 
 
 def triu(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor:
     """The upper triangle of matrices, 0 below the diagonal."""
     if input.ndim < 2:
         raise RuntimeError("triu: input tensor must have at least 2 dimensions")
-    return deliver(_triu(input, k=diagonal), out, "triu", True)
+    return store_out(_triu(input, k=diagonal), out, "triu", True)
 
 
 def tril_indices(row: int, col: int, offset: int = 0, **kwargs: Any) -> Tensor:
@@ -176,10 +176,10 @@ def linalg_diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -
 def diag(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor:
     """The diagonal of a matrix, or the matrix with a vector on its diagonal."""
     if input.ndim == 1:
-        return deliver(diag_embed(input, diagonal), out, "diag", True)
+        return store_out(diag_embed(input, diagonal), out, "diag", True)
     if input.ndim != 2:
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
-    return deliver(_diagonal(input, offset=diagonal).clone(), out, "diag", True)
+    return store_out(_diagonal(input, offset=diagonal).clone(), out, "diag", True)
 
 
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:

@@ -213,7 +213,7 @@ def set_(
             f"Could not set tensor of type {whole.dtype.name} to a tensor of type {self.dtype.name}"
         )
     if size is None:
-        return copy_and_fill.show(self, whole)
+        return copy_and_fill.alias_memory(self, whole)
     shape = as_shape((size,))
     steps = self.new_empty(shape).stride() if stride is None else as_shape((stride,))
-    return copy_and_fill.show(self, whole.as_strided(shape, steps, storage_offset))
+    return copy_and_fill.alias_memory(self, whole.as_strided(shape, steps, storage_offset))

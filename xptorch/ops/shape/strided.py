@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xptorch._core.backend import element_positions
 from xptorch._engine import graph
 from xptorch._engine.op import op
-from xptorch.ops._common import as_shape, deliver, is_tensor, need_tensor, shape_text
+from xptorch.ops._common import as_shape, is_tensor, need_tensor, shape_text, store_out
 from xptorch.ops.shape import creation, slicing
 from xptorch.ops.shape.view_copies import in_order
 
@@ -118,7 +118,7 @@ def as_strided_copy(
 ) -> Tensor:
     """`as_strided`, as a copy."""
     result = in_order(as_strided(input, size, stride, storage_offset))
-    return deliver(result, out, "as_strided_copy", exact=True)
+    return store_out(result, out, "as_strided_copy", exact=True)
 
 
 def as_strided_scatter(

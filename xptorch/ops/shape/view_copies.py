@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from xptorch.ops._common import at_axis, deliver, need_tensor, wrap_dim
+from xptorch.ops._common import at_axis, need_tensor, store_out, wrap_dim
 from xptorch.ops._factories import named
 from xptorch.ops.elementwise import complex
 from xptorch.ops.shape import slicing, views
@@ -29,7 +29,7 @@ def in_order(t: Tensor) -> Tensor:
 def _copying(function: Callable[..., Any], name: str) -> Callable[..., Tensor]:
     def copied(input: Tensor, *args: Any, out: Tensor | None = None, **kwargs: Any) -> Tensor:
         need_tensor(input, name)
-        return deliver(in_order(function(input, *args, **kwargs)), out, name, exact=True)
+        return store_out(in_order(function(input, *args, **kwargs)), out, name, exact=True)
 
     return named(copied, name, f"`{function.__name__}`, as a copy.")
 
@@ -47,7 +47,7 @@ def _several(function: Callable[..., Any], name: str) -> Callable[..., Any]:
                 f"{name}_out() expected an out= argument of size {len(parts)}, got size {len(out)}"
             )
         for part, target in zip(parts, out, strict=True):
-            deliver(part, target, name, exact=True)
+            store_out(part, target, name, exact=True)
         return None
 
     return named(copied, name, f"`{function.__name__}`, as copies.")

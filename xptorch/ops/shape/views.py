@@ -24,7 +24,13 @@ from xptorch.ops._common import (
     wrap_dim,
     wrap_dims,
 )
-from xptorch.ops.shape.memory_order import axes_of, inverse, lies_in, preserves, view_in_order
+from xptorch.ops.shape.memory_order import (
+    axes_of,
+    inverse,
+    is_dense_in_order,
+    preserves_format,
+    view_in_order,
+)
 
 if TYPE_CHECKING:
     from xptorch._tensor.tensor import Tensor
@@ -180,11 +186,11 @@ def _viewed_in_order(t: Tensor, size: tuple[int, ...]) -> bool:
 def is_contiguous(self: Tensor, memory_format: Any = None) -> bool:
     """Whether its elements are stored in the order of its axes, or in that of a memory format."""
     if memory_format is None:
-        return lies_in(self, range(self.ndim))
+        return is_dense_in_order(self, range(self.ndim))
     if str(memory_format).endswith(("last", "3d")) and self.ndim not in (4, 5):
         return False
     try:
-        return lies_in(self, axes_of(memory_format, self.ndim))
+        return is_dense_in_order(self, axes_of(memory_format, self.ndim))
     except RuntimeError:  # a format for another number of axes
         return False
 
@@ -379,15 +385,15 @@ def ravel(input: Tensor) -> Tensor:
 
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A copy that gradients flow through, in the memory order of the input or of a format."""
-    if preserves(memory_format):
+    if preserves_format(memory_format):
         return _copy(input)
     return _in_format(input, memory_format)
 
 
 def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
     """The tensor itself if contiguous (in the memory format, if given), else a contiguous copy."""
-    if not preserves(memory_format):
-        in_order = lies_in(self, axes_of(memory_format, self.ndim))
+    if not preserves_format(memory_format):
+        in_order = is_dense_in_order(self, axes_of(memory_format, self.ndim))
         return self if in_order else _in_format(self, memory_format)
     return self if is_contiguous(self) else _reordered(self)
 

@@ -15,9 +15,9 @@ from xptorch._engine import graph
 from xptorch._engine.op import op, polymorphic
 from xptorch.ops._common import (
     at_axis,
-    deliver,
     floating,
     need_tensor,
+    store_out,
     to_dtype,
     type_name,
     wrap_dim,
@@ -212,7 +212,7 @@ def _along_one(name: str, transform: Transform, doc: str) -> Any:
             raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
         sizes = None if n is None else (_points(n),)
         result = transform(input, sizes, (dim,), _norm(norm), name)
-        return deliver(result, out, f"fft_{name}")
+        return store_out(result, out, f"fft_{name}")
 
     return named(function, name, doc)
 
@@ -228,7 +228,7 @@ def _along_several(name: str, transform: Transform, doc: str) -> Any:
         *,
         out: Tensor | None = None,
     ) -> Tensor:
-        return deliver(transform(input, s, dim, _norm(norm), name), out, f"fft_{name}")
+        return store_out(transform(input, s, dim, _norm(norm), name), out, f"fft_{name}")
 
     return named(function, name, doc)
 
@@ -294,7 +294,7 @@ def _frequencies(name: str, doc: str, negative: bool) -> Any:
         if negative:
             whole = roll(whole - n // 2, -(n // 2), 0) if n else whole
         result = to_dtype(whole * (1.0 / (n * d) if n * d else math.inf), dt)
-        return creation.leaf(deliver(result, out, f"fft_{name}"), requires_grad)
+        return creation.leaf(store_out(result, out, f"fft_{name}"), requires_grad)
 
     return named(function, name, doc)
 

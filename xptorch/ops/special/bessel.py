@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from xptorch._engine.op import op, polymorphic
-from xptorch.ops._common import deliver, floating, need_tensor
+from xptorch.ops._common import floating, need_tensor, store_out
 from xptorch.ops._factories import in_double, named, need_wide, unary
 
 if TYPE_CHECKING:
@@ -293,7 +293,7 @@ def _function(name: str, compute: Callable[[Any, Any], Any], doc: str) -> Callab
         need_tensor(input, name)
         x = floating(input)
         need_wide(name, x)
-        return deliver(core(x), out, name)
+        return store_out(core(x), out, name)
 
     return named(function, name, doc)
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from xptorch._core.dtype import FLOAT
 from xptorch._engine.op import op
 from xptorch.ops._common import (
-    deliver,
     floating,
     is_tensor,
     need_tensor,
     promote,
+    store_out,
 )
 from xptorch.ops._factories import Function, binary, named, unary
 from xptorch.ops._numerics import in_float32
@@ -126,7 +126,7 @@ def _x_log(core: Function, name: str, doc: str) -> Function:
         a, b = promote(input, other, FLOAT)
         a = a if is_tensor(a) else b.new_tensor(a)
         b = b if is_tensor(b) else a.new_tensor(b)
-        return deliver(in_float32(core, a, b), out, name)
+        return store_out(in_float32(core, a, b), out, name)
 
     return named(function, name, doc)
 
@@ -140,13 +140,13 @@ def entr(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     need_tensor(input, "special_entr")
     x = floating(input)
     result = comparison.where(x < 0, -math.inf, -xlogy(x, x))
-    return deliver(result, out, "special_entr")
+    return store_out(result, out, "special_entr")
 
 
 def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None) -> Tensor:
     """log(x / (1 − x)), of x clamped to [eps, 1 − eps] where eps is given."""
     need_tensor(input, "logit")
-    return deliver(in_float32(_logit, floating(input), eps=eps), out, "logit")
+    return store_out(in_float32(_logit, floating(input), eps=eps), out, "logit")
 
 
 def _logit(x: Tensor, eps: float | None) -> Tensor:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from xptorch._engine.op import op
-from xptorch.ops._common import deliver, floating, need_tensor
+from xptorch.ops._common import floating, need_tensor, store_out
 from xptorch.ops._factories import in_double, unary
 from xptorch.ops._numerics import in_float32
 from xptorch.ops.elementwise import arithmetic, comparison
@@ -87,13 +87,13 @@ def ndtr(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The integral of the standard normal density up to each element."""
     need_tensor(input, "special_ndtr")
     x = floating(input)
-    return deliver(arithmetic.erfc(x / -_SQRT2) * 0.5, out, "special_ndtr")
+    return store_out(arithmetic.erfc(x / -_SQRT2) * 0.5, out, "special_ndtr")
 
 
 def log_ndtr(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The logarithm of `ndtr`, without its underflow."""
     need_tensor(input, "special_log_ndtr")
-    return deliver(in_float32(_log_ndtr, floating(input)), out, "special_log_ndtr")
+    return store_out(in_float32(_log_ndtr, floating(input)), out, "special_log_ndtr")
 
 
 def _log_ndtr(x: Tensor) -> Tensor:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from xptorch._core.dtype import BOOL, COMPLEX, FLOAT, INTEGER
 from xptorch._engine.op import op, polymorphic
 from xptorch.ops._common import (
-    deliver,
     floating,
     is_tensor,
     need_tensor,
     promote,
     refuse,
+    store_out,
     to_dtype,
 )
 from xptorch.ops._factories import in_double, need_wide, unary
@@ -128,7 +128,7 @@ lgamma = unary(_lgamma, "log |Γ(x)|.", real=True)
 def digamma(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The derivative of log Γ."""
     need_tensor(input, "digamma")
-    return deliver(_polygamma(floating(input), n=0), out, "digamma")
+    return store_out(_polygamma(floating(input), n=0), out, "digamma")
 
 
 def polygamma(n: int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -136,7 +136,7 @@ def polygamma(n: int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
     need_tensor(input, "polygamma", "input", 2)
     if n < 0:
         raise RuntimeError("polygamma(n, x) does not support negative n.")
-    return deliver(_polygamma(floating(input), n=int(n)), out, "polygamma")
+    return store_out(_polygamma(floating(input), n=int(n)), out, "polygamma")
 
 
 def mvlgamma(input: Tensor, p: int, *, out: Tensor | None = None) -> Tensor:
@@ -149,7 +149,7 @@ def mvlgamma(input: Tensor, p: int, *, out: Tensor | None = None) -> Tensor:
     for j in range(1, p):
         result = result + lgamma(x - j / 2)
     constant = p * (p - 1) / 4 * math.log(math.pi)
-    return deliver(to_dtype(result + constant, x.dtype), out, "mvlgamma")
+    return store_out(to_dtype(result + constant, x.dtype), out, "mvlgamma")
 
 
 _LARGE = 100.0  # from this a on, the then narrow integral is computed by quadrature
@@ -282,7 +282,7 @@ _igammac = op(
 def _incomplete(core: Any, name: str, input: Tensor, other: Tensor, out: Any) -> Tensor:
     a, b = promote(input, other, 0, 2, name)
     refuse(f"{name}_cpu", a, BOOL, INTEGER, COMPLEX)
-    return deliver(core(a, b), out, name)
+    return store_out(core(a, b), out, name)
 
 
 def igamma(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -330,4 +330,4 @@ def zeta(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
     a = a if is_tensor(a) else b.new_tensor(a)
     b = b if is_tensor(b) else a.new_tensor(b)
     need_wide("zeta", a)
-    return deliver(_zeta(a, b), out, "special_zeta")
+    return store_out(_zeta(a, b), out, "special_zeta")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from xptorch._core.dtype import FLOAT
 from xptorch._engine.op import op
-from xptorch.ops._common import deliver, is_tensor, promote
+from xptorch.ops._common import is_tensor, promote, store_out
 from xptorch.ops._factories import named, need_wide
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _function(name: str, compute: Callable[[Any, Any, Any], Any], doc: str) -> C
         if not is_tensor(order):
             order = x.new_tensor(order)
         need_wide(name, x)
-        return deliver(core(x, order), out, name)
+        return store_out(core(x, order), out, name)
 
     return named(function, name, doc)
 
