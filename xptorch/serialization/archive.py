@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import re
 import secrets
 import shutil
 import stat
@@ -16,6 +17,7 @@ from typing import IO, Any
 
 _ALIGNMENT = 64  # in bytes, of records in the file, so that they can be memory-mapped
 _HEADER = 30  # bytes of a zip record's header before its name
+_INFLATED, _RATIO = 1 << 26, 16  # bytes that any file may unpack to; else times its own size
 _ZIP64_EXTRA = 20  # bytes that zipfile adds to the header of a record of 2 GiB and more
 
 
@@ -75,6 +77,16 @@ class Reader:
         if len(names) != 1:
             raise CheckpointError(f"{label} is no checkpoint: the archive has no data.pkl")
         self.prefix = names[0].removesuffix("data.pkl")
+        self.left = max(_INFLATED, _RATIO * self.size)
+        self._check_extents()
+
+    def _check_extents(self) -> None:
+        """Raise if records overlap: each byte of the file could be read a thousand times."""
+        records = sorted(self.zip.infolist(), key=lambda info: info.header_offset)
+        ends = [info.header_offset + _HEADER + info.compress_size for info in records]
+        starts = [*(info.header_offset for info in records[1:]), self.size]
+        if any(end > start for end, start in zip(ends, starts, strict=True)):
+            raise CheckpointError(f"{self.label} is damaged or truncated: its records overlap")
 
     def __contains__(self, name: str) -> bool:
         return self.prefix + name in self.zip.NameToInfo
@@ -101,10 +113,7 @@ class Reader:
         """
         start, info = self.locate(name)
         if info.compress_type != zipfile.ZIP_STORED:
-            try:
-                return bytearray(self.zip.read(info))
-            except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as e:
-                raise CheckpointError(f"{self.label} is damaged: {e}") from e
+            return self._inflate(info)
         self.file.seek(start)
         data = read_exactly(self.file, info.compress_size, self.label)
         if zlib.crc32(data) != info.CRC:
@@ -112,6 +121,22 @@ class Reader:
                 f"{self.label} is damaged: the checksum of the record {name!r} is wrong"
             )
         return data
+
+    def _inflate(self, info: zipfile.ZipInfo) -> bytearray:
+        """The bytes of a compressed record, if they are no more than the directory claims."""
+        self.left -= info.file_size
+        if self.left < 0:
+            raise CheckpointError(
+                f"{self.label} is compressed: what it unpacks to is out of proportion to its size"
+            )
+        try:
+            with self.zip.open(info) as record:
+                data = bytearray(record.read(info.file_size))
+                if record.read(1):
+                    raise CheckpointError(f"{self.label} is damaged: a record is too long")
+                return data
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as e:
+            raise CheckpointError(f"{self.label} is damaged: {e}") from e
 
 
 def read_exactly(file: IO[bytes], count: int, label: str) -> bytearray:
@@ -136,7 +161,8 @@ def read_exactly(file: IO[bytes], count: int, label: str) -> bytearray:
 def atomic_write(path: str) -> Iterator[IO[bytes]]:
     """A file to write, which replaces `path` when all of it is written and synced to disk.
 
-    If anything fails, `path` is left unchanged.
+    If anything fails, `path` is left unchanged. A file that can be written to, in a folder that
+    cannot, is written over in place, once all is complete.
     """
     path = os.path.realpath(path)  # a symbolic link stays one, and points to the new file
     folder = os.path.dirname(path)
@@ -146,9 +172,18 @@ def atomic_write(path: str) -> Iterator[IO[bytes]]:
         with open(path, "wb") as file:  # a device or a pipe: nothing to replace
             yield file
         return
-    temporary = os.path.join(folder, f".{secrets.token_hex(8)}.tmp")
+    mark = _temporary_mark(os.path.basename(path))
+    _remove_leftovers(folder, mark)
+    temporary = os.path.join(folder, f"{mark}{os.getpid()}-{secrets.token_hex(8)}.tmp")
     try:
-        with open(temporary, "xb") as file:
+        open(temporary, "xb").close()
+    except PermissionError:  # of the folder
+        if not os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise
+        yield from _written_over(path)
+        return
+    try:
+        with open(temporary, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -160,6 +195,48 @@ def atomic_write(path: str) -> Iterator[IO[bytes]]:
             os.unlink(temporary)
         raise
     _sync_folder(folder)
+
+
+def _written_over(path: str) -> Iterator[IO[bytes]]:
+    """A file to write, which is copied into `path` when it is complete."""
+    import tempfile  # rarely needed
+
+    with tempfile.TemporaryFile() as whole:
+        yield whole
+        whole.seek(0)
+        with open(path, "r+b") as target:
+            shutil.copyfileobj(whole, target)
+            target.truncate()
+            target.flush()
+            os.fsync(target.fileno())
+
+
+def _temporary_mark(name: str) -> str:
+    """How the names of temporary files for a file begin, on this machine."""
+    host = zlib.crc32(os.fsencode(os.uname().nodename)) if hasattr(os, "uname") else 0
+    return f".{zlib.crc32(os.fsencode(name)):08x}-{host:08x}-"
+
+
+def _remove_leftovers(folder: str, mark: str) -> None:
+    """Remove the temporary files of saves whose process was killed."""
+    if os.name != "posix":  # elsewhere a process cannot be asked for without harm
+        return
+    pattern = re.compile(re.escape(mark) + r"(\d{1,10})-[0-9a-f]{16}\.tmp")
+    for name in os.listdir(folder):
+        found = pattern.fullmatch(name)
+        if found and not _is_running(int(found[1])):
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(folder, name))
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def _sync_folder(folder: str) -> None:

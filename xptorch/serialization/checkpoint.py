@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import re
 import sys
 import warnings
 import zipfile
@@ -29,7 +30,12 @@ from xptorch.serialization.archive import (
 )
 from xptorch.serialization.pickler import Pickler, torch_names
 from xptorch.serialization.storage import STORAGE_CLASSES, Name, Storage, StorageLayout, itemsize
-from xptorch.serialization.unpickler import AllowedGlobal, RestrictedUnpickler, UnpicklingError
+from xptorch.serialization.unpickler import (
+    AllowedGlobal,
+    RestrictedUnpickler,
+    UnpicklingError,
+    shortened,
+)
 
 FileLike: TypeAlias = str | os.PathLike[str] | IO[bytes]
 MapLocation: TypeAlias = Callable[[Storage, str], Any] | device | str | Mapping[str, str] | None
@@ -39,6 +45,7 @@ Restore = Callable[[Storage, str], Storage]
 _DTYPE_NAMES = {v: k for k, v in STORAGE_CLASSES.items()}
 _MAGIC = 0x1950A86A20F9469CFC6C  # the first object in a file of the legacy format
 _LEGACY_VERSION = 1001
+_DEVICE = re.compile(r"cpu|cuda(:\d{1,4})?")  # what a file may name
 
 
 _safe: dict[str, Any] = {}
@@ -91,6 +98,7 @@ class safe_globals:
 def _find_allowed(module: str, name: str) -> AllowedGlobal:
     """The object that a global name in a file refers to, if it is allowed."""
     full = f"{module}.{name}"
+    shown = shortened(full)
     known = torch_names().get(full)
     if known is not None:
         return known
@@ -100,11 +108,11 @@ def _find_allowed(module: str, name: str) -> AllowedGlobal:
     if ours is not None and any(ours is value for value in _safe.values()):
         return AllowedGlobal(ours, callable=True, buildable=isinstance(ours, type))
     if ours is None and module.split(".")[0] == "torch":
-        raise UnpicklingError(f"the file asks for {full}, which xptorch does not have")
+        raise UnpicklingError(f"the file asks for {shown}, which xptorch does not have")
     raise UnpicklingError(
-        f"the file asks for {full}, which weights_only=True does not allow. If you trust it, "
-        f"allow it with serialization.add_safe_globals([{name}]); if you trust the whole file, "
-        "load it with weights_only=False, which lets the file run any code"
+        f"the file asks for {shown}, which weights_only=True does not allow. If you trust it, "
+        f"allow it with serialization.add_safe_globals([{shortened(name)}]); if you trust the "
+        "whole file, load it with weights_only=False, which lets the file run any code"
     )
 
 
@@ -286,7 +294,9 @@ def _load(file: IO[bytes], label: str, run: Run, restore: Restore, mapped: str |
 def _load_zip(archive: Reader, run: Run, restore: Restore, mapped: str | None) -> Any:
     if "constants.pkl" in archive:
         raise RuntimeError(f"{archive.label} is a TorchScript archive, which xptorch cannot run")
-    order = archive.read("byteorder").decode() if "byteorder" in archive else "little"
+    order = bytes(archive.read("byteorder")) if "byteorder" in archive else b"little"
+    if order not in (b"little", b"big"):
+        raise CheckpointError(f"{archive.label} has an unknown byte order")
     memory = None if mapped is None else np.memmap(mapped, mode="c")
     storages: dict[str, Storage] = {}
 
@@ -301,12 +311,14 @@ def _load_zip(archive: Reader, run: Run, restore: Restore, mapped: str | None) -
                 begin, info = archive.locate(f"data/{name}")
                 if info.compress_type != zipfile.ZIP_STORED:
                     raise CheckpointError(f"{archive.label} is compressed: it cannot be mapped")
-                data = memory[begin : begin + info.file_size]
+                data = memory[begin : begin + info.compress_size]
             if len(data) < count * itemsize(dtype):
                 raise CheckpointError(
                     f"{archive.label} is damaged: the record 'data/{name}' has {len(data)} bytes"
                 )
-            storages[name] = restore(Storage(data, dtype, order != sys.byteorder), location)
+            storages[name] = restore(
+                Storage(data, dtype, order.decode() != sys.byteorder), location
+            )
         return storages[name]
 
     return run(io.BytesIO(archive.read("data.pkl")), load_persistent)
@@ -315,12 +327,12 @@ def _load_zip(archive: Reader, run: Run, restore: Restore, mapped: str | None) -
 def _storage_id(key: Any) -> tuple[Any, ...]:
     """The items of a persistent id: storage class, record, location, count, and any others."""
     if not isinstance(key, tuple) or len(key) < 5 or key[0] != "storage":
-        raise ValueError(f"the persistent id {key!r}")
+        raise ValueError("a persistent id that is no storage's")
     _, cls, name, location, count = key[:5]
     if not (isinstance(cls, Name) and isinstance(name, str) and isinstance(location, str)):
-        raise ValueError(f"the persistent id {key!r}")
-    if not isinstance(count, int) or count < 0:
-        raise ValueError(f"a storage of {count!r} elements")
+        raise ValueError("a persistent id that is no storage's")
+    if type(count) is not int or count < 0:
+        raise ValueError("a storage without a number of elements")
     return key[1:]
 
 
@@ -345,16 +357,19 @@ def _load_legacy(file: IO[bytes], label: str, run: Run, restore: Restore) -> Any
     if little != (sys.byteorder == "little"):
         raise NotImplementedError(f"{label} has the byte order of another kind of machine")
     storages: dict[str, Storage] = {}
+    left = size  # bytes that storages yet unseen can have
 
     def load_persistent(key: Any) -> Storage:
+        nonlocal left
         cls, name, location, count, *view = _storage_id(key)
         if view and view[0] is not None:
             raise NotImplementedError(f"{label} has storages that are views, as very old files do")
         if name not in storages:
             dtype = _DTYPE_NAMES.get(cls.name, "")
-            if count * itemsize(dtype) > size:
+            left -= count * itemsize(dtype)
+            if left < 0:
                 raise CheckpointError(f"{label} is damaged or truncated")
-            memory = np.empty(count * itemsize(dtype), np.uint8)
+            memory = np.zeros(count * itemsize(dtype), np.uint8)
             storages[name] = restore(Storage(memory, dtype, False), location)
             if storages[name].device.type != "cpu":  # its bytes must be read before they are copied
                 raise NotImplementedError(
@@ -363,8 +378,11 @@ def _load_legacy(file: IO[bytes], label: str, run: Run, restore: Restore) -> Any
         return storages[name]
 
     result = run(file, load_persistent)
-    for name in RestrictedUnpickler(nothing, nothing).run(file):
-        read_exactly(file, 8, label)  # the number of elements, which is already known
+    stored = RestrictedUnpickler(nothing, nothing).run(file)
+    if type(stored) is not list or len(stored) != len(storages) or set(stored) != set(storages):
+        raise CheckpointError(f"{label} is damaged: it lacks storages of its tensors")
+    for name in stored:
+        read_exactly(file, 8, label)  # the count of elements, which is known already
         storages[name].fill(read_exactly(file, storages[name].nbytes(), label))
     return result
 
@@ -453,7 +471,12 @@ def _call_map_location(storage: Storage, location: str, map_location: Any) -> St
 
 
 def _restore(storage: Storage, location: str) -> Storage:
-    """The storage on the device that it was saved on."""
+    """The storage on the device that it was saved on: the CPU or a GPU, whatever the file says."""
+    if _DEVICE.fullmatch(location) is None:
+        raise RuntimeError(
+            "don't know how to restore data location of a storage (tagged with "
+            f"{shortened(location)})"
+        )
     default = devices.resolve()
     if location == "cpu" and default.type != "cuda":
         # A backend that computes on the host under its own device name replaces the CPU.

@@ -14,8 +14,20 @@ from xptorch._engine import graph
 from xptorch._tensor.size import Size
 from xptorch._tensor.tensor import Tensor
 from xptorch.nn.parameter import Parameter
-from xptorch.serialization.storage import STORAGE_CLASSES, Name, Storage, StorageLayout, StorageRef
-from xptorch.serialization.unpickler import AllowedGlobal, UnpicklingError
+from xptorch.serialization.storage import (
+    STORAGE_CLASSES,
+    Name,
+    Storage,
+    StorageLayout,
+    StorageRef,
+    sizes_of,
+)
+from xptorch.serialization.unpickler import (
+    AllowedGlobal,
+    UnpicklingError,
+    attributes_of,
+    shortened,
+)
 
 # ---- what the names in a file refer to
 
@@ -51,23 +63,42 @@ def _rebuild_tensor_v3(
     if not isinstance(storage, Storage):
         raise TypeError(f"a tensor over a {type(storage).__name__}")
     name = dtype if isinstance(dtype, str) else dtype.name
-    t = graph.wrap(storage.view(name, offset, tuple(size), tuple(stride)), storage.device)
-    return t.requires_grad_() if requires_grad else t
+    t = graph.wrap(storage.view(name, offset, size, stride), storage.device)
+    for bit in _bits(metadata):
+        t = t.conj_physical() if bit == "conj" else -t
+    return t.requires_grad_() if requires_grad is True else t
+
+
+def _bits(metadata: Any) -> list[str]:
+    """What is pending on a tensor of PyTorch: "conj", "neg" or both (its values are not changed).
+
+    Raises:
+        TypeError: the metadata holds something else.
+    """
+    if metadata is None:
+        return []
+    if type(metadata) is not dict or not set(metadata) <= {"conj", "neg"}:
+        raise TypeError("a tensor with unknown metadata")
+    return [bit for bit in ("conj", "neg") if metadata.get(bit) is True]
 
 
 def _rebuild_parameter(data: Any, requires_grad: Any, backward_hooks: Any) -> Parameter:
-    return Parameter(data, requires_grad)
+    if not isinstance(data, Tensor):
+        raise TypeError(f"a parameter of a {type(data).__name__}")
+    return Parameter(data, requires_grad is True)
 
 
 def _rebuild_parameter_with_state(
     data: Any, requires_grad: Any, backward_hooks: Any, state: Any
 ) -> Any:
-    return _with_attributes(Parameter(data, requires_grad), state)
+    return _with_attributes(_rebuild_parameter(data, requires_grad, backward_hooks), state)
 
 
 def _rebuild_from_type_v2(function: Any, cls: Any, args: Any, state: Any) -> Any:
     if function not in _REBUILDERS:
-        raise UnpicklingError(f"the pickle rebuilds a tensor by {function!r}")
+        raise UnpicklingError(f"the pickle rebuilds a tensor by a {type(function).__name__}")
+    if type(args) is not tuple:
+        raise TypeError(f"arguments in a {type(args).__name__}")
     t = function(*args)
     if isinstance(cls, type) and issubclass(cls, Tensor) and cls is not type(t):
         made = object.__new__(cls)
@@ -78,18 +109,16 @@ def _rebuild_from_type_v2(function: Any, cls: Any, args: Any, state: Any) -> Any
 
 def _with_attributes(t: Any, state: Any) -> Any:
     """The tensor with the attributes that were set by the user."""
-    if isinstance(state, tuple):
-        state = {**(state[0] or {}), **(state[1] or {})}
-    for name, value in (state or {}).items():
-        if name.startswith("_") or hasattr(type(t), name):
-            raise UnpicklingError(f"the pickle sets {type(t).__name__}.{name}")
+    for name, value in attributes_of(state).items():
+        if not isinstance(name, str) or name.startswith("_") or hasattr(type(t), name):
+            raise UnpicklingError(f"the pickle sets {type(t).__name__}.{shortened(name)}")
         setattr(t, name, value)
     return t
 
 
 def _encode(text: str, encoding: str) -> bytes:
     if encoding != "latin1":
-        raise UnpicklingError(f"the pickle encodes text as {encoding}")
+        raise UnpicklingError(f"the pickle encodes text as {shortened(encoding)}")
     return text.encode("latin1")
 
 
@@ -103,16 +132,12 @@ def _bytes() -> bytes:
     return b""
 
 
-def _set(items: list[Any]) -> set[Any]:
-    return set(items)
-
-
 def _complex(real: float, imag: float) -> complex:
     return complex(real, imag)
 
 
 def _size(items: Any) -> Size:
-    return Size(items)
+    return Size(sizes_of(items))
 
 
 def _device(*args: Any) -> device:
@@ -148,8 +173,9 @@ def torch_names() -> dict[str, AllowedGlobal]:
         "collections.Counter": Counter,
     }
     for builtins in ("builtins", "__builtin__"):
-        for function in (_bytearray, _bytes, _set, _complex):
+        for function in (_bytearray, _bytes, _complex):
             functions[f"{builtins}.{function.__name__[1:]}"] = function
+        functions[f"{builtins}.set"] = set
     return known | {name: AllowedGlobal(f, callable=True) for name, f in functions.items()}
 
 

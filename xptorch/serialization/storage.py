@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,8 @@ STORAGE_CLASSES = {  # PyTorch's; other dtypes are saved as UntypedStorage
     "bfloat16": "BFloat16Storage",
 }
 
+_MOST_EXPANDED = 1 << 30  # bytes
+
 
 class Name:
     """A global name of PyTorch, which a pickle contains for an object of XPTorch or by itself."""
@@ -33,6 +36,22 @@ def itemsize(dtype: str) -> int:
     """The size in bytes of an element of a storage; 1 if it is untyped."""
     found = dtypes.DTYPES.get(dtype)
     return found.itemsize if found else 1
+
+
+def sizes_of(values: Any) -> tuple[int, ...]:
+    """Sizes, strides or an offset, as a file gives them.
+
+    Raises:
+        TypeError: they are no list or tuple of integers.
+        ValueError: one is negative or does not fit in 63 bits, or there are more than 64.
+    """
+    if not isinstance(values, list | tuple):
+        raise TypeError(f"sizes in a {type(values).__name__}")
+    if any(type(n) is not int for n in values):
+        raise TypeError("sizes that are no integers")
+    if len(values) > 64 or any(not 0 <= n < 1 << 63 for n in values):
+        raise ValueError("sizes that no tensor has")
+    return tuple(values)
 
 
 # ---- from a file
@@ -58,6 +77,7 @@ class Storage:
         self.swap = swap
         self._bytes = np.frombuffer(data, np.uint8)
         self._views: dict[Any, Any] = {}
+        self._swapped: dict[int, Any] = {}  # the bytes in the other order, by the width swapped
 
     def nbytes(self) -> int:
         """Its size in bytes."""
@@ -80,14 +100,15 @@ class Storage:
         """Set its bytes, if they are stored after it in the file."""
         self._bytes[:] = np.frombuffer(data, np.uint8)
 
-    def view(self, dtype: str, offset: int, size: tuple[int, ...], stride: tuple[int, ...]) -> Any:
+    def view(self, dtype: str, offset: Any, size: Any, stride: Any) -> Any:
         """An array over this memory, on the storage's device. Equal views are the same array.
 
         Raises:
             ValueError: the view exceeds the memory.
             NotImplementedError: xptorch does not have the dtype.
         """
-        key = (dtype, offset, size, stride)
+        (start,) = sizes_of((offset,))
+        key = (dtype, start, sizes_of(size), sizes_of(stride))
         if key not in self._views:
             host = self._host_view(*key)
             on = self.device
@@ -100,13 +121,40 @@ class Storage:
         if dtype not in dtypes.DTYPES:
             raise NotImplementedError(f"the file has a tensor of dtype {dtype}: xptorch has none")
         devices.resolve("cpu").raw_dtype(dtypes.DTYPES[dtype])  # registers bfloat16 with NumPy
-        if len(size) != len(stride) or min((offset, *size, *stride)) < 0:
-            raise ValueError(f"a view of size {size} and stride {stride} at {offset}")
-        dt = np.dtype(dtype).newbyteorder("S" if self.swap else "=")
-        steps = [s * dt.itemsize for s in stride]
-        # NumPy checks that the view is within the buffer.
-        array = np.ndarray(size, dt, self._bytes, offset * dt.itemsize, steps)
-        return array.astype(dt.newbyteorder("=")) if self.swap else array
+        dt, memory = np.dtype(dtype), self._native(dtype)
+        # In Python's integers: NumPy's own check wraps around at 2⁶⁴.
+        end = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) + 1
+        if 0 not in size and end * dt.itemsize > memory.size:
+            raise ValueError(
+                f"a view of size {size} and stride {stride} at {offset} needs {end} elements of a "
+                f"storage of {memory.size // dt.itemsize}"
+            )
+        if 0 in size:
+            return np.empty(size, dt)
+        if math.prod(size) > end - offset and self.device.type != "cpu":
+            self._check_expanded(math.prod(size) * dt.itemsize)
+        used = memory[offset * dt.itemsize : end * dt.itemsize]
+        if dtype == "bool" and used.max() > 1:  # NumPy counts by adding the bytes up
+            raise ValueError("a storage of bools with other bytes than 0 and 1")
+        return np.ndarray(size, dt, used, 0, [step * dt.itemsize for step in stride])
+
+    def _native(self, dtype: str) -> Any:
+        """The bytes, in this machine's order."""
+        each = itemsize(dtype) // (2 if dtypes.DTYPES[dtype].is_complex else 1)
+        if not self.swap or each == 1:
+            return self._bytes
+        if each not in self._swapped:
+            whole = self._bytes[: self._bytes.size // each * each]
+            self._swapped[each] = whole.view(f"u{each}").byteswap().view(np.uint8)
+        return self._swapped[each]
+
+    def _check_expanded(self, nbytes: int) -> None:
+        """Raise if a view with steps of 0, which becomes a copy on the device, is too large."""
+        if nbytes > _MOST_EXPANDED:
+            raise ValueError(
+                f"an expanded tensor of {nbytes} bytes over a storage of {self.nbytes()}: load it "
+                "with map_location='cpu'"
+            )
 
 
 # ---- to a file
