@@ -130,6 +130,17 @@ def test_no_view_leaves_its_storage(view: Any) -> None:
     refused(swapped)
 
 
+@pytest.mark.parametrize(("cls", "size"), [("Byte", 1), ("Half", 2), ("Float", 4), ("Double", 8)])
+def test_extents_do_not_wrap_around(cls: str, size: int) -> None:
+    """NumPy computes a view's extent in 64 bits: these come to few bytes, or to none."""
+    storage = Storage(f"torch {cls}Storage", count=16 // size)
+    for bits in range(59, 66):
+        for step in (1, 3, 8, 1 << 20):
+            for n in ((1 << bits) // step // size, (1 << bits) // step // size + 1):
+                view = tensor(0, (n,), (step,), storage)
+                refused(archive(pickled(view)))
+
+
 def test_views_inside_are_loaded() -> None:
     values = np.arange(4, dtype=np.float32).tobytes()
     for view, expected in [
