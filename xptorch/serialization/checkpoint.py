@@ -26,10 +26,18 @@ from xptorch.serialization.archive import (
     Reader,
     Writer,
     atomic_write,
-    read_exactly,
 )
+from xptorch.serialization.legacy import load_legacy, save_legacy
 from xptorch.serialization.pickler import Pickler, torch_names
-from xptorch.serialization.storage import STORAGE_CLASSES, Name, Storage, StorageLayout, itemsize
+from xptorch.serialization.storage import (
+    Restore,
+    Run,
+    Storage,
+    StorageLayout,
+    dtype_of,
+    itemsize,
+    storage_id,
+)
 from xptorch.serialization.unpickler import (
     AllowedGlobal,
     RestrictedUnpickler,
@@ -39,12 +47,7 @@ from xptorch.serialization.unpickler import (
 
 FileLike: TypeAlias = str | os.PathLike[str] | IO[bytes]
 MapLocation: TypeAlias = Callable[[Storage, str], Any] | device | str | Mapping[str, str] | None
-Run = Callable[[Any, Callable[[Any], Any]], Any]
-Restore = Callable[[Storage, str], Storage]
 
-_DTYPE_NAMES = {v: k for k, v in STORAGE_CLASSES.items()}
-_MAGIC = 0x1950A86A20F9469CFC6C  # the first object in a file of the legacy format
-_LEGACY_VERSION = 1001
 _DEVICE = re.compile(r"cpu|cuda(:\d{1,4})?")  # what a file may name
 
 
@@ -119,7 +122,8 @@ def _find_allowed(module: str, name: str) -> AllowedGlobal:
 def _counterpart(name: str) -> Any:
     """XPTorch's counterpart of one of PyTorch's objects, or None."""
     path, _, last = ("xptorch" + name.removeprefix("torch")).rpartition(".")
-    places = [path, *(p for p in ("xptorch.nn", "xptorch.optim") if path.startswith(p + "."))]
+    places = [path, path.replace(".modules.", ".")]  # nn.modules.linear is nn.linear here
+    places += [p for p in ("xptorch.nn", "xptorch.optim") if path.startswith(p + ".")]
     for place in places:
         # Only modules that are already imported: a name in a file must not cause an import.
         found = getattr(sys.modules.get(place), last, None)
@@ -131,8 +135,8 @@ def _counterpart(name: str) -> Any:
 # ---- writing
 
 
-def _pickled(obj: Any, protocol: int) -> tuple[bytes, StorageLayout]:
-    storages = StorageLayout()
+def _pickled(obj: Any, protocol: int, legacy: bool) -> tuple[bytes, StorageLayout]:
+    storages = StorageLayout(legacy)
     for _ in range(4):
         buffer = io.BytesIO()
         storages.start_pass()
@@ -160,6 +164,7 @@ def save(
         f: a path, or a file to write to.
         pickle_module: only the standard `pickle`.
         pickle_protocol: pickle's protocol; PyTorch's ``weights_only=True`` reads 2.
+        _use_new_zipfile_serialization: False writes the format before zip, of PyTorch 1.5.
 
     Raises:
         RuntimeError: the folder of the path does not exist.
@@ -175,28 +180,31 @@ def save(
     """
     if pickle_module is not pickle:
         raise NotImplementedError("save: only the standard pickle module is supported")
-    if not _use_new_zipfile_serialization:
-        raise NotImplementedError("save: the format before zip is only read, not written")
     is_path = isinstance(f, str | os.PathLike)
     if not is_path and not hasattr(f, "write"):
         raise AttributeError(
             "expected 'f' to be string, path, or a file-like object with a 'write' attribute"
         )
-    data, storages = _pickled(obj, pickle_protocol)
+    zipped = _use_new_zipfile_serialization
+    data, storages = _pickled(obj, pickle_protocol, legacy=not zipped)
+
+    def write(file: IO[bytes], prefix: str = "archive") -> None:
+        if zipped:
+            _write(file, prefix, data, storages, _disable_byteorder_record)
+        else:
+            save_legacy(file, data, storages, pickle_protocol)
+
     if is_path:
         path = os.fspath(f)  # type: ignore[arg-type]
         stem = os.path.splitext(os.path.basename(path))[0]
-        prefix = stem if stem.isascii() and stem else "archive"
         with atomic_write(path) as file:
-            _write(file, prefix, data, storages, _disable_byteorder_record)
-        return
-    file = f  # type: ignore[assignment]
-    if getattr(file, "seekable", lambda: False)():
-        _write(file, "archive", data, storages, _disable_byteorder_record)
+            write(file, stem if stem.isascii() and stem else "archive")
+    elif getattr(f, "seekable", lambda: False)() or not zipped:
+        write(f)  # type: ignore[arg-type]
     else:
         buffer = io.BytesIO()
-        _write(buffer, "archive", data, storages, _disable_byteorder_record)
-        file.write(buffer.getvalue())
+        write(buffer)
+        f.write(buffer.getvalue())  # type: ignore[union-attr]
 
 
 def _write(
@@ -208,8 +216,8 @@ def _write(
     archive.write(".storage_alignment", b"64")
     if not no_byteorder:
         archive.write("byteorder", sys.byteorder.encode())
-    for name, memory in storages.records():
-        archive.write(name, memory)
+    for span in storages.used():
+        archive.write(f"data/{span.key}", span.memory())
     archive.write("version", b"3\n")
     archive.close()
 
@@ -280,7 +288,7 @@ def _load(file: IO[bytes], label: str, run: Run, restore: Restore, mapped: str |
             return _load_zip(Reader(file, label), run, restore, mapped)
         if mapped is not None:
             raise RuntimeError("mmap needs a file of PyTorch's zip format")
-        return _load_legacy(file, label, run, restore)
+        return load_legacy(file, label, run, restore)
     except _RestoreError as e:
         raise e.error from None
     except UnpicklingError as e:
@@ -301,9 +309,9 @@ def _load_zip(archive: Reader, run: Run, restore: Restore, mapped: str | None) -
     storages: dict[str, Storage] = {}
 
     def load_persistent(key: Any) -> Storage:
-        cls, name, location, count = _storage_id(key)[:4]
+        cls, name, location, count = storage_id(key)[:4]
         if name not in storages:
-            dtype = _DTYPE_NAMES.get(cls.name, "")
+            dtype = dtype_of(cls)
             data: Any
             if memory is None:
                 data = archive.read(f"data/{name}")
@@ -324,71 +332,10 @@ def _load_zip(archive: Reader, run: Run, restore: Restore, mapped: str | None) -
     return run(io.BytesIO(archive.read("data.pkl")), load_persistent)
 
 
-def _storage_id(key: Any) -> tuple[Any, ...]:
-    """The items of a persistent id: storage class, record, location, count, and any others."""
-    if not isinstance(key, tuple) or len(key) < 5 or key[0] != "storage":
-        raise ValueError("a persistent id that is no storage's")
-    _, cls, name, location, count = key[:5]
-    if not (isinstance(cls, Name) and isinstance(name, str) and isinstance(location, str)):
-        raise ValueError("a persistent id that is no storage's")
-    if type(count) is not int or count < 0:
-        raise ValueError("a storage without a number of elements")
-    return key[1:]
-
-
-def _load_legacy(file: IO[bytes], label: str, run: Run, restore: Restore) -> Any:
-    """Load the legacy format, older than zip: consecutive pickles, then the storages."""
-
-    def nothing(*_: Any) -> Any:
-        raise UnpicklingError("the file does not start as a checkpoint does")
-
-    start = file.tell()
-    size = file.seek(0, os.SEEK_END) - start
-    file.seek(start)
-    try:
-        magic = RestrictedUnpickler(nothing, nothing).run(file)
-    except pickle.UnpicklingError:
-        magic = None
-    if magic != _MAGIC:
-        raise CheckpointError(f"{label} is no checkpoint, or it is damaged or truncated")
-    if RestrictedUnpickler(nothing, nothing).run(file) != _LEGACY_VERSION:
-        raise CheckpointError(f"{label} has an unknown version of the format before zip")
-    little = RestrictedUnpickler(nothing, nothing).run(file).get("little_endian", True)
-    if little != (sys.byteorder == "little"):
-        raise NotImplementedError(f"{label} has the byte order of another kind of machine")
-    storages: dict[str, Storage] = {}
-    left = size  # bytes that storages yet unseen can have
-
-    def load_persistent(key: Any) -> Storage:
-        nonlocal left
-        cls, name, location, count, *view = _storage_id(key)
-        if view and view[0] is not None:
-            raise NotImplementedError(f"{label} has storages that are views, as very old files do")
-        if name not in storages:
-            dtype = _DTYPE_NAMES.get(cls.name, "")
-            left -= count * itemsize(dtype)
-            if left < 0:
-                raise CheckpointError(f"{label} is damaged or truncated")
-            memory = np.zeros(count * itemsize(dtype), np.uint8)
-            storages[name] = restore(Storage(memory, dtype, False), location)
-            if storages[name].device.type != "cpu":  # its bytes must be read before they are copied
-                raise NotImplementedError(
-                    f"{label} has the format before zip: load it with map_location='cpu'"
-                )
-        return storages[name]
-
-    result = run(file, load_persistent)
-    stored = RestrictedUnpickler(nothing, nothing).run(file)
-    if type(stored) is not list or len(stored) != len(storages) or set(stored) != set(storages):
-        raise CheckpointError(f"{label} is damaged: it lacks storages of its tensors")
-    for name in stored:
-        read_exactly(file, 8, label)  # the count of elements, which is known already
-        storages[name].fill(read_exactly(file, storages[name].nbytes(), label))
-    return result
-
-
 def _restricted_load(file: Any, load_persistent: Callable[[Any], Any]) -> Any:
-    return RestrictedUnpickler(_find_allowed, load_persistent).run(file)
+    unpickler = RestrictedUnpickler(_find_allowed, load_persistent)
+    unpickler.buildable.update(value for value in _safe.values() if isinstance(value, type))
+    return unpickler.run(file)
 
 
 def _unpickler(pickle_module: Any, options: dict[str, Any]) -> Run:

@@ -13,7 +13,7 @@ from xptorch._core.device import device
 from xptorch._engine import graph
 from xptorch._tensor.size import Size
 from xptorch._tensor.tensor import Tensor
-from xptorch.nn.parameter import Parameter
+from xptorch.nn.parameter import Buffer, Parameter
 from xptorch.serialization.storage import (
     STORAGE_CLASSES,
     Name,
@@ -109,7 +109,10 @@ def _rebuild_from_type_v2(function: Any, cls: Any, args: Any, state: Any) -> Any
 
 def _with_attributes(t: Any, state: Any) -> Any:
     """The tensor with the attributes that were set by the user."""
-    for name, value in attributes_of(state).items():
+    attributes = attributes_of(state)
+    if attributes.pop("_is_buffer", None) is True:  # PyTorch's mark of an nn.Buffer
+        t = Buffer(t, persistent=attributes.pop("persistent", True) is not False)
+    for name, value in attributes.items():
         if not isinstance(name, str) or name.startswith("_") or hasattr(type(t), name):
             raise UnpicklingError(f"the pickle sets {type(t).__name__}.{shortened(name)}")
         setattr(t, name, value)
@@ -223,6 +226,8 @@ class Pickler(pickle._Pickler):
         function: Any = _rebuild_tensor_v2
         if t.dtype.name not in STORAGE_CLASSES:
             function, view = _rebuild_tensor_v3, (*view, t.dtype)
+        if type(t) is Buffer:
+            return _rebuild_from_type_v2, (function, Tensor, view, {"_is_buffer": True, **state})
         if state or type(t) is not Tensor:
             return _rebuild_from_type_v2, (function, type(t), view, state)
         return function, view

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,11 @@ STORAGE_CLASSES = {  # PyTorch's; other dtypes are saved as UntypedStorage
     "bfloat16": "BFloat16Storage",
 }
 
+_DTYPES = {cls: name for name, cls in STORAGE_CLASSES.items()}
 _MOST_EXPANDED = 1 << 30  # bytes
+
+Run = Callable[[Any, Callable[[Any], Any]], Any]  # of a pickle, with what loads persistent ids
+Restore = Callable[["Storage", str], "Storage"]  # to the device of a location tag
 
 
 class Name:
@@ -30,6 +34,11 @@ class Name:
     def __init__(self, module: str, name: str) -> None:
         self.module = module
         self.name = name
+
+
+def dtype_of(cls: Name) -> str:
+    """The name of the dtype of a class of storages, "" if it is untyped."""
+    return _DTYPES.get(cls.name, "")
 
 
 def itemsize(dtype: str) -> int:
@@ -55,6 +64,18 @@ def sizes_of(values: Any) -> tuple[int, ...]:
 
 
 # ---- from a file
+
+
+def storage_id(key: Any) -> tuple[Any, ...]:
+    """The items of a persistent id: storage class, record, location, count, and any others."""
+    if not isinstance(key, tuple) or len(key) < 5 or key[0] != "storage":
+        raise ValueError("a persistent id that is no storage's")
+    _, cls, name, location, count = key[:5]
+    if not (isinstance(cls, Name) and isinstance(name, str) and isinstance(location, str)):
+        raise ValueError("a persistent id that is no storage's")
+    if type(count) is not int or count < 0:
+        raise ValueError("a storage without a number of elements")
+    return key[1:]
 
 
 class Storage:
@@ -163,22 +184,29 @@ class Storage:
 class StorageRef:
     """Represents a storage in the pickle; `id` is its persistent id."""
 
-    def __init__(self, key: int, dtype: str, location: str, nbytes: int) -> None:
-        name = STORAGE_CLASSES.get(dtype)
+    def __init__(self, span: _Span, location: str, legacy: bool) -> None:
+        name = STORAGE_CLASSES.get(span.dtype)
         cls = Name("torch", name) if name else Name("torch.storage", "UntypedStorage")
-        count = nbytes // itemsize(dtype) if name else nbytes
-        self.id = ("storage", cls, str(key), location, count)
+        view = (None,) if legacy else ()  # there, storages could be views of others
+        self.id = ("storage", cls, str(span.key), location, span.count(), *view)
 
 
 class _Span:
     """A range of host memory that tensors occupy, which becomes a storage."""
 
-    def __init__(self, host: Any, start: int, end: int, key: int) -> None:
+    def __init__(self, dtype: str, host: Any, start: int, end: int, key: int) -> None:
+        self.dtype = dtype
         self.host = host  # an array that begins at its start
         self.start = start
         self.end = end
         self.key = key
         self.users: set[int] = set()  # the raw arrays, by `id`
+
+    def count(self) -> int:
+        """The elements of the storage; its bytes where it is untyped."""
+        return (self.end - self.start) // (
+            itemsize(self.dtype) if self.dtype in STORAGE_CLASSES else 1
+        )
 
     def memory(self) -> memoryview:
         item = self.host.itemsize
@@ -195,7 +223,8 @@ class StorageLayout:
     share it in the file, and memory that no tensor of the file uses is not written.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, legacy: bool = False) -> None:
+        self.legacy = legacy  # the format before zip
         self.spans: dict[tuple[str, int, int], _Span] = {}
         self.hosts: dict[int, Any] = {}  # for each raw array the NumPy array that is written
         self.alive: list[Any] = []  # arrays that must not be freed: their `id` or address is used
@@ -213,11 +242,11 @@ class StorageLayout:
         end = start + _extent_in_bytes(host)
         key = (dtype, start, end)
         if key not in self.spans:
-            self.spans[key] = _Span(host, start, end, len(self.spans))
+            self.spans[key] = _Span(dtype, host, start, end, len(self.spans))
         span = self.spans[key]
         span.users.add(id(t._data))
         location = str(t.device) if t.device.type == "cuda" else "cpu"
-        reference = StorageRef(span.key, dtype, location, span.end - span.start)
+        reference = StorageRef(span, location, self.legacy)
         stride = tuple(step // item for step in host.strides)
         return reference, (start - span.start) // item, stride
 
@@ -254,11 +283,9 @@ class StorageLayout:
                 changed = True
         return changed
 
-    def records(self) -> Iterator[tuple[str, memoryview]]:
-        """The records of the storages that the last pass used: names and memory."""
-        for span in dict.fromkeys(self.spans.values()):
-            if span.users:
-                yield f"data/{span.key}", span.memory()
+    def used(self) -> Iterator[_Span]:
+        """The storages that the last pass used."""
+        return (span for span in dict.fromkeys(self.spans.values()) if span.users)
 
 
 def _extent_in_bytes(host: Any) -> int:
